@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Strict configuration files over inih: a table says which keys there are; an unknown section or key, a key given twice, or a bad value is an
+ * error that names file, line and what was expected. For start-up and reload, one thread.
+ */
+#ifndef MOBILITY_CONF_H
+#define MOBILITY_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+
+enum conf_type {
+	CONF_STRING, /* char *, owned by the target (freed by conf_clear) */
+	CONF_PATH, /* the same, must begin with / */
+	CONF_U64, /* uint64_t, min..max */
+	CONF_SIZE, /* uint64_t bytes, size_parse() */
+	CONF_DURATION, /* uint64_t ns, duration_parse() */
+	CONF_BOOL, /* bool: yes no true false on off */
+	CONF_CHOICE, /* int: index in the NULL-terminated list choices */
+};
+
+struct conf_key {
+	const char *section, *key;
+	enum conf_type type;
+	size_t offset; /* of the member in the target */
+	uint64_t min, max; /* numbers; for strings the length */
+	const char *const *choices;
+	const char *fallback; /* parsed like a value; NULL: the member stays 0/NULL */
+	const char *expected; /* for the error: "a size from 16M to 4G" */
+};
+
+/* Sets the fallbacks, then reads path (which may be absent when must_exist is false) into target. keys end with section == NULL. */
+int conf_load(const char *path, bool must_exist, const struct conf_key *keys, void *target,
+	      struct err *e);
+void conf_clear(const struct conf_key *keys, void *target);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The client side of HTTPS, over libcurl: TLS 1.3 only, one CA, optional client certificate, kept connections. A struct http belongs to one thread at a
+ * time; make one for each thread that talks. http_global_init() once before threads start.
+ */
+#ifndef MOBILITY_HTTP_H
+#define MOBILITY_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+
+struct http_config {
+	const char *ca_file; /* NULL: the peer is not authenticated (GET /v1/ca only) */
+	const char *cert_file, *key_file; /* NULL: no client certificate */
+	const char *proxy; /* "http://[user:pass@]host:port", NULL: none; also CONNECT */
+	uint64_t connect_timeout_ns; /* 0: 10 s */
+	uint64_t stall_timeout_ns; /* less than 1 byte/s for this long ends the request; 0: 30 s */
+	const volatile bool *cancel; /* checked about once a second and between; NULL: never */
+};
+
+struct http;
+int http_global_init(struct err *e);
+struct http *http_new(const struct http_config *c, struct err *e); /* strings are copied */
+void http_free(struct http *h);
+void http_freep(struct http **h);
+
+struct http_response {
+	long status; /* 0: no whole answer */
+	char *body; /* owned; always followed by a 0 byte */
+	size_t body_len;
+	uint64_t retry_after_s; /* 0: none given */
+	uint64_t sent_bytes; /* body bytes put on the wire, for accounting */
+};
+void http_response_clear(struct http_response *r);
+
+/*
+ * One request; body may be NULL (len 0). Answers longer than max_answer are an error. Returns 0 when a whole answer came, of whatever status; else a
+ * negative errno (-ECONNREFUSED, -ETIMEDOUT, -ECONNRESET, -EKEYREJECTED for TLS trust, -ECANCELED, -EHOSTUNREACH …) with a sentence that names the URL.
+ */
+int http_request(struct http *h, const char *method, const char *url, const char *content_type,
+		 const void *body, size_t len, size_t max_answer, struct http_response *r,
+		 struct err *e);
+
+#endif
