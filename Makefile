@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# `make help` lists what there is to call. SAN=address,undefined (or thread) builds everything under
+# these sanitizers, in a folder of its own; CC=clang works as well.
+
+SHELL := /bin/bash
+CC ?= gcc
+SAN ?=
+B := build$(if $(SAN),/san-$(subst $(empty) ,-,$(SAN)))$(if $(filter clang%,$(notdir $(CC))),/clang)
+KDIR ?= /lib/modules/$(shell uname -r)/build
+DESTDIR ?=
+PREFIX ?= /usr
+
+libs := libcurl openssl zlib libzstd liburcu-memb liburcu-cds blkid libmicrohttpd gnutls sqlite3 jansson \
+	inih libsystemd
+agent_libs := libcurl openssl zlib libzstd liburcu-memb liburcu-cds blkid jansson inih libsystemd
+ctl_libs := jansson inih openssl zlib libzstd libcurl
+appliance_libs := openssl zlib libzstd libmicrohttpd gnutls sqlite3 jansson inih libsystemd libcurl
+
+CFLAGS ?= -O2 -g
+all_cflags := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -pthread -Wall -Wextra -Werror \
+	-Wformat=2 -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla -fno-strict-aliasing \
+	-fstack-protector-strong $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) \
+	$(if $(filter thread,$(SAN)),,-D_FORTIFY_SOURCE=2) $(CFLAGS)
+# Expanded on use: pkg-config is there only after `make deps`.
+pkg_cflags = $(eval pkg_cflags := $$(shell pkg-config --cflags $(libs)))$(pkg_cflags)
+pkg = $(shell pkg-config --libs $(1))
+all_ldflags := -pthread -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
+
+lib_src := $(wildcard lib/*.c)
+agent_src := $(filter-out agent/mobilityd.c,$(wildcard agent/*.c))
+ctl_src := $(filter-out agent/ctl/mobilityctl.c,$(wildcard agent/ctl/*.c))
+appliance_src := $(filter-out appliance/mobility-appliance.c,$(wildcard appliance/*.c appliance/store/*.c))
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+
+bins := $(addprefix $(B)/bin/,mobilityd mobilityctl mobility-appliance)
+
+.PHONY: all
+all: deps $(bins)
+
+.PHONY: deps deps-check deps-guest
+deps:
+	@scripts/deps.sh build
+deps-check:
+	@scripts/deps.sh check
+deps-guest:
+	@scripts/deps.sh guest
+
+$(bins): | deps
+
+$(B)/obj/%.o: %.c | deps
+	@mkdir -p $(@D)
+	$(CC) $(all_cflags) $(pkg_cflags) -MMD -MP -c -o $@ $<
+
+$(B)/lib%.a:
+	@rm -f $@
+	ar rcs $@ $^
+$(B)/libmobility.a: $(call obj,$(lib_src))
+$(B)/libagent.a: $(call obj,$(agent_src) $(ctl_src))
+$(B)/libappliance.a: $(call obj,$(appliance_src))
+
+$(B)/bin/mobilityd: $(call obj,agent/mobilityd.c) $(B)/libagent.a $(B)/libmobility.a
+	@mkdir -p $(@D)
+	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,$(agent_libs))
+$(B)/bin/mobilityctl: $(call obj,agent/ctl/mobilityctl.c $(ctl_src)) $(B)/libmobility.a
+	@mkdir -p $(@D)
+	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,$(ctl_libs))
+$(B)/bin/mobility-appliance: $(call obj,appliance/mobility-appliance.c) $(B)/libappliance.a $(B)/libmobility.a
+	@mkdir -p $(@D)
+	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,$(appliance_libs))
+
+# --- unit tests: tests/unit/{lib,agent,appliance,kmod}/test_NAME.c, a program each ----------------
+
+unit_src := $(wildcard tests/unit/lib/test_*.c tests/unit/agent/test_*.c tests/unit/appliance/test_*.c)
+unit_bins := $(patsubst tests/%.c,$(B)/%,$(unit_src))
+kmod_unit_bins := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/kmod/test_*.c))
+
+unit_helpers = $(filter-out $(wildcard tests/unit/$(1)/test_*.c),$(wildcard tests/unit/$(1)/*.c))
+
+$(B)/unit/lib/%: $(B)/obj/tests/unit/lib/%.o $(call obj,$(call unit_helpers,lib)) $(B)/libmobility.a
+	@mkdir -p $(@D)
+	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,check $(agent_libs))
+$(B)/unit/agent/%: $(B)/obj/tests/unit/agent/%.o $(call obj,$(call unit_helpers,agent)) $(B)/libagent.a $(B)/libmobility.a
+	@mkdir -p $(@D)
+	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,check $(agent_libs))
+$(B)/unit/appliance/%: $(B)/obj/tests/unit/appliance/%.o $(call obj,$(call unit_helpers,appliance)) $(B)/libappliance.a $(B)/libmobility.a
+	@mkdir -p $(@D)
+	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,check $(appliance_libs))
+
+# Kernel sources in userspace: the test names the ones it needs in a comment "sources: …".
+kmod_sources = $(shell sed -n 's,.*sources:\(.*\)\*/.*,\1,p' $(1))
+$(B)/unit/kmod/%: tests/unit/kmod/%.c $(wildcard kmod/*.[ch] tests/unit/kmod/shim/*.h tests/unit/kmod/shim/*/*.h) | deps
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE -I tests/unit/kmod/shim -I kmod -I. -pthread -Wall -Wextra -Werror \
+		-Wno-unused-parameter -Wno-sign-compare $(if $(SAN),-fsanitize=$(SAN)) $(CFLAGS) \
+		-o $@ $< $(call kmod_sources,$<) $(call pkg,check)
+
+.PHONY: unit-bins unit
+unit-bins: deps-check $(unit_bins) $(kmod_unit_bins)
+unit: unit-bins all
+	@MOBILITY_BIN=$(abspath $(B)/bin) tests/unit/run.sh $(B)/unit
+
+# --- kernel module -------------------------------------------------------------------------------
+
+.PHONY: kmod kmod-clean
+kmod:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+kmod-clean:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+
+# --- checks --------------------------------------------------------------------------------------
+
+.PHONY: check check-unit check-flow check-vm check-fuzz demo lint format
+check: deps-guest
+	@tests/check.sh
+check-unit: deps-check
+	@tests/check.sh unit
+check-flow: deps-check all
+	@tests/check.sh flow
+check-vm: deps-guest all
+	@tests/check.sh vm
+check-fuzz: deps-check
+	@tests/check.sh fuzz
+demo: deps-guest all
+	@tests/vm/demo.sh
+lint: deps-check
+	@tests/lint/run.sh
+
+format_src = $(shell git ls-files '*.c' '*.h' | grep -v -e '^kmod/' -e '^tests/unit/kmod/' -e uapi.h)
+format: deps-check
+	clang-format-14 -i $(format_src)
+
+# --- installation --------------------------------------------------------------------------------
+
+.PHONY: install
+install: all
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin $(B)/bin/mobilityd $(B)/bin/mobility-appliance
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(B)/bin/mobilityctl
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/man/*.8
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man5 docs/man/*.5
+	install -D -m 0644 -t $(DESTDIR)/lib/systemd/system packaging/systemd/*.service
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/include/mobility include/mobility/uapi.h include/mobility/wire.h
+	install -d -m 0700 $(DESTDIR)/etc/mobility
+
+.PHONY: clean
+clean:
+	rm -rf build
+	find kmod -name '*.o' -o -name '*.ko' -o -name '*.mod*' -o -name '.*.cmd' | xargs -r rm -f
+
+.PHONY: help
+help:
+	@echo 'make all                 build mobilityd, mobilityctl and mobility-appliance into build/bin'
+	@echo 'make kmod KDIR=DIR       build kmod/mobility.ko for the kernel whose headers are in DIR'
+	@echo 'make demo                protect a live guest, kill it, recover it; ends with a table'
+	@echo 'make check               every test: lint, unit (sanitizers), fuzz, flow, guests'
+	@echo 'make check-unit|check-flow|check-vm|check-fuzz   one part of it'
+	@echo 'make lint                formatting, static analysis, conventions'
+	@echo 'make format              clang-format the userspace sources'
+	@echo 'make install DESTDIR=    install programs, man pages and units'
+	@echo 'make clean               remove build/ (the downloads in .cache/ stay)'
+	@echo 'SAN=address,undefined or SAN=thread, CC=clang: variants, each in its own folder'
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+.SECONDARY:
+.DELETE_ON_ERROR:
