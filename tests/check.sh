@@ -4,7 +4,7 @@
 # check.sh [SUITE…]: runs the suites (all by default) and totals their PASS and FAIL lines. A suite that
 # fails without a FAIL line counts as one failure. Logs: build/check/SUITE.log. Ends in "N passed, N failed".
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 mkdir -p build/check
 passed=0
 failed=0
