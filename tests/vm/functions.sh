@@ -1,0 +1,279 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# Guests under QEMU, for tests written in bash (`set -euo pipefail`). Source it, then:
+#
+#   guest_run OPTION...            boots a guest, runs a script in it as root, waits; returns the
+#                                  script's status, or 99 if the guest itself failed
+#   guest_start NAME OPTION...     the same in the background: at most one guest of a name
+#   guest_wait NAME                waits for its end; returns as guest_run does
+#   guest_wait_for NAME REGEX [S]  waits (60 s) for a line of the script's output
+#   guest_sh NAME COMMAND          runs a command in the running guest; its output and status
+#   guest_kill NAME                kill -9 of QEMU: the power cut
+#   guest_disk FILE SIZE           makes an empty sparse raw image (replaces FILE)
+#   build_kmod [KERNEL [FLAVOUR]]  builds the module; prints the path of mobility.ko
+#
+# OPTIONs:
+#   --script FILE          the script (any interpreter that the guest has)
+#   --command STRING       instead of a script: a line for sh
+#   --kernel KERNEL        as fetch-kernel.sh takes it (default: MOBILITY_KERNEL, else bookworm)
+#   --flavour FLAVOUR      cloud-amd64 (default: MOBILITY_FLAVOUR) or amd64
+#   --root busybox         no disk, 2 s to boot: the default
+#   --root debian          a fresh copy of the Debian root filesystem, ext4, on /dev/vda
+#   --root FILE            a raw image of an ext4 or XFS root filesystem, used as it is
+#   --disk FILE[:FORMAT[:OPTS]]  a virtio disk (raw; QEMU -drive options), in order: vda.., or vdb..
+#                          if there is a root disk. OPTS serial=X makes /dev/mob/X in the guest.
+#   --file HOST:GUEST      a file or folder put into the guest (may be repeated)
+#   --bin HOST[:GUEST]     a program, to /usr/local/bin; a busybox guest gets its libraries too
+#   --smp N (2)  --mem MIB (1024)  --timeout SECONDS (300)
+#   --allow REGEX          kernel messages that would fail the run but are expected by this test
+#   --cache MODE           of the disks (unsafe: the host's page cache outlives a killed QEMU)
+#   --qemu ARG             a further argument of QEMU (may be repeated)
+#
+# What a run leaves in build/vm/<test>/<guest>/: console.log, output.log (what the script printed),
+# and out/: the guest's /out (what the script put there, and dmesg). The script prints to stdout as it goes with
+# guest_run; any WARN, BUG, Oops, lockup, hung task or RCU stall in the kernel log fails the run.
+
+vm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/vm/cache.sh
+. "$vm_dir/cache.sh"
+
+test_name=${test_name:-$(basename "$0" .sh)}
+vm_build=$top/build/vm/$test_name
+vm_sockets=$(mktemp -d "${TMPDIR:-/tmp}/mob-vm.XXXXXX")
+mkdir -p "$vm_build"
+trap guest_cleanup EXIT
+
+# what no healthy kernel prints
+vm_alarms='WARNING:|BUG:|BUG at|Oops|kernel BUG|lockup|INFO: task|blocked for more than'
+vm_alarms+='|rcu:? .*(stall|detected)|general protection|Unable to handle|Kernel panic|Call Trace'
+vm_alarms+='|KASAN|KCSAN|KFENCE|UBSAN|possible (recursive|circular|irq)|inconsistent lock'
+vm_alarms+='|suspicious RCU|list_(add|del) corruption|refcount_t|Bad page|Out of memory|oom-kill'
+vm_alarms+='|page allocation (failure|stall)|scheduling while atomic|bad unlock|held lock'
+vm_alarms+='|I/O error|EXT4-fs error|XFS .*(orruption|metadata I/O)|JBD2: .*rror'
+
+guest_cleanup() {
+	local pidfile
+
+	for pidfile in "$vm_sockets"/*.pid; do
+		[ ! -s "$pidfile" ] || kill -9 "$(cat "$pidfile")" 2>/dev/null || true
+	done
+	rm -rf "$vm_sockets"
+}
+
+guest_disk() {
+	rm -f "$1"
+	truncate -s "$2" "$1"
+}
+
+build_kmod() {
+	"$vm_dir/build-kmod.sh" "$@" >&2
+	"$vm_dir/build-kmod.sh" --path "$@"
+}
+
+guest_fail() {		# NAME SENTENCE
+	echo "guest $1: $2" >&2
+}
+
+# The options of a guest, into the variables of the caller (guest_start).
+guest_options() {
+	while [ $# -gt 0 ]; do
+		[ $# -ge 2 ] || { echo "guest_start: $1 needs a value" >&2; return 2; }
+		case $1 in
+		--script) script=$2 ;;
+		--command) command=$2 ;;
+		--kernel) kernel=$2 ;;
+		--flavour) flavour=$2 ;;
+		--root) root=$2 ;;
+		--disk) disks+=("$2") ;;
+		--file) files+=("$2") ;;
+		--bin) bins+=("$2") ;;
+		--smp) smp=$2 ;;
+		--mem) mem=$2 ;;
+		--timeout) limit=$2 ;;
+		--allow) allow=$2 ;;
+		--cache) disk_cache=$2 ;;
+		--qemu) extra+=("$2") ;;
+		*) echo "guest_start: unknown option $1" >&2; return 2 ;;
+		esac
+		shift 2
+	done
+}
+
+# The libraries of a program, for a guest that has none: "PATH" lines
+guest_libraries() {
+	ldd "$1" 2>/dev/null | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }' || true
+}
+
+guest_put() {		# HOST GUEST: into the tree that becomes the second initramfs
+	mkdir -p "$inject$(dirname "$2")"
+	cp -RL --preserve=mode,timestamps -T "$1" "$inject$2"
+}
+
+# The initramfs that holds what this run adds; appended to the kernel's own.
+guest_inject() {
+	local stage=$dir/inject inject pair bin library
+
+	inject=$stage/inject
+	rm -rf "$stage"
+	mkdir -p "$inject"
+	if [ -n "$script" ]; then
+		guest_put "$script" /guest-script
+	else
+		printf '#!/bin/sh\n%s\n' "$command" >"$inject/guest-script"
+	fi
+	chmod 755 "$inject/guest-script"
+	for pair in "${files[@]}"; do
+		guest_put "${pair%%:*}" "${pair#*:}"
+	done
+	for pair in "${bins[@]}"; do
+		bin=${pair%%:*}
+		case $pair in
+		*:*) guest_put "$bin" "${pair#*:}" ;;
+		*) guest_put "$bin" "/usr/local/bin/$(basename "$bin")" ;;
+		esac
+		[ "$root" = busybox ] || continue
+		for library in $(guest_libraries "$bin"); do
+			[ -e "$inject$library" ] || guest_put "$library" "$library"
+		done
+	done
+	(cd "$stage" && find . | cpio -o -H newc -R 0:0 --quiet) >"$dir/inject.cpio"
+	rm -rf "$stage"
+	cat "$initrd" "$dir/inject.cpio" >"$dir/initrd"
+	rm -f "$dir/inject.cpio"
+}
+
+guest_drives() {	# adds the disks to the array args
+	local spec file format opts serial n=0
+
+	for spec in "${disks[@]}"; do
+		IFS=: read -r file format opts <<<"$spec"
+		serial=
+		case ,$opts, in *,serial=*)
+			serial=${opts##*serial=}
+			serial=${serial%%,*}
+			opts=$(sed "s/serial=$serial//;s/,,*/,/g;s/^,//;s/,\$//" <<<"$opts") ;;
+		esac
+		args+=(-drive "if=none,id=d$n,file=$file,format=${format:-raw},cache=$disk_cache,discard=unmap${opts:+,$opts}"
+			-device "virtio-blk-pci,drive=d$n${serial:+,serial=$serial}")
+		n=$((n + 1))
+	done
+}
+
+guest_port() {		# NAME CHARDEV: adds a port to the array args
+	args+=(-chardev "$2,id=$1" -device "virtserialport,chardev=$1,name=mob.$1")
+}
+
+guest_start() {
+	local name=$1 dir=$vm_build/$1
+	local script="" command="" kernel=${MOBILITY_KERNEL:-bookworm}
+	local flavour=${MOBILITY_FLAVOUR:-cloud-amd64} root=busybox smp=2 mem=1024 limit=300 allow=""
+	local disk_cache=unsafe disks=() files=() bins=() extra=() args append initrd
+	# shellcheck disable=SC2034
+	local RELEASE KERNEL KDIR MODROOT
+
+	shift
+	guest_options "$@" || return 2
+	rm -rf "$dir"
+	mkdir -p "$dir/out"
+	eval "$("$vm_dir/fetch-kernel.sh" "$kernel" "$flavour")"
+	initrd=$("$vm_dir/initrd.sh" "$RELEASE" "$MODROOT")
+	append="console=ttyS0 loglevel=6 panic=-1 oops=panic mitigations=off no_timer_check"
+	append+=" rcupdate.rcu_cpu_stall_timeout=60 watchdog_thresh=30"
+	append+=" mob.timeout=$limit mob.time=$(date +%s)"
+	case $root in
+	busybox) ;;
+	debian) "$vm_dir/rootfs.sh" --image "$dir/root.img"; disks=("$dir/root.img" "${disks[@]}") ;;
+	*) disks=("$root" "${disks[@]}") ;;
+	esac
+	[ "$root" = busybox ] || append+=" mob.root=/dev/vda"
+	guest_inject
+	echo "$allow" >"$dir/allow"
+
+	# shellcheck disable=SC2054
+	args=(-accel "tcg,thread=multi" -cpu max -smp "$smp" -m "$mem" -nodefaults -no-user-config
+		-display none -no-reboot -kernel "$KERNEL" -initrd "$dir/initrd" -append "$append"
+		-serial "file:$dir/console.log" -pidfile "$vm_sockets/$name.pid"
+		-netdev user,id=net -device virtio-net-pci,netdev=net,romfile=
+		-device virtio-rng-pci -device virtio-serial-pci)
+	guest_port output "file,path=$dir/output.log"
+	guest_port result "file,path=$dir/result"
+	guest_port files "file,path=$dir/files.tar"
+	guest_port ctl "socket,path=$vm_sockets/$name.ctl,server=on,wait=off"
+	guest_drives
+	timeout -k 5 "$limit" qemu-system-x86_64 "${args[@]}" "${extra[@]}" \
+		</dev/null >"$dir/qemu.log" 2>&1 &
+	echo $! >"$dir/job"
+}
+
+guest_wait() {
+	local dir=$vm_build/$1 qemu=0 status=99 alarms
+
+	wait "$(cat "$dir/job")" || qemu=$?
+	rm -f "$dir/initrd" "$vm_sockets/$1".*
+	[ ! -s "$dir/files.tar" ] || tar -C "$dir/out" -xf "$dir/files.tar" 2>/dev/null ||
+		guest_fail "$1" "what it put into /out arrived incomplete"
+	rm -f "$dir/files.tar"
+	alarms=$(guest_alarms "$1")
+	if [ -s "$dir/result" ]; then
+		status=$(sed -n 's/^exit //p' "$dir/result")
+		[ "$status" -eq 0 ] || guest_fail "$1" "the script ended with status $status"
+	elif [ $qemu -eq 124 ]; then
+		guest_fail "$1" "timed out"
+	else
+		guest_fail "$1" "ended without a result (QEMU status $qemu): $(cat "$dir/qemu.log")"
+	fi
+	if [ -n "$alarms" ]; then
+		guest_fail "$1" "kernel messages: $alarms"
+		status=99
+	fi
+	if [ "$status" -ne 0 ]; then
+		echo "--- the end of $dir/console.log" >&2
+		tail -n 40 "$dir/console.log" >&2
+	fi
+	return "$status"
+}
+
+guest_alarms() {	# NAME: the kernel messages that fail the run
+	local dir=$vm_build/$1 allow
+
+	allow=$(cat "$dir/allow")
+	cat "$dir/console.log" "$dir/out/dmesg" 2>/dev/null | tr -d '\r' | grep -aE "$vm_alarms" |
+		{ if [ -n "$allow" ]; then grep -avE "$allow"; else cat; fi } | sort -u | head -20 || true
+}
+
+guest_run() {
+	local status=0 follower
+
+	guest_start main "$@"
+	touch "$vm_build/main/output.log"
+	tail -n +1 -s 0.1 -f --pid "$(cat "$vm_build/main/job")" "$vm_build/main/output.log" 2>/dev/null &
+	follower=$!
+	guest_wait main || status=$?
+	wait "$follower" || true
+	return "$status"
+}
+
+guest_wait_for() {
+	local dir=$vm_build/$1 end=$((SECONDS + ${3:-60}))
+
+	until grep -aqE "$2" "$dir/output.log" 2>/dev/null; do
+		if ! kill -0 "$(cat "$dir/job")" 2>/dev/null; then
+			guest_fail "$1" "ended before it said '$2'"
+			return 1
+		elif [ $SECONDS -ge $end ]; then
+			guest_fail "$1" "did not say '$2' in ${3:-60} s"
+			return 1
+		fi
+		sleep 0.2
+	done
+}
+
+guest_sh() {
+	"$vm_dir/guestctl.py" "$vm_sockets/$1.ctl" "$2"
+}
+
+guest_kill() {
+	kill -9 "$(cat "$vm_sockets/$1.pid")"
+	wait "$(cat "$vm_build/$1/job")" 2>/dev/null || true
+	rm -f "$vm_sockets/$1".* "$vm_build/$1/initrd"
+}
