@@ -9,11 +9,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "lib/err.h"
 
 enum conf_type {
-	CONF_STRING, /* char *, owned by the target (freed by conf_clear) */
+	CONF_STRING, /* char *, owned by the target (freed by conf_clear); an empty value gives NULL */
 	CONF_PATH, /* the same, must begin with / */
 	CONF_U64, /* uint64_t, min..max */
 	CONF_SIZE, /* uint64_t bytes, size_parse() */
@@ -26,14 +27,20 @@ struct conf_key {
 	const char *section, *key;
 	enum conf_type type;
 	size_t offset; /* of the member in the target */
-	uint64_t min, max; /* numbers; for strings the length */
+	uint64_t min, max; /* numbers; for strings the length in bytes; max 0: no upper bound */
 	const char *const *choices;
 	const char *fallback; /* parsed like a value; NULL: the member stays 0/NULL */
 	const char *expected; /* for the error: "a size from 16M to 4G" */
 };
 
-/* Sets the fallbacks, then reads path (which may be absent when must_exist is false) into target. keys end with section == NULL. */
+/*
+ * Sets the fallbacks, then reads path (which may be absent when must_exist is false) into target, which the caller has
+ * zeroed. keys end with section == NULL. After a failure the target owns nothing.
+ */
 int conf_load(const char *path, bool must_exist, const struct conf_key *keys, void *target,
+	      struct err *e);
+/* The same from an open file (NULL: fallbacks only); name is for the errors. */
+int conf_read(FILE *file, const char *name, const struct conf_key *keys, void *target,
 	      struct err *e);
 void conf_clear(const struct conf_key *keys, void *target);
 

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/http.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/http_error.h"
+
+#define CONNECT_TIMEOUT_NS (10 * NSEC_PER_SEC)
+#define STALL_TIMEOUT_NS (30 * NSEC_PER_SEC)
+#define HEADERS_MAX (64u << 10)
+#define UPLOAD_BUFFER (512l << 10)
+
+struct http {
+	CURL *curl;
+	uint64_t stall_timeout_ns;
+	const volatile bool *cancel;
+	char reason[CURL_ERROR_SIZE];
+};
+
+/* One request, as curl's callbacks see it. */
+struct exchange {
+	const struct http *http;
+	struct http_response *response;
+	size_t max_answer, capacity, header_bytes;
+	curl_off_t moved; /* bytes in both directions when last looked */
+	uint64_t moved_at; /* monotonic */
+	enum http_abort abort;
+};
+
+int http_global_init(struct err *e)
+{
+	/* TLS writes to a socket that the peer has closed; curl does not mask the signal with NOSIGNAL */
+	signal(SIGPIPE, SIG_IGN);
+	if (curl_global_init(CURL_GLOBAL_DEFAULT))
+		return err_set(e, -ENOMEM, "cannot start libcurl");
+	return 0;
+}
+
+static size_t on_body(char *data, size_t size, size_t n, void *user)
+{
+	struct exchange *x = user;
+	struct http_response *r = x->response;
+	size_t len = size * n;
+
+	if (len > x->max_answer - r->body_len) {
+		x->abort = HTTP_ABORT_TOO_LONG;
+		return CURL_WRITEFUNC_ERROR;
+	}
+	if (r->body_len + len + 1 > x->capacity) {
+		size_t capacity = 2 * (r->body_len + len) + 1;
+		char *body = realloc(r->body, capacity);
+
+		if (!body) {
+			x->abort = HTTP_ABORT_MEMORY;
+			return CURL_WRITEFUNC_ERROR;
+		}
+		r->body = body;
+		x->capacity = capacity;
+	}
+	memcpy(r->body + r->body_len, data, len);
+	r->body_len += len;
+	r->body[r->body_len] = 0;
+	return len;
+}
+
+static size_t on_header(char *data, size_t size, size_t n, void *user)
+{
+	struct exchange *x = user;
+
+	(void)data;
+	x->header_bytes += size * n;
+	if (x->header_bytes > HEADERS_MAX) {
+		x->abort = HTTP_ABORT_TOO_LONG;
+		return CURL_WRITEFUNC_ERROR;
+	}
+	return size * n;
+}
+
+/*
+ * Called about once a second and whenever something moves. curl's own low-speed limit averages over
+ * some seconds first; this one is exact.
+ */
+static int on_progress(void *user, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal,
+		       curl_off_t ulnow)
+{
+	struct exchange *x = user;
+	uint64_t now = clock_monotonic_ns();
+
+	(void)dltotal;
+	(void)ultotal;
+	if (x->http->cancel && *x->http->cancel) {
+		x->abort = HTTP_ABORT_CANCELLED;
+		return 1;
+	}
+	if (dlnow + ulnow != x->moved) {
+		x->moved = dlnow + ulnow;
+		x->moved_at = now;
+	} else if (now - x->moved_at >= x->http->stall_timeout_ns) {
+		x->abort = HTTP_ABORT_STALLED;
+		return 1;
+	}
+	return 0;
+}
+
+static void set_tls(CURL *c, const struct http_config *config, CURLcode *r)
+{
+	bool verify = config->ca_file;
+
+#define SET(option, value) (*r = *r ? *r : curl_easy_setopt(c, option, value))
+	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_3);
+	SET(CURLOPT_CAPATH, NULL); /* the system's CAs are not trusted */
+	SET(CURLOPT_CAINFO, config->ca_file);
+	SET(CURLOPT_SSL_VERIFYPEER, verify ? 1l : 0l);
+	SET(CURLOPT_SSL_VERIFYHOST, verify ? 2l : 0l);
+	if (config->cert_file) {
+		SET(CURLOPT_SSLCERT, config->cert_file);
+		SET(CURLOPT_SSLKEY, config->key_file);
+	}
+}
+
+static void set_network(CURL *c, const struct http_config *config, CURLcode *r)
+{
+	uint64_t connect = config->connect_timeout_ns;
+
+	if (!connect)
+		connect = CONNECT_TIMEOUT_NS;
+	SET(CURLOPT_PROTOCOLS_STR, "https");
+	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	SET(CURLOPT_FOLLOWLOCATION, 0l);
+	/* what the environment says about proxies does not count */
+	SET(CURLOPT_PROXY, config->proxy ? config->proxy : "");
+	SET(CURLOPT_NOPROXY, "");
+	SET(CURLOPT_HTTPPROXYTUNNEL, config->proxy ? 1l : 0l);
+	SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1l);
+	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(connect / 1000000 ? connect / 1000000 : 1));
+	SET(CURLOPT_TCP_KEEPALIVE, 1l);
+	SET(CURLOPT_NOSIGNAL, 1l);
+	SET(CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
+}
+
+static CURLcode set_up(struct http *h, const struct http_config *config)
+{
+	CURL *c = h->curl;
+	CURLcode code = CURLE_OK, *r = &code;
+
+	set_tls(c, config, r);
+	set_network(c, config, r);
+	SET(CURLOPT_ERRORBUFFER, h->reason);
+	SET(CURLOPT_NOPROGRESS, 0l);
+	SET(CURLOPT_XFERINFOFUNCTION, on_progress);
+	SET(CURLOPT_WRITEFUNCTION, on_body);
+	SET(CURLOPT_HEADERFUNCTION, on_header);
+	SET(CURLOPT_USERAGENT, "mobility");
+	return code;
+}
+
+struct http *http_new(const struct http_config *config, struct err *e)
+{
+	struct http *h = calloc(1, sizeof(*h));
+
+	if (!h) {
+		err_errno(e, -ENOMEM, "cannot make an HTTPS client");
+		return NULL;
+	}
+	h->stall_timeout_ns = config->stall_timeout_ns;
+	if (!h->stall_timeout_ns)
+		h->stall_timeout_ns = STALL_TIMEOUT_NS;
+	h->cancel = config->cancel;
+	h->curl = curl_easy_init();
+
+	CURLcode code = h->curl ? set_up(h, config) : CURLE_OUT_OF_MEMORY;
+
+	if (code) {
+		err_set(e, -EINVAL, "cannot make an HTTPS client: %s", curl_easy_strerror(code));
+		http_free(h);
+		return NULL;
+	}
+	return h;
+}
+
+void http_free(struct http *h)
+{
+	if (!h)
+		return;
+	curl_easy_cleanup(h->curl);
+	free(h);
+}
+
+void http_freep(struct http **h)
+{
+	http_free(*h);
+}
+
+void http_response_clear(struct http_response *r)
+{
+	free(r->body);
+	memset(r, 0, sizeof(*r));
+}
+
+static void slist_freep(struct curl_slist **list)
+{
+	curl_slist_free_all(*list);
+}
+
+static bool add_header(struct curl_slist **list, const char *line)
+{
+	struct curl_slist *longer = curl_slist_append(*list, line);
+
+	if (!longer)
+		return false;
+	*list = longer;
+	return true;
+}
+
+static struct curl_slist *make_headers(const char *content_type)
+{
+	_cleanup_free_ char *type = NULL;
+	struct curl_slist *list = NULL;
+
+	if (asprintf(&type, "Content-Type:%s%s", content_type ? " " : "",
+		     content_type ? content_type : "") < 0) {
+		type = NULL;
+		return NULL;
+	}
+	if (!add_header(&list, "Expect:") || !add_header(&list, type)) {
+		curl_slist_free_all(list);
+		return NULL;
+	}
+	return list;
+}
+
+/* The body goes out from the caller's memory: curl keeps the pointer and can send it again on another connection. */
+static CURLcode set_request(struct http *h, const char *method, const char *url,
+			    struct curl_slist *headers, const void *body, size_t len)
+{
+	bool has_body = body || strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0;
+	CURLcode code = CURLE_OK, *r = &code;
+	CURL *c = h->curl;
+
+	SET(CURLOPT_URL, url);
+	SET(CURLOPT_HTTPHEADER, headers);
+	if (has_body) {
+		SET(CURLOPT_POST, 1l);
+		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
+		SET(CURLOPT_POSTFIELDS, body ? (const char *)body : "");
+	} else {
+		SET(CURLOPT_HTTPGET, 1l);
+	}
+	SET(CURLOPT_CUSTOMREQUEST, method);
+	return code;
+}
+
+static CURLcode perform(struct http *h, struct exchange *x)
+{
+	CURLcode code = CURLE_OK, *r = &code;
+	CURL *c = h->curl;
+
+	SET(CURLOPT_XFERINFODATA, x);
+	SET(CURLOPT_WRITEDATA, x);
+	SET(CURLOPT_HEADERDATA, x);
+	h->reason[0] = 0;
+	if (!code)
+		code = curl_easy_perform(c);
+	return code;
+}
+
+/* No pointer of one request outlives it in the handle. */
+static void forget_request(CURL *c)
+{
+	curl_easy_setopt(c, CURLOPT_HTTPHEADER, NULL);
+	curl_easy_setopt(c, CURLOPT_POSTFIELDS, NULL);
+	curl_easy_setopt(c, CURLOPT_XFERINFODATA, NULL);
+	curl_easy_setopt(c, CURLOPT_WRITEDATA, NULL);
+	curl_easy_setopt(c, CURLOPT_HEADERDATA, NULL);
+}
+
+static void fill_response(CURL *c, struct http_response *r)
+{
+	curl_off_t retry = 0, sent = 0;
+
+	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &r->status);
+	curl_easy_getinfo(c, CURLINFO_RETRY_AFTER, &retry);
+	curl_easy_getinfo(c, CURLINFO_SIZE_UPLOAD_T, &sent);
+	r->retry_after_s = retry > 0 ? (uint64_t)retry : 0;
+	r->sent_bytes = sent > 0 ? (uint64_t)sent : 0;
+}
+
+static struct exchange begin_exchange(const struct http *h, size_t max_answer,
+				      struct http_response *r)
+{
+	return (struct exchange){
+		.http = h,
+		.response = r,
+		.max_answer = max_answer,
+		.moved_at = clock_monotonic_ns(),
+	};
+}
+
+/* Gives the answer a body that can be read as a string even when it is empty. */
+static int end_body(struct http_response *r)
+{
+	if (!r->body)
+		r->body = calloc(1, 1);
+	return r->body ? 0 : -ENOMEM;
+}
+
+int http_request(struct http *h, const char *method, const char *url, const char *content_type,
+		 const void *body, size_t len, size_t max_answer, struct http_response *r,
+		 struct err *e)
+{
+	memset(r, 0, sizeof(*r));
+	if (h->cancel && *h->cancel)
+		return http_error(h->curl, method, url, CURLE_ABORTED_BY_CALLBACK,
+				  HTTP_ABORT_CANCELLED, h->reason, e);
+
+	_cleanup_(slist_freep) struct curl_slist *headers = make_headers(content_type);
+	struct exchange x = begin_exchange(h, max_answer, r);
+	CURLcode code =
+		headers ? set_request(h, method, url, headers, body, len) : CURLE_OUT_OF_MEMORY;
+
+	if (!code)
+		code = perform(h, &x);
+
+	int result = code ? http_error(h->curl, method, url, code, x.abort, h->reason, e) : 0;
+
+	fill_response(h->curl, r);
+	forget_request(h->curl);
+	if (!result && end_body(r))
+		result = err_errno(e, -ENOMEM, "cannot read the answer");
+	if (result) {
+		uint64_t sent = r->sent_bytes;
+
+		http_response_clear(r);
+		r->sent_bytes = sent;
+	}
+	return result;
+}
