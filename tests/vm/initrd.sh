@@ -25,7 +25,7 @@ list_files() {		# the module files, with what they depend on, relative to MODROO
 	for module in "${modules[@]}"; do
 		modprobe -d "$modroot" -S "$release" --show-depends "$module" 2>/dev/null || true
 	done | awk '$1 == "insmod" { print $2 }' | sort -u | sed "s|^$modroot/||;s|^/*||"
-	(cd "$modroot" && printf '%s\n' "lib/modules/$release"/modules.{dep,alias,builtin,order})
+	(cd "$modroot" && printf '%s\n' "lib/modules/$release"/modules.{builtin,order})
 }
 
 store=$cache/initrd
@@ -41,7 +41,7 @@ if [ ! -s "$image" ]; then
 	# busybox modprobe does not unpack them in every form that Debian uses
 	find "$tmp/root" -name '*.ko.xz' -exec xz -d {} +
 	find "$tmp/root" -name '*.ko.zst' -exec zstd -q -d --rm {} +
-	sed -i -E 's/\.ko\.(xz|zst)/.ko/g' "$tmp/root/lib/modules/$release/modules.dep"
+	depmod -b "$tmp/root" "$release"
 	cp /bin/busybox "$tmp/root/bin/"
 	cp "$here/guest-runner" "$tmp/root/"
 	install -m 755 "$here/guest-init" "$tmp/root/init"

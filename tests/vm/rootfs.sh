@@ -1,0 +1,60 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Makes the Debian root filesystem of `--root debian`: the small base system, the libraries that the
+# agent needs, and the tools that the tests use. No kernel: its modules come with the initramfs.
+#
+# usage: rootfs.sh [--image FILE]	prepares it in the cache; copies the ext4 image to FILE
+#
+# The copy is sparse. Needs root (debootstrap), the first time only.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/vm/cache.sh
+. "$here/cache.sh"
+
+suite=bookworm
+image_size=640M
+packages=(
+	e2fsprogs xfsprogs util-linux iproute2 kmod dmsetup procps fio
+	libcurl4 libssl3 zlib1g liburcu8 libblkid1 libjansson4 libinih1 libzstd1 libsystemd0
+)
+
+# what nobody reads in a guest
+trim() {
+	rm -rf "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/* "$1"/var/log/* "$1"/debootstrap
+	rm -rf "$1"/usr/share/{doc,man,info,locale,zoneinfo,lintian}/*
+	rm -rf "$1"/usr/lib/x86_64-linux-gnu/gconv
+}
+
+make_image() {		# FILE
+	local root status=0
+
+	root=$(mktemp -d "$store/.new.XXXXXX")
+	chmod 755 "$root"
+	debootstrap --variant=minbase --include="$(IFS=,; echo "${packages[*]}")" \
+		"$suite" "$root" "$debian_mirror/debian" >"$store/debootstrap.log" 2>&1 || status=$?
+	if [ $status -ne 0 ]; then
+		tail -n 20 "$store/debootstrap.log" >&2
+		echo "rootfs: debootstrap of $suite failed ($status): $store/debootstrap.log" >&2
+		return 1
+	fi
+	trim "$root"
+	echo guest >"$root/etc/hostname"
+	echo "127.0.0.1 localhost guest" >"$root/etc/hosts"
+	rm -f "$root/etc/resolv.conf"
+	truncate -s "$image_size" "$1"
+	mke2fs -q -t ext4 -L root -d "$root" "$1"
+	rm -rf "$root"
+}
+
+store=$cache/rootfs
+image=$store/$suite-$(sha256sum <"$here/rootfs.sh" | cut -c1-16).img
+mkdir -p "$store"
+cache_lock "$store/.lock"
+if [ ! -s "$image" ]; then
+	rm -rf "$store/$suite"-*.img "$store"/.new.*
+	make_image "$image.new"
+	mv "$image.new" "$image"
+fi
+if [ "${1-}" = --image ]; then
+	cp --sparse=always --reflink=auto "$image" "$2"
+fi
