@@ -275,7 +275,8 @@ static int read_all(struct reading *rd)
 
 	int r = ini_parse_stream(next_line, rd, on_key, rd);
 
-	if (!rd->result && r > 0)
+	/* inih goes on after a line that it cannot read, so a later error may be in result already */
+	if (r > 0 && (!rd->result || (unsigned int)r < rd->line))
 		rd->result = err_set(rd->e, -EINVAL,
 				     "%s:%d: neither a [section], nor a key = value, nor a comment",
 				     rd->name, r);
