@@ -22,9 +22,13 @@ fi
 
 mkdir -p "$out/src"
 cache_lock "$out/.lock"
-# the times are kept, so that only what changed is compiled again
-find "$out/src" -name '*.[ch]' ! -name '*.mod.c' -delete
-cp -a "$top"/{Makefile,Kbuild,include,kmod} "$out/src/"
+# sources only, whatever a build in the tree has left there; the times are kept, so that only what
+# changed is compiled again
+sources=(-type f '(' -name Makefile -o -name Kbuild -o -name '*.[ch]' -o -name '*.sh' ')'
+	! -name '*.mod.c' ! -name features.h)
+find "$out/src" "${sources[@]}" -delete
+(cd "$top" && find Makefile Kbuild include kmod "${sources[@]}" -print0 |
+	tar --null -T - -cf -) | tar -C "$out/src" -xf -
 make -C "$out/src" kmod KDIR="$KDIR"
 module=$(find "$out/src" -name mobility.ko | head -1)
 [ -n "$module" ] || { echo "build-kmod: make kmod left no mobility.ko in $out/src" >&2; exit 1; }
