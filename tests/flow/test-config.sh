@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Configuration is strict on both sides: an unknown section or key, a key given twice or a bad value is an error that names file, line and what
+# was expected, and nothing starts.
+# timeout: 60
+# shellcheck source=tests/flow/functions.sh
+source "$(dirname "$0")/functions.sh"
+
+cd "$tmp"
+appliance_init
+agent_config agent
+cp agent/mobility.conf good.conf
+
+# bad SECTION LINE EXPECTED-PATTERN : the line stands in the section instead of the key's own
+bad() {
+	local got=0 line
+	grep -v "^${2%%=*}=" good.conf | sed "/^\[$1\]/a $2" >agent/mobility.conf
+	line=$(grep -nFx "$2" agent/mobility.conf | cut -d: -f1)
+	timeout 10 "$bin/mobilityd" --config "$tmp/agent/mobility.conf" >bad.out 2>&1 || got=$?
+	case $got in
+	0 | 124) fail "mobilityd took '$2' (exit $got)" ;;
+	esac
+	grep -q "mobility.conf:$line" bad.out || fail "'$2': file and line $line are not named: $(cat bad.out)"
+	grep -Eqi "$3" bad.out || fail "'$2': what was expected is not told: $(cat bad.out)"
+	note "$(grep -m 1 mobility.conf bad.out | sed "s,$tmp/,,")"
+}
+bad agent 'colour=blue' colour
+bad agent 'this is not a setting' .
+bad replication 'workers=0' '1'
+bad replication 'workers=17' '16'
+bad replication 'workers=many' 'number|1'
+bad replication 'workers=2x' 'number|1'
+bad replication 'compression=lzma' 'zstd'
+bad replication 'source=magic' 'scan'
+bad replication 'scan_interval=soon' 'duration|[0-9]+ ?(s|m)'
+bad replication 'scan_interval=-1s' 'duration|[0-9]+ ?(s|m)'
+bad replication 'workers=' 'number|1'
+bad replication 'min_epoch_interval=99999999999999999999s' 'duration|[0-9]+ ?(s|m)'
+
+note "unknown section, key given twice, unreadable file"
+{ cat good.conf; echo '[colours]'; echo 'x=1'; } >agent/mobility.conf
+timeout 10 "$bin/mobilityd" --config "$tmp/agent/mobility.conf" >bad.out 2>&1 && fail "an unknown section was taken"
+grep -q 'colours' bad.out || fail "unknown section: $(cat bad.out)"
+{ cat good.conf; echo 'connect_timeout=4s'; } >agent/mobility.conf
+timeout 10 "$bin/mobilityd" --config "$tmp/agent/mobility.conf" >bad.out 2>&1 && fail "a key was taken twice"
+grep -q 'connect_timeout' bad.out || fail "twice: $(cat bad.out)"
+mkdir folder.conf
+timeout 10 "$bin/mobilityd" --config "$tmp/folder.conf" >bad.out 2>&1 && fail "a folder was taken for a configuration"
+grep -q 'folder.conf' bad.out || fail "unreadable: $(cat bad.out)"
+
+note "mobilityctl reads the same file as strictly"
+{ cat good.conf; echo 'colour=blue'; } >agent/mobility.conf
+ctl agent status >bad.out 2>&1 && fail "mobilityctl took an unknown key"
+grep -q 'mobility.conf:' bad.out || fail "mobilityctl: $(cat bad.out)"
+
+note "the appliance's file as well"
+cp "$appliance_dir/appliance.conf" good-appliance.conf
+echo 'colour=blue' >>"$appliance_dir/appliance.conf"
+line=$(wc -l <"$appliance_dir/appliance.conf")
+timeout 10 "$bin/mobility-appliance" --dir "$appliance_dir" serve >bad.out 2>&1 && fail "the appliance took an unknown key"
+grep -q "appliance.conf:$line" bad.out || fail "the appliance: $(cat bad.out)"
+cp good-appliance.conf "$appliance_dir/appliance.conf"
+
+note "comments, spaces and good values are taken, and both start"
+{ echo '# a comment'; sed 's/=/ = /' good.conf; echo '; another'; } >agent/mobility.conf
+start_appliance
+start_agent agent
+enroll agent
+status agent .machine.id >machine.out
+finish

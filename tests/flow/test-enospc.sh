@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# The appliance's disk fills up in the middle of a delta: 507, the agent says why and what to do, nothing that was acknowledged is lost
+# and the catalog is whole; when there is space again replication goes on by itself.
+# timeout: 150
+# shellcheck source=tests/flow/functions.sh
+source "$(dirname "$0")/functions.sh"
+
+cd "$tmp"
+truncate -s 96M store.img
+mkfs.ext4 -q -F -m 0 store.img
+mkdir "$appliance_dir"
+if ! mount -o loop store.img "$appliance_dir" 2>mount.log && ! mount -t tmpfs -o size=90M none "$appliance_dir" 2>>mount.log; then
+	finished=yes
+	echo "no small file system can be mounted here ($(tail -n 1 mount.log)): run it as root"
+	exit 77
+fi
+mounts+=("$appliance_dir")
+# init wants a folder of its own making
+appliance_dir=$appliance_dir/store
+
+python3 "$flow/image.py" make a 24M random 1
+appliance_init
+appliance_set store reserve 4M
+set_up agent 127.0.0.2 a
+wait_protected agent
+bookmark agent before
+mkdir before
+cp a before/a
+
+note "the disk fills up"
+free=$(($(df -B1 --output=avail "$tmp/appliance" | tail -n 1) - 7 * 1048576))
+head -c "$free" /dev/zero >"$tmp/appliance/ballast"
+python3 "$flow/image.py" make new 12M random 2
+dd if=new of=a bs=1M conv=notrunc status=none
+wait_for agent 60 '.problems | any((.what | test("space|full"; "i")) and (.remedy | length > 10))'
+status agent '.problems[] | "\(.what) -- \(.remedy)"'
+ctl agent status >status.out
+grep -Eqi 'space|full' status.out || fail "the status text does not tell: $(cat status.out)"
+! ctl agent bookmark full --timeout 5s >full.out 2>&1 || fail "a point on a full store"
+grep -Eqi 'space|full' full.out || note "the refused bookmark says: $(cat full.out)"
+
+note "what was there is still right, while it is full, and through a restart of the appliance"
+point_equals agent before before/a
+appliance verify
+kill9 appliance
+start_appliance
+point_equals agent before before/a
+wait_for agent 60 '.problems | any(.what | test("space|full"; "i"))'
+appliance points --json | jq -e '(.points? // .) | all(.name != "full")' >points.out ||
+	fail "a point that was refused is listed"
+
+note "space is freed: it goes on by itself"
+rm "$tmp/appliance/ballast"
+wait_for agent 90 '(.problems | all(.what | test("space|full"; "i") | not)) and .appliance.connected'
+bookmark agent after 90
+point_equals agent after a
+point_equals agent before before/a
+database=$(grep -rlm1 'SQLite format 3' "$appliance_dir" | head -n 1)
+[ -n "$database" ] || fail "no catalog found in $appliance_dir"
+[ "$(sqlite3 "$database" 'pragma integrity_check')" = ok ] || fail "the catalog is damaged"
+finish
