@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Bitmaps of granules, with a summary that makes scans and clears of a mostly
+ * clean disk cheap: one summary bit for each MOB_BITMAP_CHUNK bits.
+ *
+ *	function			concurrently with	sleeps
+ *	mob_bitmap_set			itself, every reader	no, any context
+ *	mob_bitmap_any_unsafe		itself, _set		no, any context
+ *	mob_bitmap_next_unsafe		itself, _set		no
+ *	mob_bitmap_count, _intersects	itself			may reschedule
+ *	mob_bitmap_merge		_set on either		may reschedule
+ *	mob_bitmap_clear		nothing on this bitmap	may reschedule
+ *	mob_bitmap_init, _free		nothing on this bitmap	yes
+ *
+ * A reader that must see every bit set before some instant has to synchronise
+ * with the setters by its own means (mob_sections_sync()).
+ *
+ * The words are userspace's dirty bitmap too, whose bit order is little-endian
+ * within bytes; on the little-endian machines that we support these are the same.
+ */
+#ifndef MOB_BITMAP_H
+#define MOB_BITMAP_H
+
+#include <linux/types.h>
+
+#ifdef __BIG_ENDIAN
+#error "the dirty bitmap is shared with userspace in little-endian bit order"
+#endif
+
+/* The bits of one page of bitmap. */
+#define MOB_BITMAP_CHUNK	32768
+
+struct mob_bitmap {
+	unsigned long *bits;	/* vmalloc_user(), whole pages */
+	unsigned long *summary;
+	u64 granules;
+	size_t bytes;		/* of bits, a multiple of PAGE_SIZE */
+	size_t summary_bytes;
+};
+
+/* All clear. 0 or -ENOMEM. */
+int mob_bitmap_init(struct mob_bitmap *bm, u64 granules);
+void mob_bitmap_free(struct mob_bitmap *bm);
+
+/*
+ * Sets @count > 0 bits from @first on; the range must lie within the bitmap.
+ * Returns how many were clear before; each bit is counted by one caller only,
+ * except that concurrent setters of a whole word may both count it.
+ */
+u64 mob_bitmap_set(struct mob_bitmap *bm, u64 first, u64 count);
+
+/* Is any bit of the range set in @dirty and clear in @safe? */
+bool mob_bitmap_any_unsafe(const struct mob_bitmap *dirty, const struct mob_bitmap *safe,
+			   u64 first, u64 count);
+
+/*
+ * Finds the first run of such bits in [*first, end). Returns its length, at most
+ * @max, and its start in *first; 0 if there is none.
+ */
+u64 mob_bitmap_next_unsafe(const struct mob_bitmap *dirty, const struct mob_bitmap *safe,
+			   u64 *first, u64 end, u64 max);
+
+u64 mob_bitmap_count(const struct mob_bitmap *bm);
+bool mob_bitmap_intersects(const struct mob_bitmap *a, const struct mob_bitmap *b);
+
+/* dst |= src. Returns how many bits of dst were clear before. */
+u64 mob_bitmap_merge(struct mob_bitmap *dst, const struct mob_bitmap *src);
+void mob_bitmap_clear(struct mob_bitmap *bm);
+
+#endif

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Everything that differs between kernels. features.h is generated: each of the
+ * probes in this directory that compiles defines MOB_HAVE_<its name>. No other
+ * file of the module may test for a kernel version or a feature.
+ */
+#ifndef MOB_COMPAT_H
+#define MOB_COMPAT_H
+
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/ftrace.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+
+#include "features.h"
+
+#ifndef MOB_HAVE_BIO_BDEV
+#include <linux/genhd.h>
+#endif
+
+#if !defined(CONFIG_64BIT) || !defined(CONFIG_FTRACE) || !defined(CONFIG_KPROBES)
+#error "mobility needs a 64-bit kernel with CONFIG_FTRACE and CONFIG_KPROBES"
+#endif
+
+/* The whole disk that a bio goes to. */
+static __always_inline struct gendisk *mob_bio_disk(const struct bio *bio)
+{
+#ifdef MOB_HAVE_BIO_BDEV
+	return bio->bi_bdev->bd_disk;
+#else
+	return bio->bi_disk;
+#endif
+}
+
+/*
+ * The first sector of a bio on the whole disk, also where the hook sees a bio
+ * before the kernel has remapped it from its partition. Inside an RCU read-side
+ * section, which interrupts off are.
+ */
+static __always_inline sector_t mob_bio_sector(const struct bio *bio)
+{
+	sector_t sector = bio->bi_iter.bi_sector;
+#ifndef MOB_HAVE_BIO_BDEV
+	if (unlikely(bio->bi_partno)) {
+		struct hd_struct *part = __disk_get_part(bio->bi_disk, bio->bi_partno);
+
+		if (part)
+			sector += part->start_sect;
+	}
+#endif
+	return sector;
+}
+
+/* Does the sector of this bio, traced as remapped from @from, count from a partition? */
+static inline bool mob_bio_unmapped(const struct bio *bio, dev_t from)
+{
+#ifdef MOB_HAVE_BIO_BDEV
+	return bdev_is_partition(bio->bi_bdev) && bio->bi_bdev->bd_dev != from;
+#else
+	return false;
+#endif
+}
+
+/* A bio that another thread issues may wait, and nobody polls for it. */
+static inline void mob_bio_make_patient(struct bio *bio)
+{
+	bio->bi_opf &= ~REQ_NOWAIT;
+#ifdef MOB_HAVE_REQ_POLLED
+	bio->bi_opf &= ~REQ_POLLED;
+#else
+	bio->bi_opf &= ~REQ_HIPRI;
+#endif
+}
+
+/* A bio for reading; with a @bs that has a reserve and a @gfp that may wait never NULL. */
+static inline struct bio *mob_bio_alloc_read(struct block_device *bdev, unsigned short vecs,
+					     gfp_t gfp, struct bio_set *bs)
+{
+#ifdef MOB_HAVE_BIO_ALLOC_BDEV
+	return bio_alloc_bioset(bdev, vecs, REQ_OP_READ, gfp, bs);
+#else
+	struct bio *bio = bio_alloc_bioset(gfp, vecs, bs);
+
+	if (bio) {
+		bio_set_dev(bio, bdev);
+		bio_set_op_attrs(bio, REQ_OP_READ, 0);
+	}
+	return bio;
+#endif
+}
+
+static inline bool mob_disk_is_dead(struct gendisk *gd)
+{
+#ifdef MOB_HAVE_GD_DEAD
+	return test_bit(GD_DEAD, &gd->state);
+#else
+	return !(gd->flags & GENHD_FL_UP);
+#endif
+}
+
+/* Does the driver take writes past submit_bio()? */
+static inline bool mob_disk_bypasses_bios(struct gendisk *gd)
+{
+#ifdef MOB_HAVE_RW_PAGE
+	if (gd->fops->rw_page)
+		return true;
+#endif
+#ifdef MOB_HAVE_BLK_QUEUE_DAX
+	return blk_queue_dax(gd->queue);
+#else
+	return gd->queue->limits.features & BLK_FEAT_DAX;
+#endif
+}
+
+static inline void mob_vma_forbid_write(struct vm_area_struct *vma)
+{
+#ifdef MOB_HAVE_VM_FLAGS_CLEAR
+	vm_flags_clear(vma, VM_MAYWRITE);
+#else
+	vma->vm_flags &= ~VM_MAYWRITE;
+#endif
+}
+
+/* Waits until every task that was preempted has left the code it was in. */
+static inline void mob_synchronize_tasks(void)
+{
+#ifdef CONFIG_TASKS_RCU
+	synchronize_rcu_tasks();
+#endif
+}
+
+/*
+ * ftrace. With CONFIG_DYNAMIC_FTRACE_WITH_ARGS a callback may read the arguments
+ * and change the instruction pointer without all registers having been saved.
+ */
+#ifdef MOB_HAVE_FTRACE_REGS
+#define mob_ftrace_regs ftrace_regs
+#else
+#define mob_ftrace_regs pt_regs
+#endif
+
+#ifdef CONFIG_DYNAMIC_FTRACE_WITH_ARGS
+#define MOB_FTRACE_REGS		0
+#else
+#define MOB_FTRACE_REGS		FTRACE_OPS_FL_SAVE_REGS
+#endif
+
+#ifdef MOB_HAVE_FTRACE_RECURSION
+#define MOB_FTRACE_RECURSION	FTRACE_OPS_FL_RECURSION
+#else
+/* Without this flag older kernels add their own recursion guard, which costs. */
+#define MOB_FTRACE_RECURSION	FTRACE_OPS_FL_RECURSION_SAFE
+#endif
+
+static __always_inline unsigned long mob_ftrace_arg(struct mob_ftrace_regs *fregs, unsigned int n)
+{
+#if defined(MOB_HAVE_FTRACE_GET_ARGUMENT)
+	return ftrace_regs_get_argument(fregs, n);
+#elif defined(MOB_HAVE_FTRACE_REGS)
+	return regs_get_kernel_argument(&fregs->regs, n);
+#else
+	return regs_get_kernel_argument(fregs, n);
+#endif
+}
+
+static __always_inline void mob_ftrace_redirect(struct mob_ftrace_regs *fregs, void *to)
+{
+#if defined(MOB_HAVE_FTRACE_SET_IP)
+	ftrace_regs_set_instruction_pointer(fregs, (unsigned long)to);
+#elif defined(MOB_HAVE_FTRACE_REGS)
+	instruction_pointer_set(&fregs->regs, (unsigned long)to);
+#else
+	instruction_pointer_set(fregs, (unsigned long)to);
+#endif
+}
+
+/* Which argument of blk_execute_rq() and blk_execute_rq_nowait() is the request. */
+#if defined(MOB_HAVE_EXECUTE_RQ_2)
+#define MOB_EXECUTE_RQ_ARG	0
+#elif defined(MOB_HAVE_EXECUTE_RQ_3)
+#define MOB_EXECUTE_RQ_ARG	1
+#else
+#define MOB_EXECUTE_RQ_ARG	2
+#endif
+
+/* Which argument of blk_insert_cloned_request() is the request. */
+#ifdef MOB_HAVE_INSERT_CLONED_1
+#define MOB_INSERT_CLONED_ARG	0
+#else
+#define MOB_INSERT_CLONED_ARG	1
+#endif
+
+/* Arguments of the tracepoints block_bio_queue and block_bio_remap before the bio. */
+#ifdef MOB_HAVE_TRACE_BIO_ONLY
+#define MOB_TRACE_QUEUE_ARG
+#else
+#define MOB_TRACE_QUEUE_ARG	struct request_queue *q,
+#endif
+
+#endif

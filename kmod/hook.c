@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/blk-mq.h>
+#include <linux/blkdev.h>
+#include <linux/ftrace.h>
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include <linux/tracepoint.h>
+
+#include <mobility/uapi.h>
+
+#include "compat.h"
+#include "hook.h"
+#include "track.h"
+
+static char *mode = "auto";
+module_param(mode, charp, 0444);
+MODULE_PARM_DESC(mode, "auto, hook (refuse to load without it) or track-only");
+
+static char mob_reason[MOB_REASON_BYTES];
+
+const char *mob_hook_reason(void)
+{
+	return mob_reason;
+}
+
+/*
+ * The function returns to the submitter in place of the block layer's when a bio
+ * is held: the bio belongs to the preserver by then.
+ */
+static noinline void mob_hook_swallow(struct bio *bio)
+{
+}
+
+/*
+ * Runs at the entry of the block layer's own function, in the submitter's context.
+ * Bios that we submit ourselves come through here like all others and are let pass: held
+ * writes because they are counted already, reads because they are reads. So nothing
+ * depends on who the caller is.
+ */
+static void notrace mob_hook_submit(unsigned long ip, unsigned long parent_ip,
+				    struct ftrace_ops *ops, struct mob_ftrace_regs *fregs)
+{
+	if (unlikely(mob_track_submit((struct bio *)mob_ftrace_arg(fregs, 0))))
+		mob_ftrace_redirect(fregs, mob_hook_swallow);
+}
+
+static struct ftrace_ops mob_submit_ops = {
+	.func	= mob_hook_submit,
+	.flags	= FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT | MOB_FTRACE_RECURSION |
+		  MOB_FTRACE_REGS,
+};
+
+static void mob_passthrough(struct request *rq)
+{
+	if (blk_op_is_passthrough(req_op(rq)) && op_is_write(req_op(rq)))
+		mob_track_unknown(rq->q);
+}
+
+static void notrace mob_hook_execute(unsigned long ip, unsigned long parent_ip,
+				     struct ftrace_ops *ops, struct mob_ftrace_regs *fregs)
+{
+	mob_passthrough((struct request *)mob_ftrace_arg(fregs, MOB_EXECUTE_RQ_ARG));
+}
+
+/* Request-based device mapper hands requests, not bios, to the disk below it. */
+static void notrace mob_hook_cloned(unsigned long ip, unsigned long parent_ip,
+				    struct ftrace_ops *ops, struct mob_ftrace_regs *fregs)
+{
+	struct request *rq = (struct request *)mob_ftrace_arg(fregs, MOB_INSERT_CLONED_ARG);
+
+	if (op_is_write(req_op(rq)))
+		mob_track_unknown(rq->q);
+}
+
+static struct ftrace_ops mob_execute_ops = {
+	.func	= mob_hook_execute,
+	.flags	= FTRACE_OPS_FL_PERMANENT | MOB_FTRACE_RECURSION | MOB_FTRACE_REGS,
+};
+
+static struct ftrace_ops mob_cloned_ops = {
+	.func	= mob_hook_cloned,
+	.flags	= FTRACE_OPS_FL_PERMANENT | MOB_FTRACE_RECURSION | MOB_FTRACE_REGS,
+};
+
+/* 0 if the kernel has no such function that can be probed. */
+static unsigned long mob_symbol(const char *name)
+{
+	struct kprobe probe = {
+		.symbol_name	= name,
+		.flags		= KPROBE_FLAG_DISABLED,
+	};
+	unsigned long addr;
+
+	if (register_kprobe(&probe))
+		return 0;
+	addr = (unsigned long)probe.addr;
+	unregister_kprobe(&probe);
+	return addr;
+}
+
+static int mob_filter(struct ftrace_ops *ops, const char *name)
+{
+	unsigned long addr = mob_symbol(name);
+
+	return addr ? ftrace_set_filter_ip(ops, addr, 0, 0) : -ENOENT;
+}
+
+static int mob_submit_hook(void)
+{
+	int ret;
+
+	/* Older kernels have the whole of it in one function. */
+	ret = mob_filter(&mob_submit_ops, "submit_bio_noacct_nocheck");
+	if (ret == -ENOENT)
+		ret = mob_filter(&mob_submit_ops, "submit_bio_noacct");
+	if (ret) {
+		snprintf(mob_reason, sizeof(mob_reason),
+			 "the kernel has no submission function that ftrace can hook (%d)", ret);
+		return ret;
+	}
+	ret = register_ftrace_function(&mob_submit_ops);
+	if (ret == -EBUSY)
+		strscpy(mob_reason, "another module or livepatch owns the submission function",
+			sizeof(mob_reason));
+	else if (ret)
+		snprintf(mob_reason, sizeof(mob_reason),
+			 "ftrace refused the submission function (%d)", ret);
+	if (ret)
+		ftrace_free_filter(&mob_submit_ops);
+	return ret;
+}
+
+static void mob_submit_unhook(void)
+{
+	unregister_ftrace_function(&mob_submit_ops);
+	ftrace_free_filter(&mob_submit_ops);
+}
+
+static void mob_trace_complete(void *data, struct request_queue *q, struct bio *bio)
+{
+	mob_track_complete(bio);
+}
+
+static void mob_trace_queue(void *data, MOB_TRACE_QUEUE_ARG struct bio *bio)
+{
+	mob_track_submit(bio);
+}
+
+/*
+ * A driver remaps a bio to a disk below it, which block_bio_queue does not tell of again
+ * (md raid0). If that is a partition, its own remapping is traced next.
+ */
+static void mob_trace_remap(void *data, MOB_TRACE_QUEUE_ARG struct bio *bio, dev_t dev,
+			    sector_t from)
+{
+	if (!mob_bio_unmapped(bio, dev))
+		mob_track_submit(bio);
+}
+
+struct mob_trace {
+	const char *name;
+	void *probe;
+	bool track_only;
+	struct tracepoint *tp;
+	bool registered;
+};
+
+static struct mob_trace mob_traces[] = {
+	{ .name = "block_bio_complete", .probe = mob_trace_complete },
+	{ .name = "block_bio_queue", .probe = mob_trace_queue, .track_only = true },
+	{ .name = "block_bio_remap", .probe = mob_trace_remap, .track_only = true },
+};
+
+static void mob_trace_match(struct tracepoint *tp, void *unused)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(mob_traces); i++)
+		if (!strcmp(tp->name, mob_traces[i].name))
+			mob_traces[i].tp = tp;
+}
+
+static void mob_traces_exit(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(mob_traces); i++) {
+		struct mob_trace *trace = &mob_traces[i];
+
+		if (trace->registered)
+			tracepoint_probe_unregister(trace->tp, trace->probe, NULL);
+		trace->registered = false;
+	}
+	tracepoint_synchronize_unregister();
+}
+
+static int mob_traces_init(void)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for_each_kernel_tracepoint(mob_trace_match, NULL);
+	for (i = 0; i < ARRAY_SIZE(mob_traces) && !ret; i++) {
+		struct mob_trace *trace = &mob_traces[i];
+
+		if (trace->track_only && !mob_track_only)
+			continue;
+		ret = trace->tp ? tracepoint_probe_register(trace->tp, trace->probe, NULL) : -ENOENT;
+		if (ret)
+			pr_err("cannot use the tracepoint %s (%d)\n", trace->name, ret);
+		else
+			trace->registered = true;
+	}
+	if (ret)
+		mob_traces_exit();
+	return ret;
+}
+
+/* What goes past the bios. Both functions exist on every kernel that has blk-mq. */
+static int mob_bypass_init(void)
+{
+	int ret;
+
+	ret = mob_filter(&mob_execute_ops, "blk_execute_rq");
+	if (!ret)
+		ret = mob_filter(&mob_execute_ops, "blk_execute_rq_nowait");
+	if (!ret)
+		ret = mob_filter(&mob_cloned_ops, "blk_insert_cloned_request");
+	if (!ret)
+		ret = register_ftrace_function(&mob_execute_ops);
+	if (ret)
+		goto free_filters;
+	ret = register_ftrace_function(&mob_cloned_ops);
+	if (!ret)
+		return 0;
+	unregister_ftrace_function(&mob_execute_ops);
+free_filters:
+	ftrace_free_filter(&mob_execute_ops);
+	ftrace_free_filter(&mob_cloned_ops);
+	pr_err("cannot watch for passthrough requests (%d)\n", ret);
+	return ret;
+}
+
+static void mob_bypass_exit(void)
+{
+	unregister_ftrace_function(&mob_cloned_ops);
+	unregister_ftrace_function(&mob_execute_ops);
+	ftrace_free_filter(&mob_execute_ops);
+	ftrace_free_filter(&mob_cloned_ops);
+}
+
+static int mob_choose_mode(void)
+{
+	if (!strcmp(mode, "track-only")) {
+		strscpy(mob_reason, "asked for by the module parameter", sizeof(mob_reason));
+		mob_track_only = true;
+		return 0;
+	}
+	if (strcmp(mode, "auto") && strcmp(mode, "hook")) {
+		pr_err("mode=%s is not known: use auto, hook or track-only\n", mode);
+		return -EINVAL;
+	}
+	mob_track_only = mob_submit_hook() != 0;
+	if (mob_track_only && !strcmp(mode, "hook")) {
+		pr_err("mode=hook is not possible: %s\n", mob_reason);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+int mob_hook_init(void)
+{
+	int ret;
+
+	ret = mob_choose_mode();
+	if (ret)
+		return ret;
+	ret = mob_bypass_init();
+	if (ret)
+		goto unhook;
+	ret = mob_traces_init();
+	if (ret)
+		goto exit_bypass;
+	return 0;
+
+exit_bypass:
+	mob_bypass_exit();
+unhook:
+	if (!mob_track_only)
+		mob_submit_unhook();
+	return ret;
+}
+
+void mob_hook_exit(void)
+{
+	mob_traces_exit();
+	mob_bypass_exit();
+	if (!mob_track_only)
+		mob_submit_unhook();
+}

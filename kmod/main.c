@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/module.h>
+
+#include "boundary.h"
+#include "ctl.h"
+#include "disk.h"
+#include "hook.h"
+#include "pool.h"
+#include "preserve.h"
+#include "stats.h"
+#include "track.h"
+#include "watch.h"
+
+static int __init mob_init(void)
+{
+	int ret;
+
+	mob_pool_init();
+	ret = mob_track_init();
+	if (ret)
+		return ret;
+	ret = mob_preserve_init();
+	if (ret)
+		goto exit_track;
+	mob_stats_init();
+	ret = mob_hook_init();
+	if (ret)
+		goto exit_stats;
+	ret = mob_ctl_init();
+	if (ret)
+		goto exit_hook;
+	pr_info("loaded, %s%s\n", mob_track_only ? "track-only: " : "mode hook",
+		mob_hook_reason());
+	return 0;
+
+exit_hook:
+	mob_hook_exit();
+exit_stats:
+	mob_stats_exit();
+	mob_preserve_exit();
+exit_track:
+	mob_track_exit();
+	return ret;
+}
+
+/*
+ * No descriptor of ours is open, else the module would be in use. The order: nobody
+ * attaches, no new bio comes in, the writes in flight complete, the work is done.
+ */
+static void __exit mob_exit(void)
+{
+	mob_ctl_exit();
+	mob_hook_exit();
+	mob_disk_detach_all();
+	mob_watch_stop();
+	mob_boundary_stop();
+	mob_track_exit();
+	mob_stats_exit();
+	mob_preserve_exit();
+}
+
+module_init(mob_init);
+module_exit(mob_exit);
+
+MODULE_DESCRIPTION("Tracks the writes to disks and keeps points in time of them readable");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("1.0");

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Points at which a test build (MOBILITY_TEST_DELAYS) widens a race window. In the
+ * shipped build they are nothing. Any context: a delay spins, it never sleeps.
+ */
+#ifndef MOB_TESTDELAY_H
+#define MOB_TESTDELAY_H
+
+enum mob_delay_point {
+	MOB_DELAY_EPOCH_READ,		/* read the epoch, not marked yet */
+	MOB_DELAY_MARKED,		/* marked, not issued yet */
+	MOB_DELAY_PRESERVE_READ,	/* old content read, copy not visible yet */
+	MOB_DELAY_PRESERVED,		/* copy visible, overwrite not issued yet */
+	MOB_DELAY_DRAIN_READ,		/* drain read the disk, no look for a copy yet */
+	MOB_DELAY_DRAIN_CHECKED,	/* looked for a copy, granules not drained yet */
+	MOB_DELAY_COMPLETED,		/* completion seen, not counted yet */
+	MOB_DELAY_POINTS,
+};
+
+#ifdef MOBILITY_TEST_DELAYS
+#include <linux/delay.h>
+#include <linux/random.h>
+
+/* The longest delay at each point in microseconds; module parameter test_delay_us. */
+extern unsigned int mob_test_delay_us[MOB_DELAY_POINTS];
+
+static inline void mob_test_delay(enum mob_delay_point point)
+{
+	unsigned int us = READ_ONCE(mob_test_delay_us[point]);
+
+	if (us)
+		udelay(get_random_u32() % (us + 1));
+}
+#else
+static inline void mob_test_delay(enum mob_delay_point point)
+{
+}
+#endif
+
+#endif

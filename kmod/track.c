@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/blkdev.h>
+#include <linux/mempool.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+
+#include "compat.h"
+#include "disk.h"
+#include "preserve.h"
+#include "testdelay.h"
+#include "track.h"
+
+#define MOB_IO_RESERVE	256	/* contexts that memory pressure cannot take */
+#define MOB_CACHE_MAX	64	/* contexts kept by each CPU */
+
+static const char mob_reason_blind[] = "no memory to account for a write";
+static const char mob_reason_unknown[] = "a write of unknown range (passthrough) reached a disk";
+static const char mob_reason_overwritten[] = "overwritten before it was read (track-only mode)";
+
+struct mob_cache {
+	struct mob_io *free;
+	unsigned int count;
+};
+
+struct mob_epochs mob_epochs;
+struct workqueue_struct *mob_wq;
+bool mob_track_only;
+
+static DEFINE_PER_CPU(struct mob_cache, mob_cache);
+static struct kmem_cache *mob_io_slab;
+static mempool_t *mob_io_pool;
+static bio_end_io_t *mob_chain_endio;
+static bool mob_window_writes;
+
+enum mob_verdict {
+	MOB_PASS,	/* on to the driver */
+	MOB_HOLD,	/* to the preserver first */
+	MOB_REFILL,	/* nothing was done: this CPU has no context left */
+};
+
+static void mob_endio(struct bio *bio);
+
+/* Interrupts off. */
+static __always_inline struct mob_io *mob_cache_pop(void)
+{
+	struct mob_cache *cache = this_cpu_ptr(&mob_cache);
+	struct mob_io *io = cache->free;
+
+	if (likely(io)) {
+		cache->free = io->next;
+		cache->count--;
+	}
+	return io;
+}
+
+/* Interrupts off. */
+static __always_inline void mob_cache_push(struct mob_io *io)
+{
+	struct mob_cache *cache = this_cpu_ptr(&mob_cache);
+
+	if (unlikely(cache->count >= MOB_CACHE_MAX)) {
+		mempool_free(io, mob_io_pool);
+		return;
+	}
+	io->next = cache->free;
+	cache->free = io;
+	cache->count++;
+}
+
+static bool mob_cache_refill(void)
+{
+	struct mob_io *io = mempool_alloc(mob_io_pool, GFP_NOWAIT | __GFP_NOWARN);
+	unsigned long flags;
+
+	if (!io)
+		return false;
+	local_irq_save(flags);
+	mob_cache_push(io);
+	local_irq_restore(flags);
+	return true;
+}
+
+struct mob_granules {
+	u64 first;
+	u64 count;
+};
+
+/* The granules that a range touches, clipped to the disk as it was attached. */
+static __always_inline struct mob_granules mob_granules(struct mob_disk *disk, sector_t sector,
+							u64 sectors)
+{
+	struct mob_granules g = { 0, 0 };
+	sector_t end = sector + sectors;
+
+	if (unlikely(end > disk->sectors)) {
+		mob_disk_raise(disk, MOB_EVENT_RESIZED);
+		end = disk->sectors;
+		if (sector >= end)
+			return g;
+	}
+	g.first = sector >> disk->shift;
+	g.count = ((end - 1) >> disk->shift) - g.first + 1;
+	return g;
+}
+
+/* Interrupts off. */
+static __always_inline void mob_set_dirty(struct mob_disk *disk, struct mob_disk_cpu *pc,
+					  unsigned int parity, struct mob_granules g)
+{
+	if (likely(g.count))
+		pc->dirty[parity] += mob_bitmap_set(&disk->map[parity], g.first, g.count);
+}
+
+/*
+ * A write of the active epoch goes to granules of a disk while the epoch before it
+ * is ended and not retired. May it go on?
+ */
+static noinline enum mob_verdict mob_overwrite(struct mob_disk *disk, u64 word,
+					       struct mob_granules g)
+{
+	unsigned int ended = !mob_parity(mob_word_epoch(word));
+
+	if (mob_word_phase(word) == MOB_PHASE_WINDOW) {
+		/*
+		 * A section may still mark for the ended epoch, so a clear bit proves
+		 * nothing. The preserver decides when the window is over.
+		 */
+		if (!mob_track_only)
+			return MOB_HOLD;
+		WRITE_ONCE(mob_window_writes, true);
+		return MOB_PASS;
+	}
+	if (!g.count || !mob_bitmap_any_unsafe(&disk->map[ended], &disk->safe, g.first, g.count))
+		return MOB_PASS;
+	if (!mob_track_only)
+		return MOB_HOLD;
+	mob_epoch_tear_ended(&mob_epochs, mob_reason_overwritten);
+	return MOB_PASS;
+}
+
+/*
+ * There is no context to count a write with: a drain may miss its data and an
+ * image may hold it wrongly. Only a resync covers that; the write itself goes on.
+ */
+static noinline void mob_blind(struct mob_disk *disk)
+{
+	atomic64_inc(&mob_stats.blind);
+	mob_disk_raise(disk, MOB_EVENT_SUSPECT);
+	mob_epoch_tear_all(&mob_epochs, mob_reason_blind);
+}
+
+static __always_inline bool mob_bio_is_ours(const struct bio *bio, const struct mob_disk *disk)
+{
+	return bio->bi_end_io == mob_endio && ((struct mob_io *)bio->bi_private)->disk == disk;
+}
+
+static __always_inline void mob_interpose(struct mob_io *io, struct bio *bio)
+{
+	io->end_io = bio->bi_end_io;
+	io->private = bio->bi_private;
+	bio->bi_private = io;
+	bio->bi_end_io = mob_endio;
+}
+
+/* The marking section. Interrupts off. */
+static __always_inline enum mob_verdict mob_section(struct bio *bio, struct gendisk *gd, bool blind)
+{
+	struct mob_disk *disk = mob_disk_find(gd);
+	sector_t sector = mob_bio_sector(bio);
+	unsigned int sectors = bio_sectors(bio);
+	struct mob_disk_cpu *pc;
+	struct mob_granules g;
+	struct mob_io *io;
+	u64 word, epoch;
+
+	/*
+	 * The rest of a bio that its driver split, a path that failed over, or one that
+	 * we held: counted already. The same bio on another disk below is not.
+	 */
+	if (!disk || mob_bio_is_ours(bio, disk))
+		return MOB_PASS;
+	io = mob_cache_pop();
+	if (unlikely(!io) && !blind)
+		return MOB_REFILL;
+	/*
+	 * From here to the end of the section a boundary waits for us, not we for it.
+	 * Plain load: a write that depends on a completed one follows it in the order of
+	 * events, and reads of one variable never go back in that order.
+	 */
+	word = READ_ONCE(mob_epochs.word);
+	epoch = mob_word_epoch(word);
+	mob_test_delay(MOB_DELAY_EPOCH_READ);
+	pc = this_cpu_ptr(disk->cpu);
+	g = mob_granules(disk, sector, sectors);
+	mob_set_dirty(disk, pc, mob_parity(epoch), g);
+	pc->writes++;
+	pc->bytes += bio->bi_iter.bi_size;
+	if (unlikely(!io)) {
+		mob_blind(disk);
+		return MOB_PASS;
+	}
+	pc->in_flight[mob_parity(epoch)]++;
+	io->disk = disk;
+	io->sector = sector;
+	io->sectors = sectors;
+	io->epoch = epoch;
+	io->parity = mob_parity(epoch);
+	mob_interpose(io, bio);
+	if (likely(mob_word_phase(word) == MOB_PHASE_OPEN))
+		return MOB_PASS;
+	return mob_overwrite(disk, word, g);
+}
+
+static noinline bool mob_track_write(struct bio *bio, struct gendisk *gd)
+{
+	enum mob_verdict verdict;
+	bool blind = false;
+	unsigned long flags;
+
+	for (;;) {
+		local_irq_save(flags);
+		verdict = mob_section(bio, gd, blind);
+		local_irq_restore(flags);
+		if (likely(verdict != MOB_REFILL))
+			break;
+		blind = !mob_cache_refill();
+	}
+	mob_test_delay(MOB_DELAY_MARKED);
+	if (likely(verdict == MOB_PASS))
+		return false;
+	mob_preserve_hold(bio->bi_private, bio);
+	return true;
+}
+
+bool mob_track_submit(struct bio *bio)
+{
+	struct gendisk *gd;
+
+	if (!op_is_write(bio_op(bio)) || !bio_sectors(bio))
+		return false;
+	gd = mob_bio_disk(bio);
+	if (likely(!mob_disk_maybe(gd)))
+		return false;
+	return mob_track_write(bio, gd);
+}
+
+/*
+ * What failed may have been written in part, and a device that gave up on a write may
+ * still do it: the range is dirty once more, in the epoch that is active now.
+ */
+static noinline void mob_write_failed(struct mob_io *io, blk_status_t status)
+{
+	if (status != BLK_STS_AGAIN)
+		atomic64_inc(&io->disk->failed_writes);
+	mob_track_mark(io->disk, io->sector, io->sectors);
+}
+
+/* The bio is the submitter's again; its end_io may free it. */
+static void mob_finish(struct mob_io *io, struct bio *bio)
+{
+	struct mob_disk *disk = io->disk;
+	unsigned int parity = io->parity;
+	unsigned long flags;
+
+	mob_test_delay(MOB_DELAY_COMPLETED);
+	if (io->end_io)
+		io->end_io(bio);
+	/*
+	 * Counted down last: the count is what unloading waits for, so it covers the call
+	 * above. The epoch only seals a little later for it.
+	 */
+	local_irq_save(flags);
+	mob_cache_push(io);
+	this_cpu_ptr(disk->cpu)->in_flight[parity]--;
+	local_irq_restore(flags);
+}
+
+static void mob_finish_work(struct work_struct *work)
+{
+	struct mob_io *io = container_of(work, struct mob_io, work);
+
+	mob_finish(io, io->bio);
+}
+
+/*
+ * bio_endio() walks a chain of bios in a loop, but with us in front of each of them
+ * it would recurse, and a large discard is a chain of thousands. The parent is alive:
+ * it waits for this bio.
+ */
+static bool mob_chain_is_deep(const struct mob_io *io)
+{
+	const struct bio *parent = io->private;
+
+	return parent->bi_end_io == mob_endio &&
+	       ((struct mob_io *)parent->bi_private)->end_io == mob_chain_endio;
+}
+
+static void mob_endio(struct bio *bio)
+{
+	struct mob_io *io = bio->bi_private;
+
+	bio->bi_end_io = io->end_io;
+	bio->bi_private = io->private;
+	if (unlikely(bio->bi_status))
+		mob_write_failed(io, bio->bi_status);
+	if (unlikely(io->end_io == mob_chain_endio) && mob_chain_is_deep(io)) {
+		io->bio = bio;
+		INIT_WORK(&io->work, mob_finish_work);
+		queue_work(mob_wq, &io->work);
+		return;
+	}
+	mob_finish(io, bio);
+}
+
+void mob_track_mark(struct mob_disk *disk, sector_t sector, u64 sectors)
+{
+	struct mob_granules g;
+	unsigned long flags;
+	unsigned int parity;
+
+	local_irq_save(flags);
+	parity = mob_parity(mob_epoch_active(&mob_epochs));
+	g = mob_granules(disk, sector, sectors);
+	mob_set_dirty(disk, this_cpu_ptr(disk->cpu), parity, g);
+	local_irq_restore(flags);
+}
+
+/* The part of a split write that its driver completes while the whole is tracked. */
+static bool mob_is_part_of_tracked(const struct bio *bio)
+{
+	return bio->bi_end_io == mob_chain_endio &&
+	       ((struct bio *)bio->bi_private)->bi_end_io == mob_endio;
+}
+
+/*
+ * How many bytes of its pages a bio has left behind it. A clone shares the pages of
+ * its parent, perhaps from somewhere in the middle: then this is more than it did.
+ */
+static u64 mob_bio_bytes_behind(const struct bio *bio)
+{
+	u64 bytes = bio->bi_iter.bi_bvec_done;
+	unsigned int i;
+
+	for (i = 0; i < bio->bi_iter.bi_idx; i++)
+		bytes += bio->bi_io_vec[i].bv_len;
+	return bytes;
+}
+
+/*
+ * A write that was submitted before its disk was attached completes. Its bio may have
+ * been advanced over what it did; one without pages (discard) has lost its range then.
+ */
+static noinline void mob_complete_untracked(struct bio *bio)
+{
+	struct mob_disk *disk;
+	unsigned long flags;
+
+	local_irq_save(flags);
+	disk = mob_disk_find(mob_bio_disk(bio));
+	if (disk) {
+		sector_t sector = mob_bio_sector(bio);
+		u64 behind = mob_bio_bytes_behind(bio) >> SECTOR_SHIFT;
+
+		atomic64_inc(&mob_stats.untracked);
+		behind = min_t(u64, behind, sector);
+		if (!behind && !bio_sectors(bio))
+			mob_disk_raise(disk, MOB_EVENT_SUSPECT);
+		else
+			mob_track_mark(disk, sector - behind, behind + bio_sectors(bio));
+	}
+	local_irq_restore(flags);
+}
+
+void mob_track_complete(struct bio *bio)
+{
+	if (!op_is_write(bio_op(bio)) || likely(bio->bi_end_io == mob_endio))
+		return;
+	if (likely(!mob_disk_maybe(mob_bio_disk(bio))) || mob_is_part_of_tracked(bio))
+		return;
+	mob_complete_untracked(bio);
+}
+
+void mob_track_unknown(struct request_queue *q)
+{
+	struct mob_disk *disk;
+	unsigned long flags;
+	unsigned int i;
+
+	local_irq_save(flags);
+	for (i = 0; i < ARRAY_SIZE(mob_disk_hash); i++) {
+		hlist_for_each_entry_rcu(disk, &mob_disk_hash[i], hash, irqs_disabled()) {
+			if (disk->gd->queue != q)
+				continue;
+			mob_disk_raise(disk, MOB_EVENT_SUSPECT);
+			mob_epoch_tear_all(&mob_epochs, mob_reason_unknown);
+		}
+	}
+	local_irq_restore(flags);
+}
+
+bool mob_track_window_writes(void)
+{
+	return xchg(&mob_window_writes, false);
+}
+
+static void mob_section_over(void *unused)
+{
+}
+
+/*
+ * A section runs with interrupts off, so a CPU that takes this interrupt has none
+ * under way; the call orders what the section did before our return, and what we did
+ * before the call before every later section.
+ */
+void mob_sections_sync(void)
+{
+	on_each_cpu(mob_section_over, NULL, 1);
+}
+
+/* bio_chain_endio() is not exported; a chained bio shows it. */
+static bio_end_io_t *mob_find_chain_endio(void)
+{
+	struct bio child = { }, parent = { };
+
+	bio_chain(&child, &parent);
+	return child.bi_end_io;
+}
+
+static void mob_caches_free(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct mob_cache *cache = per_cpu_ptr(&mob_cache, cpu);
+
+		while (cache->free) {
+			struct mob_io *io = cache->free;
+
+			cache->free = io->next;
+			mempool_free(io, mob_io_pool);
+		}
+		cache->count = 0;
+	}
+}
+
+int mob_track_init(void)
+{
+	mob_epochs_init(&mob_epochs);
+	mob_chain_endio = mob_find_chain_endio();
+	mob_io_slab = KMEM_CACHE(mob_io, SLAB_HWCACHE_ALIGN);
+	if (!mob_io_slab)
+		return -ENOMEM;
+	mob_io_pool = mempool_create_slab_pool(MOB_IO_RESERVE, mob_io_slab);
+	if (!mob_io_pool)
+		goto free_slab;
+	mob_wq = alloc_workqueue("mobility", WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI, 0);
+	if (!mob_wq)
+		goto free_pool;
+	return 0;
+
+free_pool:
+	mempool_destroy(mob_io_pool);
+free_slab:
+	kmem_cache_destroy(mob_io_slab);
+	return -ENOMEM;
+}
+
+void mob_track_exit(void)
+{
+	destroy_workqueue(mob_wq);
+	/*
+	 * No write is counted in flight, but a completion may still be between its last
+	 * count and its return: in an interrupt (RCU), or preempted in a task (RCU tasks).
+	 */
+	synchronize_rcu();
+	mob_synchronize_tasks();
+	mob_caches_free();
+	mempool_destroy(mob_io_pool);
+	kmem_cache_destroy(mob_io_slab);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The write path: what happens to a bio on its way to an attached disk and at its
+ * completion. Nothing here sleeps, takes a lock or waits for anything.
+ *
+ * Each tracked write carries a struct mob_io from submission to completion, put in
+ * front of the submitter's bi_end_io. It counts the write in the in-flight count of
+ * the epoch it was tagged with, so an epoch is sealed only when its last write has
+ * completed, and it pins the disk (an unhooked disk is freed when none is left).
+ */
+#ifndef MOB_TRACK_H
+#define MOB_TRACK_H
+
+#include <linux/bio.h>
+#include <linux/ktime.h>
+#include <linux/workqueue.h>
+
+#include "epoch.h"
+
+struct mob_disk;
+
+struct mob_io {
+	struct mob_disk *disk;
+	bio_end_io_t *end_io;		/* the submitter's */
+	void *private;
+	sector_t sector;		/* of the whole write, for the case that it fails */
+	unsigned int sectors;
+	unsigned int parity;
+	u64 epoch;			/* the tag */
+	union {
+		struct mob_io *next;	/* in a cache */
+		struct bio *bio;	/* held, or its completion is */
+	};
+	ktime_t held_since;
+	struct work_struct work;
+};
+
+extern struct mob_epochs mob_epochs;
+/* Held writes, retiring, completions that would nest too deep. Makes progress without memory. */
+extern struct workqueue_struct *mob_wq;
+/* MOB_MODE_TRACK_ONLY: nothing can be held, an overwrite tears the epoch instead. */
+extern bool mob_track_only;
+
+int mob_track_init(void);
+/* No hook calls any more, no disk is hooked. Waits out what may still run. */
+void mob_track_exit(void);
+
+/*
+ * Every bio on its way to the driver. True: the bio is held, the caller must not
+ * touch it again, nor pass it on. Any context that may submit a bio.
+ */
+bool mob_track_submit(struct bio *bio);
+
+/* Every bio at its completion, before its bi_end_io is called. Any context. */
+void mob_track_complete(struct bio *bio);
+
+/*
+ * Sets the bits of a range of sectors in the active epoch. May be called from any
+ * context with any length; long ranges run for some time with interrupts off.
+ */
+void mob_track_mark(struct mob_disk *disk, sector_t sector, u64 sectors);
+
+/* A request with an unknown range goes to the queue. Any context. */
+void mob_track_unknown(struct request_queue *q);
+
+/* Returns when every marking section that began before the call is over. May sleep. */
+void mob_sections_sync(void);
+
+/* Has a track-only write happened in the closing window? Clears the answer. */
+bool mob_track_window_writes(void);
+
+#endif
