@@ -24,7 +24,10 @@ static const char *const names[] = {
 	[WIRE_CODEC_ZSTD] = "zstd",
 };
 
-/* zlib's contexts (256 KiB) are made at first use: most threads need only one direction of one codec. */
+/*
+ * zlib's contexts (256 KiB) are made at first use: most threads need only one direction of one
+ * codec.
+ */
 struct codec *codec_new(void)
 {
 	struct codec *c = calloc(1, sizeof(*c));

@@ -214,8 +214,9 @@ static void check_section_line(struct reading *rd, const char *line)
 }
 
 /*
- * inih's reader, one line a call. Indentation is removed, because inih takes an indented line for a continuation of the
- * value before; what inih would cut off or not see (long lines, 0 bytes) is refused.
+ * inih's reader, one line a call. Indentation is removed, because inih takes an indented line for a
+ * continuation of the value before; what inih would cut off or not see (long lines, 0 bytes) is
+ * refused.
  */
 static char *next_line(char *str, int size, void *stream)
 {
@@ -275,7 +276,9 @@ static int read_all(struct reading *rd)
 
 	int r = ini_parse_stream(next_line, rd, on_key, rd);
 
-	/* inih goes on after a line that it cannot read, so a later error may be in result already */
+	/*
+	 * inih goes on after a line that it cannot read, so a later error may be in result already
+	 */
 	if (r > 0 && (!rd->result || (unsigned int)r < rd->line))
 		rd->result = err_set(rd->e, -EINVAL,
 				     "%s:%d: neither a [section], nor a key = value, nor a comment",

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Strict configuration files over inih: a table says which keys there are; an unknown section or key, a key given twice, or a bad value is an
- * error that names file, line and what was expected. For start-up and reload, one thread.
+ * Strict configuration files over inih: a table says which keys there are; an unknown section or
+ * key, a key given twice, or a bad value is an error that names file, line and what was expected.
+ * For start-up and reload, one thread.
  */
 #ifndef MOBILITY_CONF_H
 #define MOBILITY_CONF_H
@@ -14,7 +15,7 @@
 #include "lib/err.h"
 
 enum conf_type {
-	CONF_STRING, /* char *, owned by the target (freed by conf_clear); an empty value gives NULL */
+	CONF_STRING, /* char *, owned by the target (conf_clear); an empty value gives NULL */
 	CONF_PATH, /* the same, must begin with / */
 	CONF_U64, /* uint64_t, min..max */
 	CONF_SIZE, /* uint64_t bytes, size_parse() */
@@ -34,8 +35,9 @@ struct conf_key {
 };
 
 /*
- * Sets the fallbacks, then reads path (which may be absent when must_exist is false) into target, which the caller has
- * zeroed. keys end with section == NULL. After a failure the target owns nothing.
+ * Sets the fallbacks, then reads path (which may be absent when must_exist is false) into target,
+ * which the caller has zeroed. keys end with section == NULL. After a failure the target owns
+ * nothing.
  */
 int conf_load(const char *path, bool must_exist, const struct conf_key *keys, void *target,
 	      struct err *e);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SHA-256 (OpenSSL), hex and UUID text. Pure functions for any thread; a struct digest belongs to one thread at a time.
+ * SHA-256 (OpenSSL), hex and UUID text. Pure functions for any thread; a struct digest belongs to
+ * one thread at a time.
  */
 #ifndef MOBILITY_DIGEST_H
 #define MOBILITY_DIGEST_H

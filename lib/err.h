@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An error on its way from where it happened to the person who reads it: a negative errno for the
- * program and one clear sentence (what failed, on what, what to do) for people. Owned by the caller,
- * usually on the stack; never shared between threads. Functions that take a struct err return 0 or a
- * negative errno and fill *e exactly when they fail; e may be NULL where nobody reads the sentence.
+ * program and one clear sentence (what failed, on what, what to do) for people. Owned by the
+ * caller, usually on the stack; never shared between threads. Functions that take a struct err
+ * return 0 or a negative errno and fill *e exactly when they fail; e may be NULL where nobody reads
+ * the sentence.
  */
 #ifndef MOBILITY_ERR_H
 #define MOBILITY_ERR_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Building and checking segments (include/mobility/wire.h has the format and its bounds). A builder or a parsed segment
- * belongs to one thread at a time.
+ * Building and checking segments (include/mobility/wire.h has the format and its bounds). A builder
+ * or a parsed segment belongs to one thread at a time.
  */
 #ifndef MOBILITY_FRAME_H
 #define MOBILITY_FRAME_H
@@ -29,9 +29,9 @@ void frame_begin(struct frame_builder *b, const uint8_t disk[UUID_BYTES], uint64
 		 uint32_t segment);
 
 /*
- * Add the extent at offset: digest, zero detection (whole extent) and compression happen here. len <= WIRE_EXTENT_DATA_MAX.
- * -ENOSPC: full, nothing was added: finish and begin another. Offsets must ascend (-EINVAL). A zero
- * extent that follows on a zero extent is merged with it.
+ * Add the extent at offset: digest, zero detection (whole extent) and compression happen here. len
+ * <= WIRE_EXTENT_DATA_MAX. -ENOSPC: full, nothing was added: finish and begin another. Offsets must
+ * ascend (-EINVAL). A zero extent that follows on a zero extent is merged with it.
  */
 int frame_add_data(struct frame_builder *b, struct codec *c, enum wire_codec codec, int level,
 		   uint64_t offset, const void *data, size_t len);
@@ -66,16 +66,23 @@ struct frame {
 };
 
 /*
- * Check structure and bounds of exactly len bytes, and (check_trailer) the trailer's SHA-256; does not decompress. disk_size bounds the extents
- * (UINT64_MAX: unknown). -EBADMSG malformed, -EPROTONOSUPPORT version, -EILSEQ digest, -EMSGSIZE too large.
+ * Check structure and bounds of exactly len bytes, and (check_trailer) the trailer's SHA-256; does
+ * not decompress. disk_size bounds the extents (UINT64_MAX: unknown). -EBADMSG malformed,
+ * -EPROTONOSUPPORT version, -EILSEQ digest, -EMSGSIZE too large.
  */
 int frame_parse(struct frame *f, const void *data, size_t len, uint64_t disk_size,
 		bool check_trailer, struct err *e);
-/* The length that a segment must have, from its first 64 bytes; 0 and *e if these are not a valid header. */
+/*
+ * The length that a segment must have, from its first 64 bytes; 0 and *e if these are not a valid
+ * header.
+ */
 size_t frame_total(const void *header, struct err *e);
 /* Extent i < extent_count of a frame that frame_parse accepted. */
 void frame_get(const struct frame *f, uint32_t i, struct frame_extent *x);
-/* Decompress the data of a WIRE_DATA extent into out (x->length bytes) and check its digest: -EBADMSG, -EILSEQ. */
+/*
+ * Decompress the data of a WIRE_DATA extent into out (x->length bytes) and check its digest:
+ * -EBADMSG, -EILSEQ.
+ */
 int frame_extract(struct codec *c, const struct frame_extent *x, void *out, struct err *e);
 
 #endif

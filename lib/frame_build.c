@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Building segments. The buffer has room for the most extents in front of the payload: extents grow from its start,
- * stored bytes are compressed straight to their place, and finishing moves header and extents up to the payload.
+ * Building segments. The buffer has room for the most extents in front of the payload: extents grow
+ * from its start, stored bytes are compressed straight to their place, and finishing moves header
+ * and extents up to the payload.
  */
 #include <endian.h>
 #include <errno.h>

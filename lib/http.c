@@ -35,11 +35,19 @@ struct exchange {
 
 int http_global_init(struct err *e)
 {
-	/* TLS writes to a socket that the peer has closed; curl does not mask the signal with NOSIGNAL */
+	/*
+	 * TLS writes to a socket that the peer has closed; curl does not mask the signal with
+	 * NOSIGNAL
+	 */
 	signal(SIGPIPE, SIG_IGN);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT))
 		return err_set(e, -ENOMEM, "cannot start libcurl");
 	return 0;
+}
+
+static bool cancelled(const struct http *h)
+{
+	return h->cancel && __atomic_load_n(h->cancel, __ATOMIC_RELAXED);
 }
 
 static size_t on_body(char *data, size_t size, size_t n, void *user)
@@ -94,7 +102,7 @@ static int on_progress(void *user, curl_off_t dltotal, curl_off_t dlnow, curl_of
 
 	(void)dltotal;
 	(void)ultotal;
-	if (x->http->cancel && *x->http->cancel) {
+	if (cancelled(x->http)) {
 		x->abort = HTTP_ABORT_CANCELLED;
 		return 1;
 	}
@@ -235,7 +243,10 @@ static struct curl_slist *make_headers(const char *content_type)
 	return list;
 }
 
-/* The body goes out from the caller's memory: curl keeps the pointer and can send it again on another connection. */
+/*
+ * The body goes out from the caller's memory: curl keeps the pointer and can send it again on
+ * another connection.
+ */
 static CURLcode set_request(struct http *h, const char *method, const char *url,
 			    struct curl_slist *headers, const void *body, size_t len)
 {
@@ -315,7 +326,7 @@ int http_request(struct http *h, const char *method, const char *url, const char
 		 struct err *e)
 {
 	memset(r, 0, sizeof(*r));
-	if (h->cancel && *h->cancel)
+	if (cancelled(h))
 		return http_error(h->curl, method, url, CURLE_ABORTED_BY_CALLBACK,
 				  HTTP_ABORT_CANCELLED, h->reason, e);
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The client side of HTTPS, over libcurl: TLS 1.3 only, one CA, optional client certificate, kept connections. A struct http belongs to one thread at a
- * time; make one for each thread that talks. http_global_init() once before threads start.
+ * The client side of HTTPS, over libcurl: TLS 1.3 only, one CA, optional client certificate, kept
+ * connections. A struct http belongs to one thread at a time; make one for each thread that talks.
+ * http_global_init() once before threads start; it also makes the program ignore SIGPIPE. Redirects
+ * are never followed, and nothing of the environment (proxies, CAs) counts.
  */
 #ifndef MOBILITY_HTTP_H
 #define MOBILITY_HTTP_H
@@ -18,7 +20,11 @@ struct http_config {
 	const char *proxy; /* "http://[user:pass@]host:port", NULL: none; also CONNECT */
 	uint64_t connect_timeout_ns; /* 0: 10 s */
 	uint64_t stall_timeout_ns; /* less than 1 byte/s for this long ends the request; 0: 30 s */
-	const volatile bool *cancel; /* checked about once a second and between; NULL: never */
+	/*
+	 * Checked about once a second and between; NULL: never. Another thread sets it with
+	 * __atomic_store_n(), any memory order.
+	 */
+	const volatile bool *cancel;
 };
 
 struct http;
@@ -37,8 +43,10 @@ struct http_response {
 void http_response_clear(struct http_response *r);
 
 /*
- * One request; body may be NULL (len 0). Answers longer than max_answer are an error. Returns 0 when a whole answer came, of whatever status; else a
- * negative errno (-ECONNREFUSED, -ETIMEDOUT, -ECONNRESET, -EKEYREJECTED for TLS trust, -ECANCELED, -EHOSTUNREACH …) with a sentence that names the URL.
+ * One request; body may be NULL (len 0). Answers longer than max_answer are an error. Returns 0
+ * when a whole answer came, of whatever status; else a negative errno (-ECONNREFUSED, -ETIMEDOUT,
+ * -ECONNRESET, -EKEYREJECTED for TLS trust, -ECANCELED, -EHOSTUNREACH …) with a sentence that names
+ * the URL.
  */
 int http_request(struct http *h, const char *method, const char *url, const char *content_type,
 		 const void *body, size_t len, size_t max_answer, struct http_response *r,

@@ -39,7 +39,11 @@ static int connect_errno(CURL *curl)
 	return os > 0 ? -(int)os : -ECONNREFUSED;
 }
 
-/* With TLS 1.3 a server refuses our certificate after the handshake, in the place of its first answer. */
+/*
+ * With TLS 1.3 a server refuses our certificate after the handshake, in the place of its first
+ * answer. When it closes the connection with data unread, its alert may be lost on the way: then
+ * this looks like any broken connection.
+ */
 static bool certificate_refused(const char *reason)
 {
 	return strstr(reason, "alert") &&
@@ -133,6 +137,6 @@ int http_error(CURL *curl, const char *method, const char *url, CURLcode code, e
 
 	if (!text)
 		text = *reason ? reason : curl_easy_strerror(code);
-	return err_set(e, result, "%s %s failed: %s", method, shown ? shown : "(an invalid URL)",
-		       text);
+	return err_set(e, result, "%s %s failed: %s%s", method, shown ? shown : "(an invalid URL)",
+		       result == -ECONNRESET ? "the connection broke off: " : "", text);
 }

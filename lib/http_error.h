@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What went wrong in an HTTPS request, as an errno and a sentence. For http.c alone; belongs to the thread of the handle.
+ * What went wrong in an HTTPS request, as an errno and a sentence. For http.c alone; belongs to the
+ * thread of the handle.
  */
 #ifndef MOBILITY_HTTP_ERROR_H
 #define MOBILITY_HTTP_ERROR_H

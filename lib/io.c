@@ -83,7 +83,9 @@ static int open_retry(const char *path, int flags, mode_t mode)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Reads to the end of the file, at most cap bytes; the size that stat tells is 0 in /proc and /sys. */
+/*
+ * Reads to the end of the file, at most cap bytes; the size that stat tells is 0 in /proc and /sys.
+ */
 static ssize_t read_up_to(int fd, char *buf, size_t cap)
 {
 	size_t done = 0;

@@ -16,7 +16,9 @@ int io_pread_full(int fd, void *buf, size_t len, uint64_t off); /* -ENODATA at e
 int io_pwrite_full(int fd, const void *buf, size_t len, uint64_t off);
 int io_write_full(int fd, const void *buf, size_t len);
 
-/* Read a file of at most max bytes, with a terminating 0 after it; the caller frees *out. -EFBIG. */
+/*
+ * Read a file of at most max bytes, with a terminating 0 after it; the caller frees *out. -EFBIG.
+ */
 int io_read_file(const char *path, size_t max, char **out, size_t *len, struct err *e);
 /* Replace path with data: temporary file, fsync, rename, fsync of the folder. */
 int io_write_file_atomic(const char *path, const void *data, size_t len, mode_t mode,
@@ -25,7 +27,9 @@ int io_fsync_dir(const char *dir);
 int io_mkdirs(const char *path, mode_t mode, struct err *e); /* like mkdir -p */
 /* Size in bytes of a regular file or block device. */
 int io_size(int fd, uint64_t *size);
-/* Take the file's lock for this process's life; -EBUSY if another holds it. Returns a descriptor. */
+/*
+ * Take the file's lock for this process's life; -EBUSY if another holds it. Returns a descriptor.
+ */
 int io_lock_file(const char *path, struct err *e);
 
 #endif

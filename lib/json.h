@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Strict reading of JSON objects, over jansson. Any thread, on objects that it alone uses. Getters fail with -EBADMSG and
- * a sentence that names the member when it is missing or of another type or out of range.
+ * Strict reading of JSON objects, over jansson. Any thread, on objects that it alone uses. Getters
+ * fail with -EBADMSG and a sentence that names the member when it is missing or of another type or
+ * out of range.
  */
 #ifndef MOBILITY_JSON_H
 #define MOBILITY_JSON_H
@@ -20,7 +21,10 @@ static inline void cleanup_json_decrefp(json_t **j)
 }
 #define _cleanup_json_ _cleanup_(cleanup_json_decrefp)
 
-/* Parse one object of at most max bytes; duplicates refused, nothing may follow it. NULL on error. The caller owns it. */
+/*
+ * Parse one object of at most max bytes; duplicates refused, nothing may follow it. NULL on error.
+ * The caller owns it.
+ */
 json_t *json_parse_object(const void *data, size_t len, size_t max, struct err *e);
 
 /* *out is borrowed from o. Lengths in bytes, min..max inclusive. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One line a message, to stderr (a terminal or a file: with time and level; under systemd: with the
- * <N> priority prefix that journald reads). Any thread; lines are never mixed. Never give it a token, key or password.
+ * <N> priority prefix that journald reads). Any thread; lines are never mixed. Never give it a
+ * token, key or password.
  */
 #ifndef MOBILITY_LOG_H
 #define MOBILITY_LOG_H

@@ -97,10 +97,10 @@ static int add_extension(X509 *cert, X509 *issuer, int nid, const char *value, s
 	return ok ? 0 : pki_fail(e, -EIO, "cannot add %s to a certificate", OBJ_nid2sn(nid));
 }
 
+/* Values are constants of this file: OpenSSL parses them, nothing from outside may get here. */
 struct extension {
 	int nid;
-	const char *
-		value; /* constants of this file: OpenSSL parses them, nothing from outside may get here */
+	const char *value;
 };
 
 static int add_extensions(X509 *cert, X509 *issuer, const struct extension *list, struct err *e)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Keys and certificates (OpenSSL, EC P-256, SHA-256). Any thread; nothing is kept between calls. Texts are PEM, allocated, freed by the caller;
- * private keys are written only by io_write_file_atomic with mode 0600 by the caller.
+ * Keys and certificates (OpenSSL, EC P-256, SHA-256). Any thread; nothing is kept between calls.
+ * Texts are PEM, allocated, freed by the caller; private keys are written only by
+ * io_write_file_atomic with mode 0600 by the caller.
  */
 #ifndef MOBILITY_PKI_H
 #define MOBILITY_PKI_H
@@ -28,7 +29,10 @@ struct pki_issue {
 	bool server; /* serverAuth, else clientAuth */
 	uint64_t valid_s;
 };
-/* Issue a certificate for the request's public key (its signature is checked). not_after_ns may be NULL. */
+/*
+ * Issue a certificate for the request's public key (its signature is checked). not_after_ns may be
+ * NULL.
+ */
 int pki_issue(const char *ca_key_pem, const char *ca_cert_pem, const char *csr_pem,
 	      const struct pki_issue *what, char **cert_pem, uint64_t *not_after_ns, struct err *e);
 

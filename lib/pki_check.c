@@ -28,7 +28,10 @@ int pki_fail(struct err *e, int code, const char *fmt, ...)
 	return err_set(e, code, "%s (%s)", text, reason);
 }
 
-/* The "" is the password callback's argument: an encrypted key is refused, never asked for on a terminal. */
+/*
+ * The "" is the password callback's argument: an encrypted key is refused, never asked for on a
+ * terminal.
+ */
 #define NO_PASSWORD NULL, (void *)""
 
 static BIO *pem_bio(const char *pem)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What pki.c and pki_check.c share; for no other file. Any thread. The readers return an object that
- * the caller frees, or NULL with *e filled.
+ * What pki.c and pki_check.c share; for no other file. Any thread. The readers return an object
+ * that the caller frees, or NULL with *e filled.
  */
 #ifndef MOBILITY_PKI_INTERNAL_H
 #define MOBILITY_PKI_INTERNAL_H

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A TLS server on 127.0.0.1 that behaves as test_http.c asks by the path of the request.
 
-https_server.py CERT KEY CLIENT-CA [tls1.2]: prints the port and the port of an HTTP proxy in front of it, and
-serves until its stdin ends. The proxy wants the user "user" with the password "secret"."""
+https_server.py CERT KEY CLIENT-CA [tls1.2]: prints the port and the port of an HTTP proxy in front of
+it, and serves until its stdin ends. The proxy wants the user "user" with the password "secret"."""
 import base64
 import hashlib
 import http.server

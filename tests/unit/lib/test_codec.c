@@ -84,7 +84,10 @@ START_TEST(tiny_inputs)
 }
 END_TEST
 
-/* Another length of either side, and every byte flipped: never accepted as other data, never beyond the output. */
+/*
+ * Another length of either side, and every byte flipped: never accepted as other data, never beyond
+ * the output.
+ */
 START_TEST(damage_is_noticed)
 {
 	_cleanup_(codec_freep) struct codec *c = codec_new();

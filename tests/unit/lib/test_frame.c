@@ -17,8 +17,8 @@ static size_t seg_len;
 static uint8_t data[WIRE_EXTENT_DATA_MAX], out[WIRE_EXTENT_DATA_MAX];
 
 /*
- * Four extents: 0 plain data at 0, 1 zeros at 4096, 2 zstd at 8192, 3 zlib that ends with the disk. A copy on the heap of
- * exactly its length lets the sanitizers see every read beyond it.
+ * Four extents: 0 plain data at 0, 1 zeros at 4096, 2 zstd at 8192, 3 zlib that ends with the disk.
+ * A copy on the heap of exactly its length lets the sanitizers see every read beyond it.
  */
 static void make_segment(void)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The client against a real TLS server (https_server.py) with certificates of our own making. Run from the top folder. */
+/*
+ * The client against a real TLS server (https_server.py) with certificates of our own making. Run
+ * from the top folder.
+ */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
@@ -346,7 +349,11 @@ START_TEST(client_certificates)
 	assert_ok(get(own, "/client"), &e);
 	ck_assert_str_eq(r.body, "{'commonName': 'a-machine'}");
 	http_response_clear(&r);
-	assert_code(get(foreign, "/client"), -EKEYREJECTED, &e);
+	/* the server's alert comes after the handshake, and its reset may overtake it */
+	int refused = get(foreign, "/client");
+
+	ck_assert_msg(refused == -EKEYREJECTED || refused == -ECONNRESET, "%d: %s", refused,
+		      e.text);
 	assert_code(get(absent, "/client"), -ENOKEY, &e);
 }
 END_TEST
@@ -425,7 +432,7 @@ static void *cancel_later(void *arg)
 {
 	(void)arg;
 	usleep(300000);
-	cancelled = true;
+	__atomic_store_n(&cancelled, true, __ATOMIC_RELAXED);
 	return NULL;
 }
 
@@ -443,7 +450,7 @@ START_TEST(cancelling)
 	ck_assert_uint_lt(clock_monotonic_ns() - begin, 8 * NSEC_PER_SEC);
 	pthread_join(t, NULL);
 	assert_code(get(h, "/hello"), -ECANCELED, &e);
-	cancelled = false;
+	__atomic_store_n(&cancelled, false, __ATOMIC_RELAXED);
 	assert_ok(get(h, "/hello"), &e);
 	http_response_clear(&r);
 }
