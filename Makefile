@@ -30,6 +30,8 @@ all_ldflags := -pthread -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN)) $(LDF
 lib_src := $(wildcard lib/*.c)
 agent_src := $(filter-out agent/mobilityd.c,$(wildcard agent/*.c))
 ctl_src := $(filter-out agent/ctl/mobilityctl.c,$(wildcard agent/ctl/*.c))
+# mobilityctl reads the same configuration file.
+ctl_shared := agent/config.c
 appliance_src := $(filter-out appliance/mobility-appliance.c,$(wildcard appliance/*.c appliance/store/*.c))
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
@@ -62,7 +64,7 @@ $(B)/libappliance.a: $(call obj,$(appliance_src))
 $(B)/bin/mobilityd: $(call obj,agent/mobilityd.c) $(B)/libagent.a $(B)/libmobility.a
 	@mkdir -p $(@D)
 	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,$(agent_libs))
-$(B)/bin/mobilityctl: $(call obj,agent/ctl/mobilityctl.c $(ctl_src)) $(B)/libmobility.a
+$(B)/bin/mobilityctl: $(call obj,agent/ctl/mobilityctl.c $(ctl_src) $(ctl_shared)) $(B)/libmobility.a
 	@mkdir -p $(@D)
 	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,$(ctl_libs))
 $(B)/bin/mobility-appliance: $(call obj,appliance/mobility-appliance.c) $(B)/libappliance.a $(B)/libmobility.a

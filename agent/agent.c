@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "agent/rcu.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#ifdef AGENT_TSAN
+char agent_rcu_tag;
+#endif
+
+int agent_init(struct agent *a, struct err *e)
+{
+	int r;
+
+	pthread_mutex_init(&a->lock, NULL);
+	snprintf(a->kmod_absent, sizeof(a->kmod_absent), "it has not been looked for yet");
+	a->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (a->wake_fd < 0)
+		return err_errno(e, -errno, "cannot create an event descriptor");
+	a->bookmarks = bookmarks_new();
+	a->disks = calloc(1, sizeof(*a->disks));
+	if (!a->bookmarks || !a->disks)
+		return err_set(e, -ENOMEM, "out of memory");
+	r = store_open(a->config.state_dir, &a->store, e);
+	atomic_store(&a->session_alive_ns, clock_monotonic_ns());
+	return r;
+}
+
+void agent_destroy(struct agent *a)
+{
+	for (size_t i = 0; a->disks && i < a->disks->count; i++)
+		disk_free(a->disks->disk[i]);
+	free(a->disks);
+	kmod_close(a->kmod);
+	bookmarks_free(a->bookmarks);
+	store_close(a->store);
+	if (a->wake_fd >= 0)
+		close(a->wake_fd);
+	pthread_mutex_destroy(&a->lock);
+}
+
+bool agent_stopping(struct agent *a)
+{
+	return __atomic_load_n(&a->stop, __ATOMIC_ACQUIRE);
+}
+
+void agent_stop(struct agent *a)
+{
+	__atomic_store_n(&a->stop, true, __ATOMIC_RELEASE);
+	agent_cancel_epoch(a);
+	bookmarks_end(a->bookmarks);
+}
+
+void agent_wake(struct agent *a)
+{
+	uint64_t one = 1;
+
+	/* A full counter wakes as well: nothing can fail that matters. */
+	if (write(a->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		log_error("cannot wake the session: %s", strerror(errno));
+}
+
+void agent_cancel_epoch(struct agent *a)
+{
+	__atomic_store_n(&a->cancel, true, __ATOMIC_RELEASE);
+	agent_wake(a);
+}
+
+void agent_link(struct agent *a, int code, const struct err *e)
+{
+	/* Whatever the appliance says, it is there; only a request without an answer tells of a lost connection. */
+	bool connected = code != -EHOSTDOWN && code != -EKEYREJECTED;
+	bool changed, news = false;
+
+	if (code == -ECANCELED)
+		return;
+	pthread_mutex_lock(&a->lock);
+	changed = a->link.connected != connected || !a->link.since_ns;
+	if (changed) {
+		a->link.connected = connected;
+		a->link.since_ns = clock_realtime_ns();
+	}
+	if (a->link.code != code)
+		news = true;
+	a->link.code = code;
+	snprintf(a->link.error, sizeof(a->link.error), "%s", code && e ? e->text : "");
+	pthread_mutex_unlock(&a->lock);
+	if (changed && connected)
+		log_info("connected to the appliance");
+	if (news && code)
+		log_warning("%s", e ? e->text : strerror(-code));
+}
+
+struct link agent_link_get(struct agent *a)
+{
+	struct link l;
+
+	pthread_mutex_lock(&a->lock);
+	l = a->link;
+	pthread_mutex_unlock(&a->lock);
+	return l;
+}
+
+void agent_facts_set(struct agent *a, const struct facts *f)
+{
+	pthread_mutex_lock(&a->lock);
+	a->facts = *f;
+	pthread_mutex_unlock(&a->lock);
+}
+
+struct facts agent_facts_get(struct agent *a)
+{
+	struct facts f;
+
+	pthread_mutex_lock(&a->lock);
+	f = a->facts;
+	pthread_mutex_unlock(&a->lock);
+	return f;
+}
+
+void agent_kmod_set(struct agent *a, struct kmod *k, const char *absent)
+{
+	struct kmod *old;
+
+	pthread_mutex_lock(&a->lock);
+	old = a->kmod;
+	a->kmod = k;
+	snprintf(a->kmod_absent, sizeof(a->kmod_absent), "%s", absent);
+	pthread_mutex_unlock(&a->lock);
+	if (old != k)
+		kmod_close(old);
+}
+
+void agent_kmod_view(struct agent *a, struct kmod_view *out)
+{
+	struct err e;
+
+	pthread_mutex_lock(&a->lock);
+	memset(out, 0, sizeof(*out));
+	if (!a->kmod)
+		snprintf(out->reason, sizeof(out->reason), "%.159s", a->kmod_absent);
+	else if (kmod_view(a->kmod, out, &e))
+		snprintf(out->reason, sizeof(out->reason), "%.159s", e.text);
+	pthread_mutex_unlock(&a->lock);
+}
+
+struct api *agent_api(struct agent *a, const struct state *st, struct err *e)
+{
+	struct http_config c = {
+		.ca_file = store_ca_file(a->store),
+		.cert_file = store_cert_file(a->store),
+		.key_file = store_key_file(a->store),
+		.proxy = a->config.proxy && a->config.proxy[0] ? a->config.proxy : NULL,
+		.connect_timeout_ns = a->config.connect_timeout,
+		.stall_timeout_ns = a->config.stall_timeout,
+		.cancel = &a->cancel,
+	};
+
+	return api_new(st->host, st->control_port, st->data_port, &c, e);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the threads of mobilityd share. Threads: main (signals, control socket, watchdog, meters), one for
+ * each control connection, the session (all decisions and everything about epochs), its workers.
+ *
+ *	member			who may touch it
+ *	config, started_ns	constant after start
+ *	store, bookmarks	any thread (they lock)
+ *	disks			the session publishes; others read under agent_rcu_lock()
+ *	link, facts		any thread, through the functions below (they lock)
+ *	totals			any thread (atomics)
+ *	stop, cancel		any thread, by __atomic
+ *	kmod			the session opens and closes it; others call agent_kmod_view()
+ */
+#ifndef MOBILITY_AGENT_AGENT_H
+#define MOBILITY_AGENT_AGENT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/api.h"
+#include "agent/bookmark.h"
+#include "agent/config.h"
+#include "agent/disk.h"
+#include "agent/state.h"
+
+struct totals {
+	_Atomic uint64_t read_bytes, data_bytes, sent_bytes, zero_bytes, unchanged_bytes;
+	_Atomic uint64_t epochs, retries;
+};
+
+struct link {
+	bool connected; /* the last request got an answer */
+	uint64_t since_ns; /* real time of the last change of connected */
+	int code; /* of error; 0 none */
+	char error[512]; /* "" if the last request succeeded */
+};
+
+/* What is known of the machine's points and epochs. */
+struct facts {
+	uint64_t epoch; /* the appliance's last committed */
+	bool has_point;
+	struct remote_point point;
+	char fuzzy[512]; /* why the last epoch was none; "" if it was one or was not meant to be */
+};
+
+struct agent {
+	struct config config;
+	struct store *store;
+	struct bookmarks *bookmarks;
+	struct disk_table *disks; /* never NULL */
+	struct totals totals;
+	pthread_mutex_t lock; /* guards link, facts and kmod's life */
+	struct link link;
+	struct facts facts;
+	struct kmod *kmod; /* NULL: absent */
+	char kmod_absent[512]; /* why */
+	bool stop; /* the program ends */
+	volatile bool cancel; /* the epoch under way is to be abandoned */
+	_Atomic uint64_t session_alive_ns; /* monotonic: the session was seen alive */
+	_Atomic uint64_t identity; /* grows when the certificate files change */
+	int wake_fd; /* eventfd: the session has something to do */
+};
+
+int agent_init(struct agent *a, struct err *e); /* config is loaded already */
+void agent_destroy(struct agent *a); /* no other thread is left */
+
+bool agent_stopping(struct agent *a);
+void agent_stop(struct agent *a);
+void agent_wake(struct agent *a);
+void agent_cancel_epoch(struct agent *a);
+
+/* The outcome of a request to the appliance: code 0, or e of an api_* call. */
+void agent_link(struct agent *a, int code, const struct err *e);
+struct link agent_link_get(struct agent *a);
+void agent_facts_set(struct agent *a, const struct facts *f);
+struct facts agent_facts_get(struct agent *a);
+
+void agent_kmod_set(struct agent *a, struct kmod *k, const char *absent);
+/* The module as it is now; mode KMOD_ABSENT with the reason if there is none. */
+void agent_kmod_view(struct agent *a, struct kmod_view *out);
+
+/* A connection under the identity in the store, for one thread. st tells the address. */
+struct api *agent_api(struct agent *a, const struct state *st, struct err *e);
+
+#endif

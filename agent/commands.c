@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/commands.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "agent/enroll.h"
+#include "agent/rcu.h"
+#include "agent/status.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/json.h"
+#include "lib/log.h"
+
+static json_t *run_enroll(struct agent *a, const struct request *q, struct err *e)
+{
+	struct enroll_request en = {.host = q->host,
+				    .port = q->port,
+				    .fingerprint = q->fingerprint,
+				    .token = q->token};
+	static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+	char machine[UUID_TEXT_BYTES];
+	int r;
+
+	pthread_mutex_lock(&one_at_a_time);
+	r = enroll(a, &en, machine, e);
+	pthread_mutex_unlock(&one_at_a_time);
+	if (r)
+		return NULL;
+	agent_wake(a);
+	return json_pack("{s:s}", "machine", machine);
+}
+
+/* --- disks ------------------------------------------------------------------------------------ */
+
+/* By key, name or path, as far as a person may write it. */
+static struct state_disk *find_named(struct state *st, const char *text)
+{
+	_cleanup_free_ char *real = realpath(text, NULL);
+	struct state_disk *by_name = NULL;
+
+	for (size_t i = 0; i < st->disk_count; i++) {
+		struct state_disk *d = &st->disk[i];
+
+		if (!strcmp(d->key, text) || !strcmp(d->path, text) ||
+		    (real && !strcmp(d->path, real)))
+			return d;
+		if (!strcmp(d->name, text))
+			by_name = d;
+	}
+	return by_name;
+}
+
+static int not_protected(const char *text, struct err *e)
+{
+	return err_set(e, -ENOENT, "%s is not protected (see mobilityctl status)", text);
+}
+
+struct protection {
+	struct agent *a;
+	const struct request *q;
+	struct identity *id; /* one for each disk of q */
+	json_t *answer;
+};
+
+static bool name_taken(const struct state *st, const char *name)
+{
+	for (size_t i = 0; i < st->disk_count; i++) {
+		if (!strcmp(st->disk[i].name, name))
+			return true;
+	}
+	return false;
+}
+
+/* Names are those of exported files: two disks may not have the same. */
+static void choose_name(const struct state *st, const struct identity *id, char out[STATE_TEXT])
+{
+	snprintf(out, STATE_TEXT, "%s", id->name);
+	for (unsigned int n = 2; name_taken(st, out); n++)
+		snprintf(out, STATE_TEXT, "%.200s-%u", id->name, n);
+}
+
+static int check_source(struct agent *a, const struct identity *id, enum source_choice choice,
+			struct err *e)
+{
+	struct kmod_view view;
+
+	if (choice != SOURCE_KMOD)
+		return 0;
+	if (id->file)
+		return err_set(e, -EINVAL,
+			       "%s is a plain file: the kernel module tracks disks only, "
+			       "use --source scan",
+			       id->path);
+	agent_kmod_view(a, &view);
+	if (view.mode == KMOD_ABSENT)
+		return err_set(e, -ENODEV, "%s cannot be tracked: %s", id->path, view.reason);
+	return 0;
+}
+
+static int add_disk(struct state *st, struct protection *p, const struct identity *id,
+		    struct err *e)
+{
+	enum source_choice choice =
+		(enum source_choice)(p->q->source >= 0 ? p->q->source : p->a->config.source);
+	struct state_disk *d = state_find(st, id->key);
+	int r;
+
+	if (id->file && choice == SOURCE_AUTO)
+		choice = SOURCE_SCAN;
+	if (d && d->removing)
+		return err_set(
+			e, -EBUSY,
+			"the appliance has not been told yet that %s is not protected any more: "
+			"try again in a moment",
+			id->path);
+	if (d)
+		return err_set(e, -EEXIST, "%s is protected already, as %s", id->path, d->name);
+	r = check_source(p->a, id, choice, e);
+	if (r)
+		return r;
+	d = state_add(st);
+	if (!d)
+		return err_set(e, -E2BIG, "no more than %d disks can be protected",
+			       STATE_DISKS_MAX);
+	choose_name(st, id, d->name);
+	strcpy(d->key, id->key);
+	strcpy(d->path, id->path);
+	d->file = id->file;
+	d->source = choice;
+	json_array_append_new(p->answer,
+			      json_pack("{s:s, s:s, s:s, s:I}", "name", d->name, "path", d->path,
+					"key", d->key, "size", (json_int_t)id->size));
+	return 0;
+}
+
+static int edit_protect(struct state *st, void *arg, struct err *e)
+{
+	struct protection *p = arg;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < p->q->disk_count; i++)
+		r = add_disk(st, p, &p->id[i], e);
+	return r;
+}
+
+static json_t *run_protect(struct agent *a, const struct request *q, struct err *e)
+{
+	struct protection p = {.a = a, .q = q};
+	_cleanup_free_ struct identity *id = calloc(q->disk_count, sizeof(*id));
+	_cleanup_json_ json_t *disks = json_array();
+	int r = id && disks ? 0 : err_set(e, -ENOMEM, "out of memory");
+
+	p.id = id;
+	p.answer = disks;
+	for (size_t i = 0; !r && i < q->disk_count; i++)
+		r = identify(q->disk[i], &id[i], e);
+	if (!r)
+		r = store_update(a->store, true, edit_protect, &p, e);
+	if (r)
+		return NULL;
+	agent_wake(a);
+	return json_pack("{s:O}", "disks", disks);
+}
+
+static int edit_unprotect(struct state *st, void *arg, struct err *e)
+{
+	const struct request *q = arg;
+
+	for (size_t i = 0; i < q->disk_count; i++) {
+		struct state_disk *d = find_named(st, q->disk[i]);
+
+		if (!d || d->removing)
+			return not_protected(q->disk[i], e);
+		/* Without an appliance there is nobody to tell. */
+		if (st->machine[0])
+			d->removing = true;
+		else
+			state_remove(st, d->key);
+	}
+	return 0;
+}
+
+static json_t *run_unprotect(struct agent *a, const struct request *q, struct err *e)
+{
+	if (store_update(a->store, true, edit_unprotect, (void *)q, e))
+		return NULL;
+	/* An epoch under way would hold on to the disk until it is durable. */
+	agent_cancel_epoch(a);
+	return json_object();
+}
+
+static int edit_resync(struct state *st, void *arg, struct err *e)
+{
+	const struct request *q = arg;
+
+	for (size_t i = 0; i < q->disk_count; i++) {
+		struct state_disk *d = find_named(st, q->disk[i]);
+
+		if (!d || d->removing)
+			return not_protected(q->disk[i], e);
+		d->resync_requested = true;
+		snprintf(d->resync_cause, sizeof(d->resync_cause), "the operator asked for it");
+	}
+	return 0;
+}
+
+static json_t *run_resync(struct agent *a, const struct request *q, struct err *e)
+{
+	if (store_update(a->store, true, edit_resync, (void *)q, e))
+		return NULL;
+	agent_wake(a);
+	return json_object();
+}
+
+/* --- pause, bookmark ---------------------------------------------------------------------------- */
+
+static int edit_paused(struct state *st, void *arg, struct err *e)
+{
+	(void)e;
+	st->paused = *(bool *)arg;
+	return 0;
+}
+
+static json_t *set_paused(struct agent *a, bool paused, struct err *e)
+{
+	if (store_update(a->store, false, edit_paused, &paused, e))
+		return NULL;
+	log_info(paused ? "replication is paused" : "replication goes on");
+	if (paused)
+		agent_cancel_epoch(a);
+	agent_wake(a);
+	return json_object();
+}
+
+/* Why no point can be made however long one waits; 0 if it can. */
+static int refuse_disk(const struct disk *d, struct err *e)
+{
+	char done[32], all[32];
+
+	if (!d->source)
+		return err_set(e, -ENODEV, "no recovery point can be made: %s cannot be reached",
+			       d->name);
+	if (d->state == DISK_PROTECTED)
+		return 0;
+	return err_set(e, -EBUSY,
+		       "no recovery point can be made yet: %s of %s is in progress, %s of %s done",
+		       d->state == DISK_INITIAL ? "the initial replication"
+						: "the resynchronisation",
+		       d->name, size_format(d->replicated, done), size_format(d->size, all));
+}
+
+static int may_bookmark(struct agent *a, struct err *e)
+{
+	const struct disk_table *t;
+	struct state st;
+	int r = store_copy(a->store, &st, e);
+
+	if (r)
+		return r;
+	if (!st.machine[0])
+		r = err_set(e, -EPERM, "this machine is not enrolled with an appliance");
+	else if (st.paused)
+		r = err_set(e, -EBUSY, "replication is paused: mobilityctl resume");
+	else if (!st.disk_count)
+		r = err_set(e, -ENODEV, "no disk is protected: mobilityctl protect DISK");
+	state_clear(&st);
+	agent_rcu_lock();
+	t = agent_rcu_read(a->disks);
+	for (size_t i = 0; !r && i < t->count; i++) {
+		pthread_mutex_lock(&t->disk[i]->lock);
+		r = refuse_disk(t->disk[i], e);
+		pthread_mutex_unlock(&t->disk[i]->lock);
+	}
+	agent_rcu_unlock();
+	return r;
+}
+
+static void wake(void *arg)
+{
+	agent_wake(arg);
+}
+
+static void default_name(char out[BOOKMARK_NAME_BYTES])
+{
+	time_t now = (time_t)(clock_realtime_ns() / NSEC_PER_SEC);
+	struct tm tm;
+
+	gmtime_r(&now, &tm);
+	strftime(out, BOOKMARK_NAME_BYTES, "bookmark-%Y%m%dT%H%M%SZ", &tm);
+}
+
+static json_t *run_bookmark(struct agent *a, const struct request *q, struct err *e)
+{
+	struct bookmark_result result;
+	char name[BOOKMARK_NAME_BYTES];
+
+	if (q->name[0])
+		strcpy(name, q->name);
+	else
+		default_name(name);
+	if (may_bookmark(a, e) ||
+	    bookmarks_ask(a->bookmarks, name, q->timeout_ns, wake, a, &result, e))
+		return NULL;
+	return json_pack("{s:I, s:I, s:s, s:s}", "id", (json_int_t)result.id, "time",
+			 (json_int_t)result.time_ns, "consistency", result.consistency, "name",
+			 name);
+}
+
+json_t *command_run(struct agent *a, const struct request *q, struct err *e)
+{
+	switch (q->command) {
+	case COMMAND_ENROLL:
+		return run_enroll(a, q, e);
+	case COMMAND_PROTECT:
+		return run_protect(a, q, e);
+	case COMMAND_UNPROTECT:
+		return run_unprotect(a, q, e);
+	case COMMAND_STATUS:
+		return status_json(a, e);
+	case COMMAND_BOOKMARK:
+		return run_bookmark(a, q, e);
+	case COMMAND_RESYNC:
+		return run_resync(a, q, e);
+	case COMMAND_PAUSE:
+		return set_paused(a, true, e);
+	case COMMAND_RESUME:
+		return set_paused(a, false, e);
+	}
+	err_set(e, -EINVAL, "unknown command");
+	return NULL;
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/config.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "include/mobility/wire.h"
+#include "lib/clock.h"
+#include "lib/conf.h"
+
+/* Each list is in the order of the enum that its index is stored as. */
+static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
+static const char *const sources[] = {"auto", "kmod", "scan", NULL};
+static const char *const codecs[] = {"none", "zlib", "zstd", NULL};
+
+#define AT(member) offsetof(struct config, member)
+#define S NSEC_PER_SEC
+
+static const struct conf_key keys[] = {
+	{"agent", "state_dir", CONF_PATH, AT(state_dir), 1, 200, NULL, "/var/lib/mobility",
+	 "an absolute path"},
+	/* A unix socket's address has room for 107 characters. */
+	{"agent", "socket", CONF_PATH, AT(socket), 1, 107, NULL, "/run/mobility/mobilityd.sock",
+	 "an absolute path of at most 107 characters"},
+	{"agent", "log_level", CONF_CHOICE, AT(log_level), 0, 0, levels, "info",
+	 "error, warning, info or debug"},
+	{"replication", "source", CONF_CHOICE, AT(source), 0, 0, sources, "auto",
+	 "auto, kmod or scan"},
+	{"replication", "workers", CONF_U64, AT(workers), 1, 16, NULL, "2",
+	 "a number from 1 to 16"},
+	{"replication", "compression", CONF_CHOICE, AT(compression), 0, 0, codecs, "zstd",
+	 "zstd, zlib or none"},
+	{"replication", "compression_level", CONF_U64, AT(compression_level), 1, 9, NULL, "1",
+	 "a number from 1 to 9"},
+	{"replication", "min_epoch_interval", CONF_DURATION, AT(min_epoch_interval), S / 10,
+	 3600 * S, NULL, "1s", "a time from 100ms to 1h"},
+	{"replication", "scan_interval", CONF_DURATION, AT(scan_interval), S, 7 * 86400 * S, NULL,
+	 "1m", "a time from 1s to 7d"},
+	{"network", "connect_timeout", CONF_DURATION, AT(connect_timeout), S, 600 * S, NULL, "10s",
+	 "a time from 1s to 10m"},
+	{"network", "stall_timeout", CONF_DURATION, AT(stall_timeout), S, 600 * S, NULL, "30s",
+	 "a time from 1s to 10m"},
+	{"network", "proxy", CONF_STRING, AT(proxy), 0, 512, NULL, NULL,
+	 "http://[user:password@]host:port, or nothing"},
+	{.section = NULL},
+};
+
+int config_load(const char *path, struct config *c, struct err *e)
+{
+	memset(c, 0, sizeof(*c));
+	return conf_load(path ? path : CONFIG_PATH, path != NULL, keys, c, e);
+}
+
+void config_clear(struct config *c)
+{
+	conf_clear(keys, c);
+}
+
+const char *source_choice_name(enum source_choice s)
+{
+	return sources[s];
+}
+
+int source_choice_parse(const char *name)
+{
+	for (int i = 0; sources[i]; i++) {
+		if (!strcmp(sources[i], name))
+			return i;
+	}
+	return -EINVAL;
+}

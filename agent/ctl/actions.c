@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/ctl/actions.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/ctl/client.h"
+#include "agent/ctl/text.h"
+#include "lib/clock.h"
+#include "lib/io.h"
+#include "lib/json.h"
+
+#define TOKEN_MAX 4096
+
+static int fail(const struct err *e)
+{
+	fprintf(stderr, "mobilityctl: %s\n", e->text);
+	return e->code == -ECONNREFUSED ? CTL_NOT_RUNNING : CTL_FAILED;
+}
+
+/* Send it and take it; NULL: *status is the exit status, the sentence has been printed. */
+static json_t *ask(struct ctl *c, json_t *request, int *status)
+{
+	_cleanup_json_ json_t *owned = request;
+	struct err e = {.code = -ENOMEM, .text = "out of memory"};
+	json_t *answer = request ? client_ask(c->socket, request, &e) : NULL;
+
+	*status = answer ? CTL_OK : fail(&e);
+	return answer;
+}
+
+/* --- enroll ----------------------------------------------------------------------------------- */
+
+/* The first line of the file, or of standard input. */
+static int read_token(const char *path, char out[TOKEN_MAX], struct err *e)
+{
+	FILE *f = strcmp(path, "-") ? fopen(path, "re") : stdin;
+	char *line;
+
+	if (!f)
+		return err_errno(e, -errno, "cannot read the token from %s", path);
+	line = fgets(out, TOKEN_MAX, f);
+	if (f != stdin)
+		fclose(f);
+	if (!line)
+		return err_set(e, -ENODATA, "there is no token in %s", path);
+	out[strcspn(out, "\r\n")] = '\0';
+	return out[0] ? 0 : err_set(e, -ENODATA, "there is no token in %s", path);
+}
+
+int ctl_enroll(struct ctl *c)
+{
+	_cleanup_json_ json_t *answer = NULL;
+	char token[TOKEN_MAX];
+	struct err e;
+	int status;
+
+	if (!c->fingerprint || !c->token_file) {
+		fputs("mobilityctl: enroll needs --fingerprint and --token-file\n", stderr);
+		return CTL_USAGE;
+	}
+	if (read_token(c->token_file, token, &e))
+		return fail(&e);
+	answer = ask(c,
+		     json_pack("{s:s, s:s, s:s, s:s}", "command", "enroll", "address", c->args[0],
+			       "fingerprint", c->fingerprint, "token", token),
+		     &status);
+	explicit_bzero(token, sizeof(token));
+	if (answer)
+		printf("enrolled as machine %s\n",
+		       json_string_value(json_object_get(answer, "machine")));
+	return status;
+}
+
+/* --- disks ------------------------------------------------------------------------------------- */
+
+/* mobilityd has another working directory: paths that exist are made absolute. */
+static json_t *disk_list(const struct ctl *c)
+{
+	json_t *list = json_array();
+
+	for (int i = 0; i < c->arg_count; i++) {
+		char *real = realpath(c->args[i], NULL);
+
+		json_array_append_new(list, json_string(real ? real : c->args[i]));
+		free(real);
+	}
+	return list;
+}
+
+static void print_protected(const json_t *answer)
+{
+	const json_t *disks = json_object_get(answer, "disks"), *d;
+	char size[32];
+	size_t i;
+
+	json_array_foreach (disks, i, d)
+		printf("%s: %s, %s, %s\n", json_string_value(json_object_get(d, "name")),
+		       json_string_value(json_object_get(d, "path")),
+		       size_format((uint64_t)json_integer_value(json_object_get(d, "size")), size),
+		       json_string_value(json_object_get(d, "key")));
+}
+
+int ctl_protect(struct ctl *c)
+{
+	json_t *request = json_pack("{s:s, s:o}", "command", "protect", "disks", disk_list(c));
+	_cleanup_json_ json_t *answer = NULL;
+	int status;
+
+	if (c->source && request)
+		json_object_set_new(request, "source", json_string(c->source));
+	answer = ask(c, request, &status);
+	if (answer)
+		print_protected(answer);
+	return status;
+}
+
+static int on_disks(struct ctl *c, const char *command)
+{
+	_cleanup_json_ json_t *answer = NULL;
+	int status;
+
+	answer =
+		ask(c, json_pack("{s:s, s:o}", "command", command, "disks", disk_list(c)), &status);
+	return status;
+}
+
+int ctl_unprotect(struct ctl *c)
+{
+	return on_disks(c, "unprotect");
+}
+
+int ctl_resync(struct ctl *c)
+{
+	return on_disks(c, "resync");
+}
+
+/* --- the rest ------------------------------------------------------------------------------------ */
+
+static int plain(struct ctl *c, const char *command)
+{
+	_cleanup_json_ json_t *answer = NULL;
+	int status;
+
+	answer = ask(c, json_pack("{s:s}", "command", command), &status);
+	return status;
+}
+
+int ctl_pause(struct ctl *c)
+{
+	return plain(c, "pause");
+}
+
+int ctl_resume(struct ctl *c)
+{
+	return plain(c, "resume");
+}
+
+int ctl_bookmark(struct ctl *c)
+{
+	json_t *request = json_pack("{s:s, s:I}", "command", "bookmark", "timeout_ns",
+				    (json_int_t)c->timeout_ns);
+	_cleanup_json_ json_t *answer = NULL;
+	char when[32];
+	int status;
+
+	if (c->arg_count && request)
+		json_object_set_new(request, "name", json_string(c->args[0]));
+	answer = ask(c, request, &status);
+	if (answer)
+		printf("recovery point %" PRId64 " \"%s\", %s-consistent, %s\n",
+		       (int64_t)json_integer_value(json_object_get(answer, "id")),
+		       json_string_value(json_object_get(answer, "name")),
+		       json_string_value(json_object_get(answer, "consistency")),
+		       clock_format_utc((uint64_t)json_integer_value(
+						json_object_get(answer, "time")),
+					when));
+	return status;
+}
+
+/* One status as it was asked for; *healthy tells the exit status. */
+static int print_status(const struct ctl *c, json_t *answer, bool *healthy)
+{
+	char *text;
+
+	json_object_del(answer, "ok");
+	*healthy = text_healthy(answer);
+	text = c->json ? json_dumps(answer, c->watch ? JSON_COMPACT : JSON_INDENT(2))
+		       : text_status(answer);
+	if (!text) {
+		fputs("mobilityctl: the status of mobilityd cannot be understood\n", stderr);
+		return CTL_FAILED;
+	}
+	/* On a terminal the screen is drawn anew; a file or pipe gets one after the other. */
+	if (c->watch && !c->json && isatty(STDOUT_FILENO))
+		fputs("\033[H\033[2J", stdout);
+	fputs(text, stdout);
+	if (c->json || (c->watch && !isatty(STDOUT_FILENO)))
+		fputc('\n', stdout);
+	fflush(stdout);
+	free(text);
+	return CTL_OK;
+}
+
+int ctl_status(struct ctl *c)
+{
+	const struct timespec second = {.tv_sec = 1};
+	bool healthy = false;
+	int status;
+
+	do {
+		_cleanup_json_ json_t *answer =
+			ask(c, json_pack("{s:s}", "command", "status"), &status);
+
+		if (answer)
+			status = print_status(c, answer, &healthy);
+		if (status || ferror(stdout))
+			return status ? status : CTL_FAILED;
+		if (c->watch)
+			nanosleep(&second, NULL);
+	} while (c->watch);
+	return healthy ? CTL_OK : CTL_FAILED;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands of mobilityctl. Each returns the exit status of the program. One thread. */
+#ifndef MOBILITY_CTL_ACTIONS_H
+#define MOBILITY_CTL_ACTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum ctl_exit {
+	CTL_OK = 0,
+	CTL_FAILED = 1, /* also: status has problems to tell */
+	CTL_USAGE = 2,
+	CTL_NOT_RUNNING = 3,
+};
+
+struct ctl {
+	const char *socket;
+	char **args;
+	int arg_count;
+	const char *fingerprint, *token_file, *source; /* NULL: not given */
+	bool json, watch;
+	uint64_t timeout_ns;
+};
+
+int ctl_enroll(struct ctl *c);
+int ctl_protect(struct ctl *c);
+int ctl_unprotect(struct ctl *c);
+int ctl_status(struct ctl *c);
+int ctl_bookmark(struct ctl *c);
+int ctl_resync(struct ctl *c);
+int ctl_pause(struct ctl *c);
+int ctl_resume(struct ctl *c);
+
+#endif

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/config.h"
+#include "agent/ctl/actions.h"
+#include "lib/clock.h"
+
+static void usage(FILE *to)
+{
+	fputs("usage: mobilityctl [--config FILE] COMMAND\n"
+	      "  enroll HOST[:PORT] --fingerprint sha256:HEX --token-file FILE|-\n"
+	      "  protect DISK... [--source auto|kmod|scan]\n"
+	      "  unprotect DISK...\n"
+	      "  status [--json] [--watch]\n"
+	      "  bookmark [NAME] [--timeout 5m]\n"
+	      "  resync DISK\n"
+	      "  pause | resume\n",
+	      to);
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct ctl *c);
+	int least, most; /* arguments */
+	const char *options; /* letters of those it takes */
+} commands[] = {
+	{"enroll", ctl_enroll, 1, 1, "ft"},	 {"protect", ctl_protect, 1, 64, "s"},
+	{"unprotect", ctl_unprotect, 1, 64, ""}, {"status", ctl_status, 0, 0, "jw"},
+	{"bookmark", ctl_bookmark, 0, 1, "o"},	 {"resync", ctl_resync, 1, 1, ""},
+	{"pause", ctl_pause, 0, 0, ""},		 {"resume", ctl_resume, 0, 0, ""},
+};
+
+static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+					{"help", no_argument, NULL, 'h'},
+					{"fingerprint", required_argument, NULL, 'f'},
+					{"token-file", required_argument, NULL, 't'},
+					{"source", required_argument, NULL, 's'},
+					{"json", no_argument, NULL, 'j'},
+					{"watch", no_argument, NULL, 'w'},
+					{"timeout", required_argument, NULL, 'o'},
+					{NULL, 0, NULL, 0}};
+
+static int take_option(struct ctl *c, int letter, const char **config, char *seen)
+{
+	if (letter != 'c')
+		seen[strlen(seen)] = (char)letter;
+	switch (letter) {
+	case 'c':
+		*config = optarg;
+		return 0;
+	case 'f':
+		c->fingerprint = optarg;
+		return 0;
+	case 't':
+		c->token_file = optarg;
+		return 0;
+	case 's':
+		c->source = optarg;
+		return source_choice_parse(optarg) < 0 ? -EINVAL : 0;
+	case 'j':
+		c->json = true;
+		return 0;
+	case 'w':
+		c->watch = true;
+		return 0;
+	case 'o':
+		return duration_parse(optarg, &c->timeout_ns);
+	default:
+		return -EINVAL;
+	}
+}
+
+/* The index of the command, or a negative errno. */
+static int parse(int argc, char **argv, struct ctl *c, const char **config)
+{
+	char seen[64] = "";
+	int letter;
+
+	while ((letter = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (letter == 'h') {
+			usage(stdout);
+			exit(0);
+		}
+		if (strlen(seen) + 2 > sizeof(seen) || take_option(c, letter, config, seen))
+			return -EINVAL;
+	}
+	if (optind >= argc)
+		return -EINVAL;
+	c->args = argv + optind + 1;
+	c->arg_count = argc - optind - 1;
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(commands[i].name, argv[optind]) != 0)
+			continue;
+		if (c->arg_count < commands[i].least || c->arg_count > commands[i].most ||
+		    strspn(seen, commands[i].options) != strlen(seen))
+			return -EINVAL;
+		return (int)i;
+	}
+	return -EINVAL;
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl c = {.timeout_ns = 300 * NSEC_PER_SEC};
+	const char *config = NULL;
+	struct config conf;
+	struct err e;
+	int command = parse(argc, argv, &c, &config), r;
+
+	if (command < 0) {
+		usage(stderr);
+		return CTL_USAGE;
+	}
+	if (config_load(config, &conf, &e)) {
+		fprintf(stderr, "mobilityctl: %s\n", e.text);
+		config_clear(&conf);
+		return CTL_USAGE;
+	}
+	c.socket = conf.socket;
+	r = commands[command].run(&c);
+	config_clear(&conf);
+	return r;
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/ctl/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+
+/* Members that are missing or null read as 0 and "": a newer agent may leave some out. */
+static uint64_t num(const json_t *o, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(o, key));
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+static const char *str(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+static bool is_set(const json_t *o, const char *key)
+{
+	const json_t *v = json_object_get(o, key);
+
+	return v && !json_is_null(v);
+}
+
+static void show_appliance(FILE *f, const json_t *status)
+{
+	const json_t *a = json_object_get(status, "appliance");
+	char since[32];
+
+	if (!json_is_object(a)) {
+		fputs("Appliance   none: not enrolled\n", f);
+		return;
+	}
+	fprintf(f, "Appliance   %s, %s", str(a, "url"),
+		json_is_true(json_object_get(a, "connected")) ? "connected" : "NOT CONNECTED");
+	if (num(a, "since"))
+		fprintf(f, " since %s", clock_format_utc(num(a, "since"), since));
+	fputc('\n', f);
+}
+
+static void show_module(FILE *f, const json_t *status)
+{
+	const json_t *m = json_object_get(status, "module");
+	char used[32], limit[32], held[32];
+
+	fprintf(f, "Module      %s", str(m, "mode"));
+	if (str(m, "reason")[0])
+		fprintf(f, " (%s)", str(m, "reason"));
+	if (strcmp(str(m, "mode"), "absent") != 0) {
+		fprintf(f, ", pool %s of %s, %" PRIu64 " boundaries, %" PRIu64 " torn",
+			size_format(num(m, "pool_used"), used),
+			size_format(num(m, "pool_limit"), limit), num(m, "boundaries"),
+			num(m, "torn_epochs"));
+		if (num(m, "held_writes"))
+			fprintf(f, ", %" PRIu64 " writes held, longest %s", num(m, "held_writes"),
+				duration_format(num(m, "held_max_ns"), held));
+	}
+	fputc('\n', f);
+}
+
+static void show_point(FILE *f, const json_t *status)
+{
+	const json_t *p = json_object_get(status, "last_point");
+	char when[32], rpo[32];
+
+	if (!json_is_object(p)) {
+		fputs("RPO         no recovery point yet\n", f);
+		return;
+	}
+	fprintf(f, "RPO         %s\n",
+		is_set(status, "rpo_ns") ? duration_format(num(status, "rpo_ns"), rpo) : "unknown");
+	fprintf(f, "Last point  %" PRIu64 ", %s, %s-consistent", num(p, "id"),
+		clock_format_utc(num(p, "time"), when), str(p, "consistency"));
+	if (str(p, "name")[0])
+		fprintf(f, ", \"%s\"", str(p, "name"));
+	fputc('\n', f);
+}
+
+static void show_flow(FILE *f, const json_t *status)
+{
+	const json_t *t = json_object_get(status, "totals");
+	char backlog[32], churn[32], read[32], sent[32], same[32], zero[32];
+
+	fprintf(f, "Backlog     %s, churn %s/s%s\n",
+		size_format(num(status, "backlog_bytes"), backlog),
+		size_format(num(status, "churn_bytes_per_s"), churn),
+		json_is_true(json_object_get(status, "paused")) ? ", PAUSED" : "");
+	fprintf(f,
+		"Since start %s read, %s sent, %s zero, %s unchanged, %" PRIu64 " epochs, %" PRIu64
+		" retries\n",
+		size_format(num(t, "read_bytes"), read), size_format(num(t, "sent_bytes"), sent),
+		size_format(num(t, "zero_bytes"), zero),
+		size_format(num(t, "unchanged_bytes"), same), num(t, "epochs"), num(t, "retries"));
+}
+
+static void show_progress(FILE *f, const json_t *d)
+{
+	uint64_t size = num(d, "size"), backlog = num(d, "backlog_bytes");
+	uint64_t done = size > backlog ? size - backlog : 0;
+	char have[32], rate[32], left[32], all[32];
+
+	fprintf(f, "%s of %s (%.0f %%), %s/s", size_format(done, have), size_format(size, all),
+		size ? 100.0 * (double)done / (double)size : 0.0,
+		size_format(num(d, "rate_bytes_per_s"), rate));
+	if (is_set(d, "eta_ns"))
+		fprintf(f, ", %s left", duration_format(num(d, "eta_ns"), left));
+}
+
+static void show_disk(FILE *f, const json_t *d)
+{
+	const char *state = str(d, "state");
+	char size[32], backlog[32], churn[32];
+
+	fprintf(f, "  %-12s %10s  %-11s %-5s ", str(d, "name"), size_format(num(d, "size"), size),
+		state, str(d, "source"));
+	if (!strcmp(state, "initial") || !strcmp(state, "resync"))
+		show_progress(f, d);
+	else if (!strcmp(state, "protected"))
+		fprintf(f, "backlog %s, churn %s/s", size_format(num(d, "backlog_bytes"), backlog),
+			size_format(num(d, "churn_bytes_per_s"), churn));
+	fprintf(f, "\n  %12s %s\n", "", str(d, "path"));
+}
+
+static void show_disks(FILE *f, const json_t *status)
+{
+	const json_t *disks = json_object_get(status, "disks"), *d;
+	size_t i;
+
+	if (!json_array_size(disks)) {
+		fputs("\nNo disk is protected.\n", f);
+		return;
+	}
+	fprintf(f, "\n  %-12s %10s  %-11s %-5s\n", "DISK", "SIZE", "STATE", "FROM");
+	json_array_foreach (disks, i, d)
+		show_disk(f, d);
+}
+
+static void show_problems(FILE *f, const json_t *status)
+{
+	const json_t *problems = json_object_get(status, "problems"), *p;
+	size_t i;
+
+	if (!json_array_size(problems)) {
+		fputs("\nNo problems.\n", f);
+		return;
+	}
+	fputs("\nProblems\n", f);
+	json_array_foreach (problems, i, p)
+		fprintf(f, "  %s: %s\n    remedy: %s\n", str(p, "severity"), str(p, "what"),
+			str(p, "remedy"));
+}
+
+char *text_status(const json_t *status)
+{
+	const json_t *machine = json_object_get(status, "machine");
+	char *text = NULL;
+	size_t len;
+	FILE *f;
+
+	if (!json_is_object(status) || !is_set(status, "schema"))
+		return NULL;
+	f = open_memstream(&text, &len);
+	if (!f)
+		return NULL;
+	if (json_is_object(machine))
+		fprintf(f, "Machine     %s (%s)\n", str(machine, "hostname"), str(machine, "id"));
+	show_appliance(f, status);
+	show_module(f, status);
+	show_point(f, status);
+	show_flow(f, status);
+	show_disks(f, status);
+	show_problems(f, status);
+	if (fclose(f)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+bool text_healthy(const json_t *status)
+{
+	return json_array_size(json_object_get(status, "problems")) == 0;
+}

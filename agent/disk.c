@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/disk.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/slice.h"
+
+struct disk *disk_new(const struct state_disk *from)
+{
+	struct disk *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return NULL;
+	pthread_mutex_init(&d->lock, NULL);
+	strcpy(d->key, from->key);
+	strcpy(d->name, from->name);
+	strcpy(d->path, from->path);
+	strcpy(d->resync_cause, from->resync_cause);
+	d->file = from->file;
+	d->choice = from->source;
+	d->slice = SLICE_MIN;
+	atomic_init(&d->changed_at, UINT64_MAX);
+	return d;
+}
+
+void disk_free(struct disk *d)
+{
+	if (!d)
+		return;
+	disk_set_source(d, NULL);
+	pthread_mutex_destroy(&d->lock);
+	free(d);
+}
+
+void disk_set_source(struct disk *d, struct source *s)
+{
+	struct source *old = d->source;
+
+	pthread_mutex_lock(&d->lock);
+	d->source = s;
+	if (s)
+		d->size = s->size;
+	memset(&d->churn, 0, sizeof(d->churn));
+	pthread_mutex_unlock(&d->lock);
+	if (old)
+		old->ops->close(old);
+	scan_digests_free(d->digests);
+	d->digests = NULL;
+	if (s && !s->ops->tracks)
+		d->digests = scan_digests_new(s->size);
+}
+
+void disk_set_error(struct disk *d, const char *remedy, const char *fmt, ...)
+{
+	va_list args;
+
+	pthread_mutex_lock(&d->lock);
+	va_start(args, fmt);
+	vsnprintf(d->error, sizeof(d->error), fmt, args);
+	va_end(args);
+	snprintf(d->remedy, sizeof(d->remedy), "%s", remedy);
+	pthread_mutex_unlock(&d->lock);
+}
+
+void disk_clear_error(struct disk *d)
+{
+	pthread_mutex_lock(&d->lock);
+	d->error[0] = d->remedy[0] = '\0';
+	pthread_mutex_unlock(&d->lock);
+}
+
+void disk_set_state(struct disk *d, enum disk_state state, uint64_t replicated, const char *cause)
+{
+	pthread_mutex_lock(&d->lock);
+	d->state = state;
+	d->replicated = replicated;
+	/* cause may be the disk's own text */
+	if (cause != d->resync_cause)
+		snprintf(d->resync_cause, sizeof(d->resync_cause), "%s", cause);
+	pthread_mutex_unlock(&d->lock);
+}

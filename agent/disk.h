@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A protected disk while the agent runs, and the table of them. The session alone creates, changes and removes disks; status
+ * readers walk the table under RCU.
+ *
+ *	members				written by	read by
+ *	key, name, file, choice		nobody		anybody
+ *	view part			the session,	the session; others under disk->lock
+ *					under disk->lock
+ *	session part			the session	the session
+ *	atomics				workers		anybody
+ *	meters				main thread	main thread writes, status reads: under disk->lock
+ */
+#ifndef MOBILITY_AGENT_DISK_H
+#define MOBILITY_AGENT_DISK_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/continuity.h"
+#include "agent/meter.h"
+#include "agent/scan_digests.h"
+#include "agent/source.h"
+#include "agent/state.h"
+#include "lib/digest.h"
+
+struct disk {
+	char key[STATE_TEXT], name[STATE_TEXT];
+	bool file;
+	enum source_choice choice;
+
+	pthread_mutex_t lock;
+	/* view */
+	char path[PATH_MAX];
+	struct source *source; /* NULL: unreachable */
+	uint64_t size;
+	char id[UUID_TEXT_BYTES]; /* the appliance's; "" until registered */
+	enum disk_state state;
+	uint64_t replicated;
+	char resync_cause[STATE_TEXT];
+	char error[512], remedy[256]; /* of this disk; "" if none */
+	struct meter churn, progress;
+
+	/* session */
+	uint8_t id_bytes[UUID_BYTES];
+	uint64_t slice; /* length of the next slice */
+	uint64_t slice_end; /* of the slice in the epoch under way; the size when protected */
+	char remote_source[CONTINUITY_SOURCE_BYTES]; /* of the appliance's last commit of it */
+	bool restart; /* a resync from 0 was decided; the next commit tells the appliance */
+	bool in_epoch; /* it has content in the epoch under way */
+	uint64_t scanned_ns; /* monotonic time when the last scan began; 0 never */
+	uint64_t look_ns; /* monotonic time at which an unreachable disk is looked for again */
+	struct scan_digests *digests; /* of a scan; NULL else */
+
+	/* workers */
+	_Atomic uint32_t segments; /* handed out in the epoch under way */
+	_Atomic uint64_t drained, planned; /* bytes of the epoch under way */
+	_Atomic uint64_t unread; /* bytes that could not be read in the epoch under way */
+	_Atomic uint64_t changed_at; /* where the second reading found a change; UINT64_MAX none */
+};
+
+struct disk *disk_new(const struct state_disk *from); /* NULL: out of memory */
+/* Closes the source (tracking goes on). */
+void disk_free(struct disk *d);
+
+void disk_set_source(struct disk *d,
+		     struct source *s); /* closes the one before; NULL: unreachable */
+void disk_set_error(struct disk *d, const char *remedy, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void disk_clear_error(struct disk *d);
+void disk_set_state(struct disk *d, enum disk_state state, uint64_t replicated, const char *cause);
+
+struct disk_table {
+	size_t count;
+	struct disk *disk[];
+};
+
+#endif

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/enroll.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/io.h"
+#include "lib/log.h"
+#include "lib/pki.h"
+
+#define PEM_MAX 65536
+#define DEFAULT_PORT 443
+
+int enroll_parse_address(const char *text, char host[256], unsigned int *port, struct err *e)
+{
+	const char *start = text, *end, *rest;
+	char *tail;
+	long n;
+
+	if (*text == '[') {
+		start = text + 1;
+		end = strchr(start, ']');
+		rest = end ? end + 1 : NULL;
+	} else {
+		end = text + strcspn(text, ":");
+		/* More than one colon without brackets is an IPv6 address without a port. */
+		if (*end && strchr(end + 1, ':'))
+			end = text + strlen(text);
+		rest = end;
+	}
+	if (!end || end == start || end - start > 255 || (*rest && *rest != ':'))
+		return err_set(e, -EINVAL,
+			       "'%s' is no address: expected HOST, HOST:PORT or [ADDRESS]:PORT",
+			       text);
+	if (strcspn(start, " /\\@?#%\"'\t\r\n") < (size_t)(end - start))
+		return err_set(e, -EINVAL,
+			       "'%s' is no address: give the host alone, without https://", text);
+	memcpy(host, start, (size_t)(end - start));
+	host[end - start] = '\0';
+	*port = DEFAULT_PORT;
+	if (!*rest)
+		return 0;
+	errno = 0;
+	n = strtol(rest + 1, &tail, 10);
+	if (errno || *tail || tail == rest + 1 || n < 1 || n > 65535)
+		return err_set(e, -EINVAL, "'%s' is no port: expected a number from 1 to 65535",
+			       rest + 1);
+	*port = (unsigned int)n;
+	return 0;
+}
+
+static struct api *unenrolled_api(struct agent *a, const struct enroll_request *q,
+				  const char *ca_file, struct err *e)
+{
+	struct http_config c = {
+		.ca_file = ca_file,
+		.proxy = a->config.proxy && a->config.proxy[0] ? a->config.proxy : NULL,
+		.connect_timeout_ns = a->config.connect_timeout,
+		.stall_timeout_ns = a->config.stall_timeout,
+		.cancel = (const volatile bool *)&a->stop,
+	};
+
+	return api_new(q->host, q->port, q->port, &c, e);
+}
+
+/* The CA certificate, if it is the one that the operator means. */
+static int fetch_ca(struct agent *a, const struct enroll_request *q, char **ca, struct err *e)
+{
+	_cleanup_(api_freep) struct api *api = unenrolled_api(a, q, NULL, e);
+	char fingerprint[PKI_FINGERPRINT_BYTES];
+	int r;
+
+	if (!api)
+		return e->code;
+	r = api_ca(api, ca, e);
+	if (!r)
+		r = pki_fingerprint(*ca, fingerprint, e);
+	if (!r && strcmp(fingerprint, q->fingerprint) != 0)
+		r = err_set(
+			e, -EKEYREJECTED,
+			"%s is not the appliance that was meant: its CA has the fingerprint %s. "
+			"Compare it with what 'mobility-appliance token' printed",
+			q->host, fingerprint);
+	return r;
+}
+
+/*
+ * The key of this enrolment. It is kept from one try to the next: the appliance gives the same answer again to the same token with the same
+ * key, when its first answer was lost.
+ */
+static int make_request(struct agent *a, const char *hostname, char **csr, struct err *e)
+{
+	const char *file = store_new_key_file(a->store);
+	_cleanup_free_ char *key = NULL;
+	size_t len;
+	int r = io_read_file(file, PEM_MAX, &key, &len, e);
+
+	if (!r && !pki_csr(key, hostname, csr, e))
+		return 0;
+	free(cleanup_steal_ptr(&key));
+	r = pki_new_csr(hostname, &key, csr, e);
+	if (!r)
+		r = io_write_file_atomic(file, key, strlen(key), 0600, e);
+	return r;
+}
+
+struct adoption {
+	const struct enroll_request *q;
+	const struct enrolment *en;
+	char before[40];
+};
+
+static int edit_enrolled(struct state *st, void *arg, struct err *e)
+{
+	struct adoption *ad = arg;
+
+	(void)e;
+	strcpy(ad->before, st->machine);
+	snprintf(st->host, sizeof(st->host), "%s", ad->q->host);
+	st->control_port = ad->q->port;
+	st->data_port = ad->en->data_port;
+	strcpy(st->machine, ad->en->machine);
+	return 0;
+}
+
+static int adopt(struct agent *a, const struct enroll_request *q, const struct enrolment *en,
+		 const char *ca, struct err *e)
+{
+	struct adoption ad = {.q = q, .en = en};
+	int r;
+
+	if ((r = pki_verify(en->certificate, ca, e)) ||
+	    (r = io_write_file_atomic(store_ca_file(a->store), ca, strlen(ca), 0644, e)) ||
+	    (r = io_write_file_atomic(store_cert_file(a->store), en->certificate,
+				      strlen(en->certificate), 0644, e)))
+		return r;
+	if (rename(store_new_key_file(a->store), store_key_file(a->store)))
+		return err_errno(e, -errno, "cannot put %s in place", store_key_file(a->store));
+	r = store_update(a->store, true, edit_enrolled, &ad, e);
+	if (r)
+		return r;
+	if (ad.before[0] && strcmp(ad.before, en->machine) != 0)
+		log_warning("this machine was %s before: its disks begin anew on the appliance",
+			    ad.before);
+	log_info("enrolled with %s as machine %s", q->host, en->machine);
+	atomic_fetch_add(&a->identity, 1);
+	return 0;
+}
+
+static int ask(struct agent *a, const struct enroll_request *q, const char *hostname,
+	       const char *csr, struct enrolment *en, struct err *e)
+{
+	char ca_file[PATH_MAX];
+	_cleanup_(api_freep) struct api *api = NULL;
+	int r;
+
+	snprintf(ca_file, sizeof(ca_file), "%s/ca.new.pem", a->config.state_dir);
+	api = unenrolled_api(a, q, ca_file, e);
+	r = api ? api_enroll(api, q->token, hostname, csr, en, e) : e->code;
+	unlink(ca_file);
+	return r;
+}
+
+int enroll(struct agent *a, const struct enroll_request *q, char machine[UUID_TEXT_BYTES],
+	   struct err *e)
+{
+	_cleanup_free_ char *ca = NULL, *csr = NULL;
+	char hostname[256] = "", ca_file[PATH_MAX];
+	struct enrolment en = {0};
+	int r;
+
+	if (!pki_fingerprint_valid(q->fingerprint))
+		return err_set(e, -EINVAL,
+			       "'%s' is no fingerprint: expected sha256: and 64 hex digits",
+			       q->fingerprint);
+	if (gethostname(hostname, sizeof(hostname) - 1) || !hostname[0])
+		return err_set(e, -EINVAL, "this machine has no host name");
+	snprintf(ca_file, sizeof(ca_file), "%s/ca.new.pem", a->config.state_dir);
+	r = fetch_ca(a, q, &ca, e);
+	if (!r)
+		r = make_request(a, hostname, &csr, e);
+	/* A file, because the TLS library wants one; only what was checked is trusted. */
+	if (!r)
+		r = io_write_file_atomic(ca_file, ca, strlen(ca), 0644, e);
+	if (!r)
+		r = ask(a, q, hostname, csr, &en, e);
+	if (!r)
+		r = adopt(a, q, &en, ca, e);
+	if (!r)
+		strcpy(machine, en.machine);
+	api_enrolment_clear(&en);
+	return r;
+}
+
+static int read_life(struct agent *a, uint64_t *not_before, uint64_t *not_after, struct err *e)
+{
+	_cleanup_free_ char *cert = NULL;
+	size_t len;
+	int r = io_read_file(store_cert_file(a->store), PEM_MAX, &cert, &len, e);
+
+	return r ? r : pki_cert_life(cert, not_before, not_after, e);
+}
+
+uint64_t enroll_expiry(struct agent *a)
+{
+	uint64_t before, after;
+
+	return read_life(a, &before, &after, NULL) ? 0 : after;
+}
+
+int enroll_renew(struct agent *a, struct api *api, struct err *e)
+{
+	_cleanup_free_ char *key = NULL, *csr = NULL, *cert = NULL;
+	uint64_t before, after, now = clock_realtime_ns();
+	char hostname[256] = "";
+	size_t len;
+	int r = read_life(a, &before, &after, e);
+
+	if (r)
+		return r;
+	if (after > before && now < after && after - now > (after - before) / 3)
+		return 0;
+	gethostname(hostname, sizeof(hostname) - 1);
+	if ((r = io_read_file(store_key_file(a->store), PEM_MAX, &key, &len, e)) ||
+	    (r = pki_csr(key, hostname, &csr, e)) || (r = api_renew(api, csr, &cert, e)) ||
+	    (r = io_write_file_atomic(store_cert_file(a->store), cert, strlen(cert), 0644, e)))
+		return r;
+	log_info("the certificate was renewed");
+	atomic_fetch_add(&a->identity, 1);
+	return 0;
+}

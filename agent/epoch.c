@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/epoch.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/slice.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define BUSY_TRIES 100 /* the module gives back an epoch's bits within moments */
+#define BUSY_WAIT_NS (NSEC_PER_SEC / 20)
+
+void epoch_fuzzy(struct epoch *ep, const char *fmt, ...)
+{
+	va_list args;
+
+	if (ep->fuzzy[0])
+		return;
+	va_start(args, fmt);
+	vsnprintf(ep->fuzzy, sizeof(ep->fuzzy), fmt, args);
+	va_end(args);
+}
+
+static bool tracked(const struct disk *d)
+{
+	return d->source && d->source->ops->tracks;
+}
+
+static bool scanned(const struct disk *d)
+{
+	return d->source && !d->source->ops->tracks;
+}
+
+enum disk_state epoch_state_after(const struct disk *d)
+{
+	if (d->in_epoch && d->slice_end >= d->size)
+		return DISK_PROTECTED;
+	return d->state;
+}
+
+bool epoch_all_protected(const struct epoch *ep)
+{
+	for (size_t i = 0; i < ep->table->count; i++) {
+		if (epoch_state_after(ep->table->disk[i]) != DISK_PROTECTED)
+			return false;
+	}
+	return ep->table->count > 0;
+}
+
+/* Ready the disk for this epoch; the slice is marked before the boundary, so that it is part of what the boundary ends. */
+static int prepare(struct epoch *ep, struct disk *d, struct err *e)
+{
+	bool whole = d->state == DISK_PROTECTED;
+
+	atomic_store(&d->segments, 0);
+	atomic_store(&d->drained, 0);
+	atomic_store(&d->planned, 0);
+	atomic_store(&d->unread, 0);
+	atomic_store(&d->changed_at, UINT64_MAX);
+	d->slice_end = whole ? d->size : slice_end(d->replicated, d->slice, d->size);
+	d->in_epoch = tracked(d) || (scanned(d) && (ep->scan || !whole));
+	if (!d->source)
+		epoch_fuzzy(ep, "%s cannot be reached", d->name);
+	else if (!d->in_epoch)
+		epoch_fuzzy(ep, "%s is scanned, and was not in this epoch", d->name);
+	if (!d->in_epoch || whole)
+		return 0;
+	return d->source->ops->mark(d->source, d->replicated, d->slice_end - d->replicated, e);
+}
+
+static int prepare_all(struct epoch *ep, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < ep->table->count; i++)
+		r = prepare(ep, ep->table->disk[i], e);
+	return r;
+}
+
+static void add_span(struct plan_disk *p, uint64_t from, uint64_t to, enum piece_mode mode)
+{
+	if (from < to)
+		p->spans[p->span_count++] = (struct span){from, to, mode};
+}
+
+static void plan_disk(struct disk *d, const struct source_map *map, struct plan_disk *p)
+{
+	enum piece_mode slice = d->state == DISK_INITIAL ? PIECE_SEND : PIECE_COMPARE;
+
+	*p = (struct plan_disk){.owner = d,
+				.bitmap = map->bitmap,
+				.granules = map->granules,
+				.shift = map->shift,
+				.size = d->size};
+	if (!tracked(d)) {
+		bool whole = d->state == DISK_PROTECTED;
+
+		add_span(p, whole ? 0 : d->replicated, d->slice_end, slice);
+	} else if (d->state == DISK_PROTECTED) {
+		add_span(p, 0, d->size, PIECE_SEND);
+	} else {
+		/* What is dirty beyond the slice comes with its own slice, later. */
+		add_span(p, 0, d->replicated, PIECE_SEND);
+		add_span(p, d->replicated, d->slice_end, slice);
+	}
+}
+
+static void close_drains(struct epoch *ep, bool (*which)(const struct disk *d))
+{
+	for (size_t i = 0; i < ep->table->count; i++) {
+		struct disk *d = ep->table->disk[i];
+
+		if (d->in_epoch && which(d))
+			d->source->ops->drain_close(d->source);
+	}
+}
+
+/* Open the drains of these disks and plan them. */
+static int plan_all(struct epoch *ep, bool (*which)(const struct disk *d), struct plan *plan,
+		    struct err *e)
+{
+	struct source_map map;
+
+	for (size_t i = 0; i < ep->table->count; i++) {
+		struct disk *d = ep->table->disk[i];
+		struct plan_disk *p = &plan->disks[plan->disk_count];
+		int r;
+
+		if (!d->in_epoch || !which(d))
+			continue;
+		r = d->source->ops->drain_open(d->source, ep->boundary, &map, e);
+		if (r)
+			return r;
+		if (!map.present) {
+			epoch_fuzzy(ep, "%s has no part in this epoch", d->name);
+			d->in_epoch = false;
+			continue;
+		}
+		plan_disk(d, &map, p);
+		atomic_store(&d->planned, plan_bytes(p));
+		plan->disk_count++;
+	}
+	return 0;
+}
+
+static int drain(struct epoch *ep, bool (*which)(const struct disk *d), struct err *e)
+{
+	struct drain dr = {.epoch = ep->number};
+	uint64_t began = clock_monotonic_ns();
+	int r;
+
+	dr.plan.disks = calloc(ep->table->count + 1, sizeof(*dr.plan.disks));
+	if (!dr.plan.disks)
+		return err_set(e, -ENOMEM, "out of memory");
+	r = plan_all(ep, which, &dr.plan, e);
+	if (!r && dr.plan.disk_count)
+		r = drain_run(ep->s->pool, &dr, session_beat, ep->s, e);
+	close_drains(ep, which);
+	free(dr.plan.disks);
+	ep->drain_ns += clock_monotonic_ns() - began;
+	return r;
+}
+
+static bool any(const struct epoch *ep, bool (*which)(const struct disk *d))
+{
+	for (size_t i = 0; i < ep->table->count; i++) {
+		if (ep->table->disk[i]->in_epoch && which(ep->table->disk[i]))
+			return true;
+	}
+	return false;
+}
+
+/* The first reading of the scanned disks; it comes before the boundary, which the second reading follows. */
+static int scan_first(struct epoch *ep, struct err *e)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	for (size_t i = 0; i < ep->table->count; i++) {
+		struct disk *d = ep->table->disk[i];
+
+		if (!d->in_epoch || !scanned(d))
+			continue;
+		if (d->state == DISK_PROTECTED)
+			d->scanned_ns = now;
+		else if (d->replicated || d->slice_end < d->size)
+			epoch_fuzzy(ep, "%s was read over several epochs", d->name);
+		scan_digests_begin(d->digests);
+	}
+	return any(ep, scanned) ? drain(ep, scanned, e) : 0;
+}
+
+/* Read the scanned disks again: what is as it was before the boundary was so at the boundary. */
+static int scan_second(struct epoch *ep, struct err *e)
+{
+	struct drain dr = {.epoch = ep->number};
+	int r;
+
+	if (!any(ep, scanned) || ep->fuzzy[0] || !epoch_all_protected(ep))
+		return 0;
+	dr.plan.disks = calloc(ep->table->count + 1, sizeof(*dr.plan.disks));
+	if (!dr.plan.disks)
+		return err_set(e, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < ep->table->count; i++) {
+		struct disk *d = ep->table->disk[i];
+		struct plan_disk *p = &dr.plan.disks[dr.plan.disk_count];
+
+		if (!d->in_epoch || !scanned(d))
+			continue;
+		*p = (struct plan_disk){.owner = d, .size = d->size};
+		add_span(p, 0, d->size, PIECE_VERIFY);
+		dr.plan.disk_count++;
+	}
+	r = drain_run(ep->s->pool, &dr, session_beat, ep->s, e);
+	free(dr.plan.disks);
+	return r;
+}
+
+static int take_boundary(struct epoch *ep, struct err *e)
+{
+	int r = -EAGAIN;
+
+	ep->info.realtime_ns = clock_realtime_ns();
+	ep->s->boundary_ns = clock_monotonic_ns();
+	if (!any(ep, tracked))
+		return 0;
+	for (int i = 0; r == -EAGAIN && i < BUSY_TRIES; i++) {
+		r = boundary_take(ep->s->a->kmod, &ep->s->a->cancel, &ep->boundary, &ep->info, e);
+		session_beat(ep->s);
+		if (r == -EAGAIN && backoff_sleep(BUSY_WAIT_NS, &ep->s->a->cancel))
+			return err_set(e, -ECANCELED, "canceled");
+	}
+	return r;
+}
+
+static void judge_disk(struct epoch *ep, struct disk *d)
+{
+	uint64_t at = atomic_load(&d->changed_at);
+	struct source_status st;
+	struct err e;
+
+	if (!d->in_epoch)
+		return;
+	if (atomic_load(&d->unread))
+		epoch_fuzzy(ep, "%llu bytes of %s could not be read",
+			    (unsigned long long)atomic_load(&d->unread), d->name);
+	else
+		disk_clear_error(d);
+	if (at != UINT64_MAX)
+		epoch_fuzzy(ep, "%s changed while it was scanned (near offset %llu)", d->name,
+			    (unsigned long long)at);
+	if (d->source->ops->status(d->source, &st, &e))
+		epoch_fuzzy(ep, "%s", e.text);
+	else if (st.events & SOURCE_SUSPECT)
+		epoch_fuzzy(ep, "writes of unknown range went to %s", d->name);
+	else if (st.events)
+		epoch_fuzzy(ep, "%s was %s", d->name,
+			    st.events & SOURCE_GONE ? "removed" : "resized");
+}
+
+/* Only after the last granule was read is it known whether the epoch was torn. */
+static int judge(struct epoch *ep, struct err *e)
+{
+	char reason[128];
+	bool torn = false;
+	int r;
+
+	if (ep->boundary) {
+		r = boundary_torn(ep->boundary, &torn, reason, sizeof(reason), e);
+		if (r)
+			return r;
+		if (torn)
+			epoch_fuzzy(ep, "the epoch was torn: %s", reason);
+	}
+	for (size_t i = 0; i < ep->table->count; i++)
+		judge_disk(ep, ep->table->disk[i]);
+	return 0;
+}
+
+static int open_attempt(struct epoch *ep, struct err *e)
+{
+	uint8_t id[UUID_BYTES];
+	int r;
+
+	uuid_random(id);
+	uuid_format(id, ep->attempt);
+	r = api_open_epoch(ep->s->api, ep->attempt, &ep->number, e);
+	agent_link(ep->s->a, r, e);
+	return r;
+}
+
+static int course(struct epoch *ep, struct err *e)
+{
+	int r;
+
+	if ((r = open_attempt(ep, e)) || (r = prepare_all(ep, e)) || (r = scan_first(ep, e)) ||
+	    (r = take_boundary(ep, e)))
+		return r;
+	if (any(ep, tracked))
+		r = drain(ep, tracked, e);
+	if (!r)
+		r = scan_second(ep, e);
+	if (!r)
+		r = judge(ep, e);
+	if (!r)
+		r = epoch_commit(ep, e);
+	return r;
+}
+
+int epoch_run(struct session *s, bool scan, struct err *e)
+{
+	struct epoch ep = {.s = s, .table = s->a->disks, .scan = scan};
+	int r;
+
+	ep.bookmark = bookmarks_take(s->a->bookmarks, &ep.bookmark_name);
+	if (ep.bookmark)
+		ep.scan = true;
+	r = course(&ep, e);
+	/* Without the commit this gives the bits back. */
+	boundary_close(ep.boundary);
+	if (!r)
+		return 0;
+	if (ep.bookmark)
+		bookmarks_retry(s->a->bookmarks, ep.bookmark, e->text);
+	for (size_t i = 0; i < ep.table->count; i++) {
+		scan_digests_forget(ep.table->disk[i]->digests);
+		ep.table->disk[i]->scanned_ns = 0;
+	}
+	return r;
+}

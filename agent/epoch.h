@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The epoch under way, between epoch.c (its course) and epoch_commit.c (its end); the session's thread alone. */
+#ifndef MOBILITY_AGENT_EPOCH_H
+#define MOBILITY_AGENT_EPOCH_H
+
+#include "agent/session.h"
+
+struct epoch {
+	struct session *s;
+	struct disk_table *table;
+	bool scan; /* the scanned disks are read */
+	char attempt[UUID_TEXT_BYTES];
+	uint64_t number; /* the appliance's */
+	struct boundary *boundary; /* NULL: no tracked disk */
+	struct boundary_info info;
+	uint64_t drain_ns; /* how long the draining took */
+	char fuzzy[512]; /* why it is not the image of an instant; "" if it is */
+	struct bookmark *bookmark; /* NULL: none */
+	const char *bookmark_name;
+};
+
+/* Note why the epoch is no image of an instant; the first reason stays. */
+void epoch_fuzzy(struct epoch *ep, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* What the commit says of a disk, and what becomes of it then. */
+enum disk_state epoch_state_after(const struct disk *d);
+bool epoch_all_protected(const struct epoch *ep);
+
+/* Commit on the appliance, then in the module; updates disks, facts, state and answers the bookmark. */
+int epoch_commit(struct epoch *ep, struct err *e);
+
+#endif

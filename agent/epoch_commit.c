@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/epoch.h"
+#include "agent/slice.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+/* What proves, at the next start, that nothing was missed since this commit. */
+static void source_of(const struct epoch *ep, const struct disk *d,
+		      char out[CONTINUITY_SOURCE_BYTES])
+{
+	if (!d->in_epoch)
+		snprintf(out, CONTINUITY_SOURCE_BYTES, "%s", d->remote_source);
+	else if (d->source->ops->tracks)
+		continuity_format(out, d->source->attach_id, ep->info.epoch);
+	else
+		snprintf(out, CONTINUITY_SOURCE_BYTES, "scan");
+}
+
+static json_t *disk_part(const struct epoch *ep, struct disk *d)
+{
+	char source[CONTINUITY_SOURCE_BYTES];
+	uint64_t replicated = d->in_epoch ? d->slice_end : d->replicated;
+
+	source_of(ep, d, source);
+	return json_pack("{s:s, s:I, s:s, s:I, s:s}", "disk", d->id, "segments",
+			 (json_int_t)atomic_load(&d->segments), "state",
+			 disk_state_name(epoch_state_after(d)), "replicated",
+			 (json_int_t)replicated, "source", source);
+}
+
+static json_t *make_body(const struct epoch *ep, bool with_bookmark)
+{
+	json_t *disks = json_array(), *bookmark = json_null();
+
+	for (size_t i = 0; i < ep->table->count; i++) {
+		/* A disk that was never registered is not known to the appliance. */
+		if (ep->table->disk[i]->id[0])
+			json_array_append_new(disks, disk_part(ep, ep->table->disk[i]));
+	}
+	if (with_bookmark)
+		bookmark = json_pack("{s:s, s:s}", "name", ep->bookmark_name, "type", "crash");
+	return json_pack("{s:s, s:I, s:s, s:s, s:o, s:o}", "attempt", ep->attempt, "boundary",
+			 (json_int_t)ep->info.realtime_ns, "consistency",
+			 ep->fuzzy[0] ? "fuzzy" : "crash", "reason", ep->fuzzy, "bookmark",
+			 bookmark, "disks", disks);
+}
+
+/* The same commit again until there is an answer: only that tells whether the epoch exists. */
+static int commit_on_appliance(struct epoch *ep, const json_t *body, struct commit_answer *answer,
+			       struct err *e)
+{
+	struct session *s = ep->s;
+	struct backoff backoff = {0};
+	int r;
+
+	for (;;) {
+		r = api_commit(s->api, ep->number, body, answer, e);
+		agent_link(s->a, r, e);
+		if (!r || api_final(r))
+			return r;
+		session_beat(s);
+		atomic_fetch_add(&s->a->totals.retries, 1);
+		if (backoff_sleep(backoff_next(&backoff, api_retry_after(s->api)), &s->a->cancel))
+			return err_set(e, -ECANCELED, "canceled");
+	}
+}
+
+static void log_change(const struct disk *d, enum disk_state before)
+{
+	if (before == d->state)
+		return;
+	if (d->state == DISK_PROTECTED)
+		log_info("%s is protected: %s is complete", d->name,
+			 before == DISK_INITIAL ? "its initial replication"
+						: "its resynchronisation");
+}
+
+static void disk_committed(struct epoch *ep, struct disk *d)
+{
+	enum disk_state before = d->state, after = epoch_state_after(d);
+	bool done = after == DISK_PROTECTED;
+	struct err e;
+
+	if (!d->in_epoch)
+		return;
+	source_of(ep, d, d->remote_source);
+	if (!done)
+		d->slice = slice_next(d->slice_end - d->replicated, ep->drain_ns);
+	disk_set_state(d, after, d->slice_end, done ? "" : d->resync_cause);
+	log_change(d, before);
+	/* Read over several epochs: only a whole reading can make a recovery point. */
+	if (done && before != after && !d->source->ops->tracks)
+		d->scanned_ns = ep->fuzzy[0] ? 0 : ep->s->boundary_ns;
+	if (session_record(ep->s, d, d->restart ? RECORD_CLEAR : RECORD_KEEP, &e))
+		log_error("%s", e.text);
+	d->restart = false;
+	atomic_store(&d->drained, 0);
+	atomic_store(&d->planned, 0);
+}
+
+static void answer_bookmark(struct epoch *ep, bool asked, const struct commit_answer *answer)
+{
+	struct bookmarks *q = ep->s->a->bookmarks;
+	struct bookmark_result r = {0};
+
+	if (!ep->bookmark)
+		return;
+	if (asked && answer->has_point) {
+		r.id = answer->point.id;
+		r.time_ns = answer->point.time;
+		snprintf(r.consistency, sizeof(r.consistency), "%s", answer->point.consistency);
+		log_info("recovery point %llu '%s'", (unsigned long long)r.id, ep->bookmark_name);
+		bookmarks_done(q, ep->bookmark, &r);
+	} else if (asked) {
+		bookmarks_refuse(q, ep->bookmark, -EBUSY,
+				 answer->refused[0] ? answer->refused
+						    : "the appliance made no recovery point of it");
+	} else {
+		bookmarks_retry(q, ep->bookmark,
+				ep->fuzzy[0] ? ep->fuzzy : "not every disk is protected yet");
+	}
+	ep->bookmark = NULL;
+}
+
+static void learn_facts(struct epoch *ep, const struct commit_answer *answer)
+{
+	struct facts f = agent_facts_get(ep->s->a);
+
+	f.epoch = ep->number;
+	if (answer->has_point) {
+		f.has_point = true;
+		f.point = answer->point;
+	}
+	/* While disks are read for the first time or again nobody expects a point. */
+	f.fuzzy[0] = '\0';
+	if (epoch_all_protected(ep))
+		snprintf(f.fuzzy, sizeof(f.fuzzy), "%s", ep->fuzzy);
+	agent_facts_set(ep->s->a, &f);
+	atomic_fetch_add(&ep->s->a->totals.epochs, 1);
+}
+
+int epoch_commit(struct epoch *ep, struct err *e)
+{
+	bool with_bookmark = ep->bookmark && !ep->fuzzy[0] && epoch_all_protected(ep);
+	_cleanup_json_ json_t *body = make_body(ep, with_bookmark);
+	struct commit_answer answer;
+	int r;
+
+	if (!body)
+		return err_set(e, -ENOMEM, "out of memory");
+	r = commit_on_appliance(ep, body, &answer, e);
+	if (r)
+		return r;
+	/* Only now may the module forget. If it does not, the bits come once more with the next epoch. */
+	if (ep->boundary && boundary_commit(ep->boundary, e))
+		log_error("%s", e->text);
+	learn_facts(ep, &answer);
+	for (size_t i = 0; i < ep->table->count; i++)
+		disk_committed(ep, ep->table->disk[i]);
+	answer_bookmark(ep, with_bookmark, &answer);
+	log_debug("epoch %llu committed%s%s", (unsigned long long)ep->number,
+		  ep->fuzzy[0] ? ", fuzzy: " : "", ep->fuzzy);
+	return 0;
+}

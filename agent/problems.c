@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/status.h"
+#include "lib/clock.h"
+
+#define POINT_OVERDUE_NS (15 * 60 * NSEC_PER_SEC)
+
+static void add(json_t *list, const char *severity, const char *remedy, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static void add(json_t *list, const char *severity, const char *remedy, const char *fmt, ...)
+{
+	char what[1024];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(what, sizeof(what), fmt, args);
+	va_end(args);
+	json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "severity", severity, "what", what,
+					      "remedy", remedy));
+}
+
+static const char *link_remedy(int code)
+{
+	switch (code) {
+	case -EACCES:
+		return "Enrol this machine again with a fresh token: mobilityctl enroll.";
+	case -EKEYREJECTED:
+		return "Check that the address is the appliance's and that both clocks are right; if the "
+		       "appliance was set up anew, enrol again.";
+	case -ENOSPC:
+		return "Make room in the appliance's store; replication goes on by itself then.";
+	case -EAGAIN:
+		return "Look at the appliance's log; the agent goes on trying.";
+	case -ESTALE:
+		return "Nothing to do: the epoch begins anew. If it persists, look at the appliance's log.";
+	case -EPROTO:
+		return "Install the same release on this machine and on the appliance.";
+	default:
+		return "Check that the appliance runs and that its ports can be reached from here; the "
+		       "agent goes on trying.";
+	}
+}
+
+static void machine_problems(const struct status_view *v, json_t *list)
+{
+	if (!v->enrolled) {
+		add(list, "error",
+		    "Get a token on the appliance (mobility-appliance token), then: mobilityctl enroll "
+		    "HOST --fingerprint sha256:… --token-file FILE.",
+		    "This machine is not enrolled with an appliance.");
+		return;
+	}
+	if (v->link.error[0])
+		add(list, "error", link_remedy(v->link.code), "%s.", v->link.error);
+	if (v->paused)
+		add(list, "warning", "mobilityctl resume", "Replication is paused.");
+	if (!v->disk_count)
+		add(list, "error", "mobilityctl protect DISK", "No disk is protected.");
+	if (v->cert_expiry_ns && v->cert_expiry_ns < v->now_ns)
+		add(list, "error",
+		    "Enrol this machine again with a fresh token: mobilityctl enroll.",
+		    "The certificate of this machine has expired.");
+}
+
+static void module_problems(const struct status_view *v, json_t *list)
+{
+	bool wanted = false;
+
+	for (size_t i = 0; i < v->disk_count; i++)
+		wanted |= !v->disk[i].file && v->disk[i].choice != SOURCE_SCAN;
+	if (!wanted)
+		return;
+	if (v->kmod.mode == KMOD_ABSENT)
+		add(list, "warning",
+		    "Load it (modprobe mobility); until then disks are scanned, which is slower and makes "
+		    "recovery points only of disks that are quiet.",
+		    "The kernel module does not work: %s.", v->kmod.reason);
+	else if (v->kmod.mode == KMOD_TRACK_ONLY)
+		add(list, "warning",
+		    "Unload what else hooks block I/O, then load the module again; until then recovery "
+		    "points are made only when the disks are quiet for a moment.",
+		    "The kernel module tracks only: %s.", v->kmod.reason);
+}
+
+static bool disk_problems(const struct disk_view *d, json_t *list)
+{
+	if (!d->reachable) {
+		add(list, "error",
+		    d->remedy[0] ? d->remedy : "Nothing to do yet: it is being looked for.",
+		    "%s cannot be reached%s%s.", d->name, d->error[0] ? ": " : "", d->error);
+		return true;
+	}
+	if (d->error[0])
+		add(list, "error", d->remedy, "%s: %s.", d->name, d->error);
+	if (d->state == DISK_RESYNC)
+		add(list, "warning",
+		    "Nothing to do: recovery points are made again when it is complete.",
+		    "%s is being resynchronised: %s.", d->name, d->resync_cause);
+	return d->error[0] || d->state != DISK_PROTECTED;
+}
+
+static void point_problems(const struct status_view *v, json_t *list)
+{
+	char since[32];
+
+	if (v->facts.fuzzy[0]) {
+		add(list, "warning",
+		    "Nothing to do: every change is on the appliance, and a later epoch becomes a recovery "
+		    "point. If it persists: a larger pool (module parameter), or quieter disks.",
+		    "The last epoch is not a recovery point: %s.", v->facts.fuzzy);
+		return;
+	}
+	if (v->link.error[0] || v->paused || !v->facts.has_point ||
+	    v->now_ns < v->facts.point.time + POINT_OVERDUE_NS)
+		return;
+	add(list, "warning", "Compare churn with the bandwidth to the appliance.",
+	    "There has been no recovery point for %s.",
+	    duration_format(v->now_ns - v->facts.point.time, since));
+}
+
+json_t *status_problems(const struct status_view *v)
+{
+	json_t *list = json_array();
+	bool explained = false;
+
+	machine_problems(v, list);
+	module_problems(v, list);
+	for (size_t i = 0; i < v->disk_count; i++)
+		explained |= disk_problems(&v->disk[i], list);
+	/* A disk that has a problem, or is not complete yet, explains the missing points. */
+	if (v->enrolled && v->disk_count && !explained)
+		point_problems(v, list);
+	return list;
+}

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/enroll.h"
+#include "agent/rcu.h"
+#include "lib/clock.h"
+#include "lib/io.h"
+#include "lib/log.h"
+
+#define HEARTBEAT_NS                                                                               \
+	(10 * NSEC_PER_SEC) /* an epoch at least this often, so that the RPO is honest */
+#define IDLE_NS (2 * NSEC_PER_SEC)
+#define CERT_CHECK_NS (3600 * NSEC_PER_SEC)
+#define POLL_DISKS 64
+
+void session_beat(void *arg)
+{
+	struct session *s = arg;
+
+	atomic_store(&s->a->session_alive_ns, clock_monotonic_ns());
+}
+
+int session_connect(struct session *s, const struct state *st, struct err *e)
+{
+	uint64_t identity = atomic_load(&s->a->identity);
+
+	if (s->api && s->api_identity == identity)
+		return 0;
+	api_free(s->api);
+	s->api = agent_api(s->a, st, e);
+	s->api_identity = identity;
+	s->synced = false;
+	return s->api ? 0 : e->code;
+}
+
+/* Sleep at most ns, until woken, or (dirty) until a tracked disk has something new. */
+static void session_wait(struct session *s, uint64_t ns, bool dirty)
+{
+	struct pollfd p[1 + POLL_DISKS] = {{.fd = s->a->wake_fd, .events = POLLIN}};
+	nfds_t n = 1;
+	uint64_t counter;
+
+	for (size_t i = 0; dirty && i < s->a->disks->count && n < 1 + POLL_DISKS; i++) {
+		const struct source *src = s->a->disks->disk[i]->source;
+
+		if (src && src->poll_fd >= 0)
+			p[n++] = (struct pollfd){.fd = src->poll_fd, .events = POLLIN | POLLPRI};
+	}
+	session_beat(s);
+	poll(p, n, (int)(ns / 1000000) + 1);
+	session_beat(s);
+	/* Nothing to do with the count: what woke us is looked at anyway. */
+	if (p[0].revents && read(s->a->wake_fd, &counter, sizeof(counter)) < 0)
+		log_debug("nothing to read from the wake descriptor");
+}
+
+static bool slices_left(const struct session *s)
+{
+	for (size_t i = 0; i < s->a->disks->count; i++) {
+		const struct disk *d = s->a->disks->disk[i];
+
+		if (d->source && d->state != DISK_PROTECTED)
+			return true;
+	}
+	return false;
+}
+
+static bool anything_dirty(const struct session *s)
+{
+	struct source_status st;
+
+	for (size_t i = 0; i < s->a->disks->count; i++) {
+		const struct disk *d = s->a->disks->disk[i];
+
+		/* What cannot be told counts as dirty: the epoch will show it. */
+		if (d->source && (d->source->ops->status(d->source, &st, NULL) || st.dirty_bytes))
+			return true;
+	}
+	return false;
+}
+
+/* How long until the next scan of any disk is due; UINT64_MAX: none is scanned. */
+static uint64_t until_scan(const struct session *s, uint64_t now)
+{
+	uint64_t best = UINT64_MAX, interval = s->a->config.scan_interval, left;
+
+	for (size_t i = 0; i < s->a->disks->count; i++) {
+		const struct disk *d = s->a->disks->disk[i];
+
+		if (!d->source || d->source->ops->tracks || d->state != DISK_PROTECTED)
+			continue;
+		left = !d->scanned_ns || now - d->scanned_ns >= interval
+			       ? 0
+			       : interval - (now - d->scanned_ns);
+		best = left < best ? left : best;
+	}
+	return best;
+}
+
+static bool any_tracked(const struct session *s)
+{
+	for (size_t i = 0; i < s->a->disks->count; i++) {
+		const struct disk *d = s->a->disks->disk[i];
+
+		if (d->source && d->source->ops->tracks)
+			return true;
+	}
+	return false;
+}
+
+static bool any_reachable(const struct session *s)
+{
+	for (size_t i = 0; i < s->a->disks->count; i++) {
+		if (s->a->disks->disk[i]->source)
+			return true;
+	}
+	return false;
+}
+
+/* Is an epoch due? If not, sleep a little. *scan: with the scanned disks. */
+static bool epoch_due(struct session *s, bool *scan)
+{
+	uint64_t now = clock_monotonic_ns(), since = now - s->boundary_ns, wait = IDLE_NS, left;
+	uint64_t least = s->a->config.min_epoch_interval;
+
+	left = until_scan(s, now);
+	*scan = left == 0;
+	if (!any_reachable(s)) {
+		session_wait(s, IDLE_NS, false);
+		return false;
+	}
+	if (slices_left(s) || !s->boundary_ns)
+		return true;
+	if (since < least) {
+		session_wait(s, least - since, false);
+		return false;
+	}
+	if (bookmarks_waiting(s->a->bookmarks) || *scan || anything_dirty(s) ||
+	    (any_tracked(s) && since >= HEARTBEAT_NS))
+		return true;
+	if (any_tracked(s) && HEARTBEAT_NS - since < wait)
+		wait = HEARTBEAT_NS - since;
+	session_wait(s, left < wait ? left : wait, true);
+	return false;
+}
+
+static void check_certificate(struct session *s)
+{
+	uint64_t now = clock_monotonic_ns();
+	struct err e;
+	int r;
+
+	if (s->cert_checked_ns && now - s->cert_checked_ns < CERT_CHECK_NS)
+		return;
+	s->cert_checked_ns = now;
+	r = enroll_renew(s->a, s->api, &e);
+	if (r)
+		log_warning("the certificate cannot be renewed now: %s", e.text);
+}
+
+static void back_off(struct session *s, const struct err *e)
+{
+	uint64_t ns = backoff_next(&s->backoff, s->api ? api_retry_after(s->api) : 0);
+
+	if (e->code != -ECANCELED)
+		log_debug("trying again: %s", e->text);
+	session_wait(s, ns, false);
+}
+
+static int replicate(struct session *s, const struct state *st, struct err *e)
+{
+	bool scan;
+	int r = session_connect(s, st, e);
+
+	if (!r && !s->synced) {
+		r = session_sync(s, st, e);
+		if (!r)
+			check_certificate(s);
+	}
+	if (r)
+		return r;
+	if (!epoch_due(s, &scan))
+		return 0;
+	r = epoch_run(s, scan, e);
+	if (r)
+		s->synced = false;
+	return r;
+}
+
+/* Whether replication may go on; clears a cancellation that was meant for the last epoch. */
+static bool may_run(struct session *s)
+{
+	struct state st;
+	bool may;
+
+	if (agent_stopping(s->a) || store_copy(s->a->store, &st, NULL))
+		return false;
+	may = st.machine[0] && !st.paused && s->a->disks->count + st.disk_count;
+	state_clear(&st);
+	return may;
+}
+
+static void step(struct session *s)
+{
+	struct state st = {0};
+	struct err e = {0};
+	int r;
+
+	/*
+	 * The order matters: whoever cancels changes the state first, so that a cancellation that is
+	 * cleared here is seen as that change below.
+	 */
+	if (!agent_stopping(s->a))
+		__atomic_store_n(&s->a->cancel, false, __ATOMIC_SEQ_CST);
+	if (agent_stopping(s->a))
+		__atomic_store_n(&s->a->cancel, true, __ATOMIC_SEQ_CST);
+	r = session_local(s, &e);
+	if (!r && !may_run(s)) {
+		session_wait(s, IDLE_NS, false);
+		return;
+	}
+	if (!r)
+		r = store_copy(s->a->store, &st, &e);
+	if (!r)
+		r = replicate(s, &st, &e);
+	state_clear(&st);
+	if (!r) {
+		s->backoff.tries = 0;
+		return;
+	}
+	if (r != -ECANCELED && r != -EHOSTDOWN && r != -EAGAIN)
+		log_warning("the epoch was abandoned, nothing is lost: %s", e.text);
+	back_off(s, &e);
+}
+
+static void read_boot_id(struct session *s)
+{
+	char *text = NULL;
+	size_t len;
+
+	if (io_read_file("/proc/sys/kernel/random/boot_id", 128, &text, &len, NULL))
+		return;
+	text[strcspn(text, "\n")] = '\0';
+	strncpy(s->boot_id, text, sizeof(s->boot_id) - 1);
+	free(text);
+}
+
+void *session_main(void *arg)
+{
+	struct session s = {.a = arg};
+	struct err e;
+
+	urcu_memb_register_thread();
+	read_boot_id(&s);
+	while (!agent_stopping(s.a) && drain_pool_new(s.a, &s.pool, &e)) {
+		log_error("%s", e.text);
+		session_wait(&s, IDLE_NS, false);
+	}
+	while (!agent_stopping(s.a))
+		step(&s);
+	drain_pool_free(s.pool);
+	api_free(s.api);
+	urcu_memb_unregister_thread();
+	return NULL;
+}

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/rcu.h"
+#include "agent/session.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define LOOK_AGAIN_NS (10 * NSEC_PER_SEC)
+
+struct recording {
+	struct session *s;
+	struct disk *d;
+	enum record what;
+};
+
+static void fill_record(const struct recording *rec, struct state_disk *d)
+{
+	const struct disk *from = rec->d;
+
+	strcpy(d->path, from->path);
+	/* A request that the session has not acted on yet keeps its own cause. */
+	if (rec->what != RECORD_KEEP || !d->resync_requested)
+		strcpy(d->resync_cause, from->resync_cause);
+	if (rec->what != RECORD_KEEP)
+		d->resync_requested = rec->what == RECORD_REQUEST;
+	if (from->source && from->source->ops->tracks) {
+		strcpy(d->attach_id, from->source->attach_id);
+		strcpy(d->module_id, rec->s->module_id);
+		strcpy(d->boot_id, rec->s->boot_id);
+	}
+}
+
+static int edit_record(struct state *st, void *arg, struct err *e)
+{
+	const struct recording *rec = arg;
+	struct state_disk *d = state_find(st, rec->d->key);
+
+	(void)e;
+	if (d)
+		fill_record(rec, d);
+	return 0;
+}
+
+static bool record_differs(const struct recording *rec, const struct state_disk *d)
+{
+	struct state_disk *next = malloc(sizeof(*next));
+	bool differs = true;
+
+	if (next) {
+		memcpy(next, d, sizeof(*next));
+		fill_record(rec, next);
+		differs = strcmp(d->path, next->path) != 0 ||
+			  strcmp(d->resync_cause, next->resync_cause) != 0 ||
+			  d->resync_requested != next->resync_requested ||
+			  strcmp(d->attach_id, next->attach_id) != 0 ||
+			  strcmp(d->module_id, next->module_id) != 0 ||
+			  strcmp(d->boot_id, next->boot_id) != 0;
+	}
+	free(next);
+	return differs;
+}
+
+int session_record(struct session *s, struct disk *d, enum record what, struct err *e)
+{
+	struct recording rec = {.s = s, .d = d, .what = what};
+	struct state_disk *known;
+	struct state st;
+	bool differs;
+	int r = store_copy(s->a->store, &st, e);
+
+	if (r)
+		return r;
+	known = state_find(&st, d->key);
+	differs = known && record_differs(&rec, known);
+	state_clear(&st);
+	return differs ? store_update(s->a->store, false, edit_record, &rec, e) : 0;
+}
+
+int session_request_resync(struct session *s, struct disk *d, const char *cause, struct err *e)
+{
+	disk_set_state(d, d->state, d->replicated, cause);
+	s->synced = false;
+	log_warning("%s must be resynchronised: %s", d->name, cause);
+	return session_record(s, d, RECORD_REQUEST, e);
+}
+
+/* --- the table -------------------------------------------------------------------------------- */
+
+static struct disk *table_find(const struct disk_table *t, const char *key)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		if (!strcmp(t->disk[i]->key, key))
+			return t->disk[i];
+	}
+	return NULL;
+}
+
+/* The disks that the state wants: those there are, and new ones. NULL: out of memory. */
+static struct disk_table *wanted_table(const struct disk_table *old, const struct state *st)
+{
+	struct disk_table *t = calloc(1, sizeof(*t) + st->disk_count * sizeof(t->disk[0]));
+
+	for (size_t i = 0; t && i < st->disk_count; i++) {
+		struct disk *d;
+
+		if (st->disk[i].removing)
+			continue;
+		d = table_find(old, st->disk[i].key);
+		if (!d)
+			d = disk_new(&st->disk[i]);
+		/* Out of memory: the next round tries again. */
+		if (d)
+			t->disk[t->count++] = d;
+	}
+	return t;
+}
+
+static void drop_disk(struct disk *d)
+{
+	struct err e;
+
+	if (d->source && d->source->ops->detach(d->source, &e))
+		log_error("%s", e.text);
+	log_info("%s is not protected any more", d->name);
+	disk_free(d);
+}
+
+static int apply_state(struct session *s, const struct state *st, struct err *e)
+{
+	struct disk_table *old = s->a->disks, *new = wanted_table(old, st);
+
+	if (!new)
+		return err_set(e, -ENOMEM, "out of memory");
+	agent_rcu_publish(s->a->disks, new);
+	agent_rcu_wait();
+	for (size_t i = 0; i < old->count; i++) {
+		if (!table_find(new, old->disk[i]->key))
+			drop_disk(old->disk[i]);
+	}
+	free(old);
+	return 0;
+}
+
+/* --- finding and attaching ----------------------------------------------------------------------- */
+
+static void look_for_module(struct session *s)
+{
+	uint64_t now = clock_monotonic_ns();
+	struct kmod_view view;
+	struct kmod *k;
+	struct err e;
+
+	if (s->a->kmod || (s->kmod_looked_ns && now - s->kmod_looked_ns < LOOK_AGAIN_NS))
+		return;
+	s->kmod_looked_ns = now;
+	if (kmod_open(&k, &e)) {
+		agent_kmod_set(s->a, NULL, e.text);
+		return;
+	}
+	agent_kmod_set(s->a, k, "");
+	agent_kmod_view(s->a, &view);
+	snprintf(s->module_id, sizeof(s->module_id), "%s", view.module_id);
+	log_info("the kernel module is there, mode %s%s%s", kmod_mode_name(view.mode),
+		 view.reason[0] ? ": " : "", view.reason);
+	for (size_t i = 0; i < s->a->disks->count; i++) {
+		struct disk *d = s->a->disks->disk[i];
+
+		if (d->choice == SOURCE_AUTO && !d->file && d->source && !d->source->ops->tracks) {
+			disk_set_source(d, NULL);
+			d->look_ns = 0;
+			s->synced = false;
+		}
+	}
+}
+
+/* Where the disk is now. What the module tracks under the recorded id is the disk, whatever is written on it now. */
+static int locate(struct session *s, struct disk *d, const struct state_disk *known,
+		  char path[PATH_MAX], struct err *e)
+{
+	struct identity id;
+	struct source *src;
+	bool same;
+	int r;
+
+	strcpy(path, d->path);
+	if (d->file) {
+		r = identify(d->path, &id, e);
+		if (!r && !id.file)
+			r = err_set(e, -EINVAL, "%s is not a plain file any more", d->path);
+		return r;
+	}
+	r = identify_find(d->key, d->path, &id, e);
+	if (!r) {
+		strcpy(path, id.path);
+		return 0;
+	}
+	if (!s->a->kmod || !known->attach_id[0] || source_kmod_find(s->a->kmod, path, &src, NULL))
+		return r;
+	same = !strcmp(src->attach_id, known->attach_id);
+	src->ops->close(src);
+	return same ? 0 : r;
+}
+
+static int open_source(struct session *s, struct disk *d, const char *path, struct source **src,
+		       struct err *e)
+{
+	int r;
+
+	if (d->file || d->choice == SOURCE_SCAN)
+		return source_scan_open(path, src, e);
+	if (!s->a->kmod) {
+		if (d->choice == SOURCE_KMOD)
+			return err_set(e, -ENODEV, "%s", s->a->kmod_absent);
+		return source_scan_open(path, src, e);
+	}
+	r = source_kmod_open(s->a->kmod, path, src, e);
+	if (r == -EOPNOTSUPP && d->choice == SOURCE_AUTO) {
+		log_warning("%s; it is scanned instead", e->text);
+		r = source_scan_open(path, src, e);
+	}
+	return r;
+}
+
+static const char *remedy_for(int code)
+{
+	switch (code) {
+	case -ENODEV:
+		return "Bring the disk back or load the module (modprobe mobility), or end its "
+		       "protection with mobilityctl unprotect.";
+	case -ENOTUNIQ:
+		return "Give the disks different UUIDs, or detach the copy.";
+	default:
+		return "Remove the cause, or end its protection with mobilityctl unprotect.";
+	}
+}
+
+static void reach(struct session *s, struct disk *d, const struct state_disk *known)
+{
+	char path[PATH_MAX];
+	struct source *src;
+	struct err e;
+	int r;
+
+	d->look_ns = clock_monotonic_ns() + LOOK_AGAIN_NS;
+	r = locate(s, d, known, path, &e);
+	if (!r)
+		r = open_source(s, d, path, &src, &e);
+	if (r) {
+		if (!d->error[0])
+			log_error("%s cannot be protected now: %s", d->name, e.text);
+		disk_set_error(d, remedy_for(r), "%s", e.text);
+		return;
+	}
+	pthread_mutex_lock(&d->lock);
+	strcpy(d->path, path);
+	pthread_mutex_unlock(&d->lock);
+	disk_set_source(d, src);
+	disk_clear_error(d);
+	s->synced = false;
+	log_info("%s: %s, source %s", d->name, path, src->ops->name);
+}
+
+/* --- what happened to attached disks ------------------------------------------------------------ */
+
+static int heed_events(struct session *s, struct disk *d, struct err *e)
+{
+	struct source_status st;
+	int r = d->source->ops->status(d->source, &st, e);
+
+	if (r || !st.events)
+		return r;
+	if (st.events & SOURCE_GONE) {
+		log_error("%s was removed", d->name);
+		disk_set_error(d, remedy_for(-ENODEV), "%s was removed", d->path);
+		disk_set_source(d, NULL);
+		s->synced = false;
+		return 0;
+	}
+	if (st.events & SOURCE_RESIZED) {
+		r = session_request_resync(s, d, "the size of the disk changed", e);
+		if (!r)
+			r = d->source->ops->detach(d->source, e);
+		if (!r)
+			disk_set_source(d, NULL);
+		d->look_ns = 0;
+		return r;
+	}
+	/* Recorded first, acknowledged then: whatever happens between, the disk is resynchronised. */
+	r = session_request_resync(s, d, "writes of unknown range (pass-through commands)", e);
+	return r ? r : d->source->ops->ack(d->source, st.events, e);
+}
+
+int session_local(struct session *s, struct err *e)
+{
+	uint64_t generation = store_generation(s->a->store), now = clock_monotonic_ns();
+	struct state st;
+	int r = store_copy(s->a->store, &st, e);
+
+	if (r)
+		return r;
+	look_for_module(s);
+	if (generation != s->generation) {
+		r = apply_state(s, &st, e);
+		if (!r)
+			s->generation = generation;
+		s->synced = false;
+	}
+	for (size_t i = 0; !r && i < s->a->disks->count; i++) {
+		struct disk *d = s->a->disks->disk[i];
+		struct state_disk *known = state_find(&st, d->key);
+
+		if (d->source)
+			r = heed_events(s, d, e);
+		if (known && !d->source && now >= d->look_ns)
+			reach(s, d, known);
+	}
+	state_clear(&st);
+	return r;
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/enroll.h"
+#include "agent/session.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define LOOK_AGAIN_NS (60 * NSEC_PER_SEC)
+
+static struct remote_disk *remote_find(const struct remote_machine *m, const char *key)
+{
+	for (size_t i = 0; i < m->disk_count; i++) {
+		if (!strcmp(m->disk[i].key, key))
+			return &m->disk[i];
+	}
+	return NULL;
+}
+
+static int edit_remove(struct state *st, void *arg, struct err *e)
+{
+	(void)e;
+	state_remove(st, arg);
+	return 0;
+}
+
+/* End on the appliance the protection of what is not protected here. Its recovery points stay there. */
+static int unregister_rest(struct session *s, const struct state *st, struct remote_machine *m,
+			   struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < m->disk_count; i++) {
+		const struct state_disk *known = state_find((struct state *)st, m->disk[i].key);
+
+		if (known && !known->removing)
+			continue;
+		log_info("telling the appliance that %s is not protected any more", m->disk[i].key);
+		r = api_unregister(s->api, m->disk[i].id, e);
+		if (r == -ENOENT || r == -EACCES)
+			r = 0;
+	}
+	for (size_t i = 0; !r && i < st->disk_count; i++) {
+		if (st->disk[i].removing)
+			r = store_update(s->a->store, false, edit_remove, st->disk[i].key, e);
+	}
+	return r;
+}
+
+/* The size was refused: the appliance has a larger disk by this name. */
+static void refuse_size(struct disk *d, const struct err *why)
+{
+	struct err e;
+
+	log_error("%s: %s", d->name, why->text);
+	if (d->source->ops->detach(d->source, &e))
+		log_error("%s", e.text);
+	disk_set_source(d, NULL);
+	d->look_ns = clock_monotonic_ns() + LOOK_AGAIN_NS;
+	disk_set_error(d,
+		       "A disk that became smaller is another disk: mobilityctl unprotect, then "
+		       "protect it again.",
+		       "%s", why->text);
+}
+
+static int register_disk(struct session *s, struct disk *d, const struct remote_disk *known,
+			 struct remote_disk *out, struct err *e)
+{
+	uint64_t granule = 1ull << d->source->shift;
+	int r;
+
+	if (known && known->size == d->size && known->granule == granule) {
+		*out = *known;
+		return 0;
+	}
+	r = api_register(s->api, d->key, d->name, d->size, granule, out, e);
+	if (r == -ESTALE) {
+		refuse_size(d, e);
+		if (known)
+			*out = *known;
+		return known ? 0 : r;
+	}
+	return r;
+}
+
+static void adopt(struct disk *d, const struct remote_disk *remote)
+{
+	pthread_mutex_lock(&d->lock);
+	strcpy(d->id, remote->id);
+	pthread_mutex_unlock(&d->lock);
+	uuid_parse_text(remote->id, d->id_bytes);
+	strcpy(d->remote_source, remote->source);
+}
+
+/* An unreachable disk stands where the appliance has it. */
+static void adopt_unreachable(struct disk *d, const struct remote_disk *remote)
+{
+	adopt(d, remote);
+	pthread_mutex_lock(&d->lock);
+	d->size = remote->size;
+	pthread_mutex_unlock(&d->lock);
+	disk_set_state(d, remote->state, remote->replicated, d->resync_cause);
+}
+
+static void decide(struct session *s, struct disk *d, const struct state_disk *known,
+		   const struct remote_disk *remote, struct continuity_out *out)
+{
+	struct kmod_view view;
+	struct continuity_in in = {
+		.tracked = d->source->ops->tracks,
+		.attach_id = d->source->attach_id,
+		.module_id = s->module_id,
+		.boot_id = s->boot_id,
+		.size = d->size,
+		.old_attach_id = known->attach_id,
+		.old_module_id = known->module_id,
+		.old_boot_id = known->boot_id,
+		.cause = known->resync_cause,
+		.requested = known->resync_requested,
+		.state = remote->state,
+		.replicated = remote->replicated,
+		.remote_size = remote->size,
+		.remote_epoch = remote->epoch,
+		.source = remote->source,
+	};
+
+	agent_kmod_view(s->a, &view);
+	in.module_epoch = view.epoch;
+	in.committed_epoch = view.committed_epoch;
+	continuity_decide(&in, out);
+}
+
+static int sync_disk(struct session *s, struct disk *d, const struct state_disk *known,
+		     const struct remote_disk *remote, struct err *e)
+{
+	struct continuity_out out;
+
+	adopt(d, remote);
+	decide(s, d, known, remote, &out);
+	if (out.restart)
+		log_warning("%s is resynchronised by checksum: %s", d->name, out.cause);
+	else if (out.state != DISK_PROTECTED && d->state != out.state)
+		log_info("%s: %s from %llu of %llu bytes on", d->name,
+			 out.state == DISK_INITIAL ? "initial replication" : "resynchronisation",
+			 (unsigned long long)out.replicated, (unsigned long long)d->size);
+	disk_set_state(d, out.state, out.replicated, out.cause);
+	scan_digests_forget(d->digests);
+	d->scanned_ns = 0;
+	d->restart = out.restart;
+	/* Nothing is on the appliance yet that a request could mean. */
+	return session_record(s, d,
+			      known->resync_requested && !out.restart ? RECORD_CLEAR : RECORD_KEEP,
+			      e);
+}
+
+static int sync_disks(struct session *s, const struct state *st, struct remote_machine *m,
+		      struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < s->a->disks->count; i++) {
+		struct disk *d = s->a->disks->disk[i];
+		struct remote_disk *known = remote_find(m, d->key), remote;
+		struct state_disk *mine = state_find((struct state *)st, d->key);
+
+		if (!mine)
+			continue;
+		if (d->source) {
+			r = register_disk(s, d, known, &remote, e);
+			if (r)
+				break;
+			known = &remote;
+		}
+		if (d->source)
+			r = sync_disk(s, d, mine, known, e);
+		else if (known)
+			adopt_unreachable(d, known);
+	}
+	return r;
+}
+
+static void learn_facts(struct session *s, const struct remote_machine *m)
+{
+	struct facts f = agent_facts_get(s->a);
+
+	f.epoch = m->epoch;
+	f.has_point = m->has_point;
+	f.point = m->point;
+	agent_facts_set(s->a, &f);
+}
+
+int session_sync(struct session *s, const struct state *st, struct err *e)
+{
+	struct remote_machine m;
+	int r = api_machine(s->api, &m, e);
+
+	agent_link(s->a, r, e);
+	if (r)
+		return r;
+	learn_facts(s, &m);
+	r = unregister_rest(s, st, &m, e);
+	if (!r)
+		r = sync_disks(s, st, &m, e);
+	api_machine_clear(&m);
+	if (r)
+		agent_link(s->a, r, e);
+	else
+		s->synced = true;
+	return r;
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/source.h"
+#include "include/mobility/wire.h"
+#include "lib/io.h"
+
+#define SCAN_SHIFT 16 /* 1 << 16 == WIRE_BLOCK */
+#define DIRECT_ALIGN 4096u
+
+static_assert(1u << SCAN_SHIFT == WIRE_BLOCK, "a scan's granule is a digest's block");
+
+struct scan {
+	struct source source;
+	int fd;
+};
+
+static int scan_status(struct source *s, struct source_status *out, struct err *e)
+{
+	struct scan *scan = (struct scan *)s;
+	int r;
+
+	memset(out, 0, sizeof(*out));
+	r = io_size(scan->fd, &out->size_now);
+	if (r)
+		return err_errno(e, r, "cannot tell the size of the disk");
+	if (out->size_now != s->size)
+		out->events = SOURCE_RESIZED;
+	return 0;
+}
+
+static int scan_ack(struct source *s, unsigned int events, struct err *e)
+{
+	(void)s, (void)events, (void)e;
+	return 0;
+}
+
+/* A scan has no bitmap: there is nothing to mark, every cycle reads it all. */
+static int scan_mark(struct source *s, uint64_t offset, uint64_t length, struct err *e)
+{
+	(void)s, (void)offset, (void)length, (void)e;
+	return 0;
+}
+
+static int scan_drain_open(struct source *s, struct boundary *b, struct source_map *out,
+			   struct err *e)
+{
+	(void)b, (void)e;
+	*out = (struct source_map){.present = true, .shift = s->shift};
+	out->granules = (s->size + (1ull << s->shift) - 1) >> s->shift;
+	out->dirty_granules = out->granules;
+	return 0;
+}
+
+static void scan_drain_close(struct source *s)
+{
+	struct scan *scan = (struct scan *)s;
+
+	/* Where the disk is read through the page cache, do not keep it there. */
+	posix_fadvise(scan->fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+static int scan_read(struct source *s, void *buf, size_t len, uint64_t offset)
+{
+	struct scan *scan = (struct scan *)s;
+	/* O_DIRECT wants whole blocks; the last one of a file may be cut short by its end. */
+	size_t want = (len + DIRECT_ALIGN - 1) & ~(size_t)(DIRECT_ALIGN - 1), done = 0;
+	ssize_t n;
+
+	while (done < len) {
+		n = pread(scan->fd, (char *)buf + done, want - done, (off_t)(offset + done));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -EIO; /* shorter than it was: the size is looked at again */
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+static int scan_detach(struct source *s, struct err *e)
+{
+	(void)s, (void)e;
+	return 0;
+}
+
+static void scan_close(struct source *s)
+{
+	struct scan *scan = (struct scan *)s;
+
+	close(scan->fd);
+	free(scan);
+}
+
+static const struct source_ops scan_ops = {
+	.name = "scan",
+	.tracks = false,
+	.status = scan_status,
+	.mark = scan_mark,
+	.ack = scan_ack,
+	.drain_open = scan_drain_open,
+	.drain_close = scan_drain_close,
+	.read = scan_read,
+	.detach = scan_detach,
+	.close = scan_close,
+};
+
+/* Past the page cache where the filesystem can: its copy of a mounted disk may be old. */
+static int open_for_reading(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_DIRECT);
+
+	if (fd < 0 && errno == EINVAL)
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int source_scan_open(const char *path, struct source **out, struct err *e)
+{
+	struct scan *scan = calloc(1, sizeof(*scan));
+	int r;
+
+	if (!scan)
+		return err_set(e, -ENOMEM, "out of memory");
+	scan->fd = open_for_reading(path);
+	if (scan->fd < 0) {
+		r = err_errno(e, scan->fd, "cannot read %s", path);
+		free(scan);
+		return r;
+	}
+	scan->source.ops = &scan_ops;
+	scan->source.shift = SCAN_SHIFT;
+	scan->source.poll_fd = -1;
+	r = io_size(scan->fd, &scan->source.size);
+	if (r) {
+		err_errno(e, r, "cannot tell the size of %s", path);
+		scan_close(&scan->source);
+		return r;
+	}
+	*out = &scan->source;
+	return 0;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What `mobilityctl status --json` shows; docs/status.schema.json describes it. Any thread that is registered with RCU; sleeps
+ * only for moments.
+ */
+#ifndef MOBILITY_AGENT_STATUS_H
+#define MOBILITY_AGENT_STATUS_H
+
+#include <jansson.h>
+
+#include "agent/agent.h"
+
+#define STATUS_SCHEMA 1
+
+/* Main thread, about once a second: advance the rates. */
+void status_tick(struct agent *a);
+
+json_t *status_json(struct agent *a, struct err *e); /* the caller owns it */
+
+/* Everything that status is made of: one consistent copy. (Also for tests of problems.c.) */
+struct disk_view {
+	char name[STATE_TEXT], path[PATH_MAX], key[STATE_TEXT], id[UUID_TEXT_BYTES];
+	bool reachable, tracks;
+	enum source_choice choice;
+	bool file;
+	enum disk_state state;
+	uint64_t size, replicated, rate, churn, backlog, granule;
+	uint64_t eta_ns; /* UINT64_MAX: not known */
+	char resync_cause[STATE_TEXT], error[512], remedy[256];
+};
+
+struct status_view {
+	uint64_t now_ns;
+	bool enrolled, paused;
+	struct link link;
+	struct facts facts;
+	struct kmod_view kmod;
+	uint64_t cert_expiry_ns; /* 0: unknown */
+	struct disk_view *disk;
+	size_t disk_count;
+};
+
+/* problems.c: what is wrong, each with its remedy: [{"severity", "what", "remedy"}…]. Pure. */
+json_t *status_problems(const struct status_view *v);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One worker of the pool and what it does with a piece. Everything here belongs to that worker's thread, but for the disk's
+ * atomics and the parts of agent.h that lock. Between drain.c (threads) and worker*.c alone.
+ */
+#ifndef MOBILITY_AGENT_WORKER_H
+#define MOBILITY_AGENT_WORKER_H
+
+#include "agent/agent.h"
+#include "agent/runs.h"
+#include "lib/codec.h"
+#include "lib/frame.h"
+
+#define WORKER_READ_BYTES (1u << 20) /* read at a time, or a granule if that is larger */
+
+struct worker {
+	struct agent *agent;
+	bool (*given_up)(void *arg); /* another worker failed, or the epoch is cancelled */
+	void *arg;
+	uint64_t epoch;
+
+	struct api *api; /* NULL: not connected yet */
+	uint64_t api_identity; /* of the certificate that api uses */
+	struct codec *codec;
+	struct frame_builder *builder;
+	struct disk *open; /* of the segment being built; NULL: none */
+	uint32_t segment;
+	size_t filled; /* bytes of data in it, before compression */
+	uint8_t *buf;
+	size_t buf_size;
+	uint8_t *expected; /* the appliance's digests of a piece to compare */
+};
+
+int worker_init(struct worker *w, struct agent *a, struct err *e);
+void worker_clear(struct worker *w);
+
+/* Read, compare and add a piece to the segment; full segments are sent on the way. */
+int worker_piece(struct worker *w, const struct piece *p, struct err *e);
+/* Send what is left. */
+int worker_flush(struct worker *w, struct err *e);
+/* Forget what was not sent: the epoch is abandoned. */
+void worker_forget(struct worker *w);
+
+/* Add one extent of at most WIRE_BLOCK bytes to the segment of d; digest is NULL if unknown. (worker_send.c) */
+int worker_add(struct worker *w, struct disk *d, uint64_t offset, const uint8_t *data, size_t len,
+	       const uint8_t *digest, struct err *e);
+/* The appliance's digests of a range, asked until there is an answer. */
+int worker_ask_digests(struct worker *w, struct disk *d, uint64_t offset, uint64_t length,
+		       struct err *e);
+
+#endif
