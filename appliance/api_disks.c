@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+
+#include "appliance/api.h"
+#include "appliance/body.h"
+#include "lib/log.h"
+
+json_t *json_of_disk(const struct disk_row *d)
+{
+	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:s, s:I}", "id", d->id, "key",
+			 d->key, "name", d->name, "size", (json_int_t)d->size, "granule",
+			 (json_int_t)d->granule, "state", disk_state_name(d->state), "replicated",
+			 (json_int_t)d->replicated, "source", d->source, "epoch",
+			 (json_int_t)d->epoch);
+}
+
+static void new_disk(struct disk_row *d, const struct request *r, const struct body_disk *b)
+{
+	uint8_t id[UUID_BYTES];
+
+	*d = (struct disk_row){.size = b->size, .state = DISK_INITIAL, .active = true};
+	uuid_random(id);
+	uuid_format(id, d->id);
+	strcpy(d->machine, r->machine);
+	strcpy(d->key, b->key);
+}
+
+/* What registering a disk again does to it; -EEXIST: that cannot be. */
+static int update_disk(struct disk_row *d, const struct body_disk *b, struct err *e)
+{
+	if (b->size < d->size)
+		return err_set(e, -EEXIST,
+			       "the disk %s had %llu bytes and has %llu now: a disk that shrank is "
+			       "another disk; end the protection of the old one first",
+			       d->name, (unsigned long long)d->size, (unsigned long long)b->size);
+	if (b->size > d->size || !d->active) {
+		/* Nothing is known of what was written meanwhile. */
+		d->state = d->epoch ? DISK_RESYNC : DISK_INITIAL;
+		d->replicated = 0;
+	}
+	d->size = b->size;
+	d->active = true;
+	return 0;
+}
+
+static int put_disk(struct request *r, const struct body_disk *b, struct disk_row *d, struct err *e)
+{
+	struct catalog *c = r->app->home.catalog;
+	int rc = catalog_disk_by_key(c, r->machine, b->key, d, e);
+
+	if (rc == -ENOENT) {
+		new_disk(d, r, b);
+		log_info("machine %s: protects %s (%llu bytes) as disk %s", r->machine, b->name,
+			 (unsigned long long)b->size, d->id);
+	} else if (rc == 0) {
+		rc = update_disk(d, b, e);
+		if (rc < 0)
+			return rc;
+	} else {
+		return rc;
+	}
+	d->granule = b->granule;
+	strcpy(d->name, b->name);
+	return catalog_disk_put(c, d, e);
+}
+
+void api_disk_put(struct request *r)
+{
+	struct live_machine *m = live_machine(r->app->live, r->machine);
+	struct disk_row d;
+	struct body_disk b;
+	struct err e;
+	int rc = body_disk(r->body, r->len, &b, &e);
+
+	if (rc == 0 && !m)
+		rc = err_set(&e, -ENOMEM, "out of memory");
+	if (rc == 0) {
+		pthread_rwlock_wrlock(&m->lock);
+		rc = put_disk(r, &b, &d, &e);
+		pthread_rwlock_unlock(&m->lock);
+	}
+	if (rc < 0)
+		reply_failed(r, rc, &e);
+	else
+		reply_json(r, 200, json_of_disk(&d));
+}
+
+void api_disk_get(struct request *r)
+{
+	struct disk_row d;
+
+	if (request_disk(r, &d))
+		reply_json(r, 200, json_of_disk(&d));
+}
+
+void api_disk_delete(struct request *r)
+{
+	struct live_machine *m = live_machine(r->app->live, r->machine);
+	struct disk_row d;
+	struct err e;
+	int rc = 0;
+
+	if (!m) {
+		reply_error(r, API_BUSY, "the appliance is out of memory; try again");
+		return;
+	}
+	pthread_rwlock_wrlock(&m->lock);
+	if (request_disk(r, &d)) {
+		if (d.active) {
+			d.active = false;
+			rc = catalog_disk_put(r->app->home.catalog, &d, &e);
+		}
+		if (rc < 0)
+			reply_failed(r, rc, &e);
+		else
+			reply_json(r, 200, json_object());
+		if (rc == 0)
+			log_info("machine %s: no longer protects %s", r->machine, d.name);
+	}
+	pthread_rwlock_unlock(&m->lock);
+}

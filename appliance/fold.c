@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "appliance/fold.h"
+#include "appliance/names.h"
+#include "appliance/point.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define BATCH_BLOCKS 256 /* 16 MiB */
+
+struct fold {
+	struct catalog *catalog;
+	struct store *store;
+	const struct disk_row *disk;
+	uint64_t target;
+	struct base base; /* written */
+	struct image image; /* the journals up to target */
+	struct reader *reader; /* of image */
+	struct journal_row *journals;
+	int journal_count;
+	/* the batch */
+	size_t count;
+	uint64_t block[BATCH_BLOCKS];
+	uint8_t digest[BATCH_BLOCKS][DIGEST_BYTES];
+	uint8_t *data; /* BATCH_BLOCKS * BASE_BLOCK */
+};
+
+static void fold_close(struct fold *f)
+{
+	reader_close(f->reader);
+	base_close(&f->base);
+	image_clear(&f->image);
+	free(f->journals);
+	free(f->data);
+}
+
+static int fold_open(struct fold *f, struct catalog *c, struct store *s, const struct disk_row *d,
+		     uint64_t target, struct err *e)
+{
+	int rc;
+
+	*f = (struct fold){.catalog = c, .store = s, .disk = d, .target = target};
+	rc = catalog_journals(c, d->id, target, &f->journals, e);
+	if (rc >= 0) {
+		f->journal_count = rc;
+		rc = image_open(s, d, f->journals, (size_t)rc, &f->image, e);
+	}
+	if (rc == 0)
+		rc = map_collapse(&f->image.map);
+	if (rc == 0)
+		rc = base_open(s, d->machine, d->id, true, &f->base, e);
+	if (rc == 0)
+		rc = reader_open(&f->image, &f->reader, e);
+	if (rc == 0) {
+		f->data = malloc((size_t)BATCH_BLOCKS * BASE_BLOCK);
+		if (!f->data)
+			rc = err_set(e, -ENOMEM, "out of memory for folding a disk");
+	}
+	if (rc < 0)
+		fold_close(f);
+	return rc;
+}
+
+/* Put the journals' bytes of the block into data; *covered: they are all of it. -EILSEQ: some are damaged. */
+static int apply_journals(struct fold *f, uint64_t block, uint8_t *data, bool *covered,
+			  struct err *e)
+{
+	uint64_t at = block * BASE_BLOCK, end = at + BASE_BLOCK;
+	struct piece p;
+	uint64_t n;
+
+	*covered = true;
+	while (at < end) {
+		if (map_find(&f->image.map, at, end - at, &p, &n)) {
+			int rc = reader_read(f->reader, data + (at - block * BASE_BLOCK), (size_t)n,
+					     at, e);
+
+			if (rc < 0)
+				return rc == -EBADMSG ? -EILSEQ : rc;
+		} else {
+			*covered = false;
+		}
+		at += n;
+	}
+	return 0;
+}
+
+/* Does data with the journals applied have the digest that the killed fold had stored? */
+static bool was_folded(const uint8_t *data, const uint8_t stored[DIGEST_BYTES])
+{
+	uint8_t digest[DIGEST_BYTES];
+
+	base_digest_of(data, digest);
+	return !memcmp(digest, stored, DIGEST_BYTES);
+}
+
+/* Compute a block as of target and its digest. Damage is passed on as damage, never as fresh, valid bytes. */
+static int fold_block(struct fold *f, uint64_t block, uint8_t *data, uint8_t *digest, struct err *e)
+{
+	uint8_t stored[DIGEST_BYTES];
+	struct err why;
+	bool covered;
+	int base_rc = base_read(&f->base, block, data, &why), rc;
+
+	if (base_rc < 0 && base_rc != -EILSEQ && base_rc != -ENODATA) {
+		*e = why;
+		return base_rc;
+	}
+	if (base_rc < 0) {
+		rc = base_digest(&f->base, block, stored, e);
+		if (rc == 0)
+			rc = base_read_raw(&f->base, block, data, e);
+		if (rc < 0)
+			return rc;
+	}
+	rc = apply_journals(f, block, data, &covered, e);
+	if (rc < 0 && rc != -EILSEQ)
+		return rc;
+	base_digest_of(data, digest);
+	if (rc == -EILSEQ || (base_rc < 0 && !covered && !was_folded(data, stored))) {
+		log_error("disk %s: damage at %llu is kept as damage in the base: %s", f->disk->id,
+			  (unsigned long long)block * BASE_BLOCK, rc < 0 ? e->text : why.text);
+		memcpy(digest, base_damaged, DIGEST_BYTES);
+	}
+	return 0;
+}
+
+/* Compute the next batch at or after *block; count 0 when there is nothing left. */
+static int fill_batch(struct fold *f, uint64_t block, struct err *e)
+{
+	int rc = 0;
+
+	f->count = 0;
+	while (rc == 0 && f->count < BATCH_BLOCKS) {
+		uint64_t at = map_next(&f->image.map, block * BASE_BLOCK);
+
+		if (at == UINT64_MAX)
+			break;
+		block = at / BASE_BLOCK;
+		f->block[f->count] = block;
+		rc = fold_block(f, block, f->data + f->count * BASE_BLOCK, f->digest[f->count], e);
+		f->count++;
+		block++;
+	}
+	return rc;
+}
+
+static int write_digests(struct fold *f, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < f->count; i++)
+		rc = store_write(f->base.digests, f->digest[i], DIGEST_BYTES,
+				 f->block[i] * DIGEST_BYTES, e);
+	return rc == 0 ? store_sync(f->base.digests, e) : rc;
+}
+
+static int write_blocks(struct fold *f, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < f->count; i++) {
+		uint64_t at = f->block[i] * BASE_BLOCK;
+
+		if (base_digest_is_zero(f->digest[i]))
+			rc = store_zero(f->base.image, at, BASE_BLOCK, e);
+		else
+			rc = store_write(f->base.image, f->data + i * BASE_BLOCK, BASE_BLOCK, at,
+					 e);
+	}
+	return rc == 0 ? store_sync(f->base.image, e) : rc;
+}
+
+static int write_batch(struct fold *f, struct err *e)
+{
+	uint64_t last = f->block[f->count - 1];
+	int rc = write_digests(f, e);
+
+	if (rc == 0)
+		rc = write_blocks(f, e);
+	/* What base_read() takes to be there must follow what was just written. */
+	if (f->base.digests_size < (last + 1) * DIGEST_BYTES)
+		f->base.digests_size = (last + 1) * DIGEST_BYTES;
+	if (rc == 0)
+		rc = store_size(f->base.image, &f->base.image_size, e);
+	return rc;
+}
+
+static void no_hook(void *arg)
+{
+	(void)arg;
+}
+
+static void no_folded(void *arg, uint64_t target)
+{
+	(void)arg;
+	(void)target;
+}
+
+static bool no_stop(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static const struct fold_hooks no_hooks = {no_hook, no_hook, no_folded, no_stop, NULL};
+
+/* A batch is begun only when all of it fits: one that stops half-way would keep readers out. */
+static int check_space(struct fold *f, uint64_t block, struct err *e)
+{
+	uint64_t space, need = f->count * BASE_BLOCK + (1 << 20);
+	int rc = store_space(f->store, &space, e);
+
+	if (rc < 0 || space >= need)
+		return rc;
+	rc = catalog_fold_progress(f->catalog, f->disk->id, block, false, e);
+	return rc < 0 ? rc : err_set(e, -ENOSPC, "the store has no space for folding");
+}
+
+/* Batches from `block` on, until all is written (0) or somebody wants to read (-EAGAIN). */
+static int fold_batches(struct fold *f, uint64_t block, const struct fold_hooks *hooks,
+			struct err *e)
+{
+	const struct disk_row *d = f->disk;
+	int rc;
+
+	for (;;) {
+		rc = catalog_leased(f->catalog, d->machine, clock_realtime_ns(), e);
+		if (rc < 0)
+			return rc;
+		if (rc > 0 || hooks->stop(hooks->arg)) {
+			rc = catalog_fold_progress(f->catalog, d->id, block, false, e);
+			return rc < 0 ? rc : err_set(e, -EAGAIN, "folding waits for readers");
+		}
+		rc = fill_batch(f, block, e);
+		if (rc < 0 || !f->count)
+			return rc;
+		rc = check_space(f, block, e);
+		if (rc < 0)
+			return rc;
+		hooks->exclude(hooks->arg);
+		rc = write_batch(f, e);
+		hooks->admit(hooks->arg);
+		if (rc < 0)
+			return rc;
+		block = f->block[f->count - 1] + 1;
+		rc = catalog_fold_progress(f->catalog, d->id, block, true, e);
+		if (rc < 0)
+			return rc;
+	}
+}
+
+static void remove_journals(struct fold *f)
+{
+	char name[STORE_NAME_MAX];
+	struct err e;
+
+	/* What cannot be removed now is found again when the appliance starts. */
+	for (int i = 0; i < f->journal_count; i++) {
+		uint64_t epoch = f->journals[i].epoch;
+
+		name_index(name, f->disk->machine, f->disk->id, epoch);
+		if (store_remove(f->store, name, &e) < 0)
+			log_warning("%s", e.text);
+		name_journal(name, f->disk->machine, f->disk->id, epoch);
+		if (store_remove(f->store, name, &e) < 0)
+			log_warning("%s", e.text);
+	}
+}
+
+static int fold_to(struct catalog *c, struct store *s, const struct disk_row *d, uint64_t target,
+		   const struct fold_hooks *hooks, struct err *e)
+{
+	uint64_t block = d->fold_target == target ? d->fold_block : 0;
+	struct fold f;
+	int rc = catalog_fold_begin(c, d->id, target, clock_realtime_ns(), e);
+
+	if (rc < 0)
+		return rc;
+	rc = fold_open(&f, c, s, d, target, e);
+	if (rc < 0) {
+		catalog_fold_progress(c, d->id, block, d->fold_active, NULL);
+		return rc;
+	}
+	rc = fold_batches(&f, block, hooks, e);
+	if (rc == 0) {
+		hooks->exclude(hooks->arg);
+		rc = catalog_fold_done(c, d->id, target, e);
+		if (rc == 0)
+			hooks->folded(hooks->arg, target);
+		hooks->admit(hooks->arg);
+	}
+	if (rc == 0)
+		remove_journals(&f);
+	fold_close(&f);
+	return rc;
+}
+
+int fold_disk(struct catalog *c, struct store *s, const struct disk_row *d, uint64_t target,
+	      const struct fold_hooks *hooks, struct err *e)
+{
+	struct disk_row row = *d;
+	int rc;
+
+	if (!hooks)
+		hooks = &no_hooks;
+	if (row.fold_target) {
+		rc = fold_to(c, s, &row, row.fold_target, hooks, e);
+		if (rc == 0)
+			rc = catalog_disk(c, d->id, &row, e);
+		if (rc < 0)
+			return rc;
+	}
+	return target > row.base_epoch ? fold_to(c, s, &row, target, hooks, e) : 0;
+}
+
+int fold_recover(struct catalog *c, struct store *s, const struct disk_row *d, struct err *e)
+{
+	struct fold f;
+	int rc;
+
+	if (!d->fold_target || !d->fold_active)
+		return 0;
+	rc = fold_open(&f, c, s, d, d->fold_target, e);
+	if (rc < 0)
+		return rc;
+	rc = fill_batch(&f, d->fold_block, e);
+	if (rc == 0 && f.count)
+		rc = write_batch(&f, e);
+	if (rc == 0)
+		rc = catalog_fold_progress(c, d->id, d->fold_block, false, e);
+	fold_close(&f);
+	return rc;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Folding: the oldest journals of a disk become part of its base, and go. Killed at any instant and begun again it ends in the same bytes; what newer
+ * points read never changes, because only ranges that these journals hold are written, and a reader of a newer point takes those from the journals.
+ *
+ * Blocks are written in batches. The digests of a batch are durable before its first block is written: after a crash a block either matches its digest
+ * (old or new), or matches it once the journals' bytes have been applied again; anything else is damage and is marked as such (base.h). While a batch is
+ * written, digests and blocks disagree: readers of the process stay out (exclude/admit), others hold a lease.
+ *
+ * One thread folds one disk at a time, in the process that holds the lock of the appliance.
+ */
+#ifndef APPLIANCE_FOLD_H
+#define APPLIANCE_FOLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "appliance/catalog.h"
+#include "appliance/store/store.h"
+
+struct fold_hooks {
+	void (*exclude)(void *arg); /* readers of this disk stay out until admit */
+	void (*admit)(void *arg);
+	/* The base is at target now, called between exclude and admit: forget the journals up to it. */
+	void (*folded)(void *arg, uint64_t target);
+	bool (*stop)(void *arg); /* the process wants to end: leave the rest for later */
+	void *arg;
+};
+
+/*
+ * Fold the disk's journals up to target (a committed epoch that no kept point is older than) into its base. A fold that was begun earlier is finished
+ * first. -EAGAIN: a lease, or stop: go on later.
+ */
+int fold_disk(struct catalog *c, struct store *s, const struct disk_row *d, uint64_t target,
+	      const struct fold_hooks *hooks, struct err *e);
+
+/* After a crash, before anybody reads: make the batch whole that was being written. */
+int fold_recover(struct catalog *c, struct store *s, const struct disk_row *d, struct err *e);
+
+#endif

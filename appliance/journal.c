@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "appliance/journal.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+struct range {
+	uint64_t begin, end;
+};
+
+/* A stored segment: its place, and the disk ranges that it covers, ascending, neighbours merged. */
+struct stored {
+	uint32_t number;
+	uint64_t serial; /* the syncs that reached this number made it durable */
+	uint64_t at;
+	uint8_t trailer[WIRE_TRAILER_BYTES]; /* stands for its bytes */
+	struct range *ranges;
+	size_t range_count;
+};
+
+struct journal {
+	struct store *store;
+	struct store_object *object;
+	uint64_t reserve;
+	pthread_mutex_t lock;
+	pthread_cond_t synced_more;
+	struct stored **by_number; /* room for number_room pointers, NULL: not stored */
+	size_t number_room;
+	struct stored **in_order; /* as appended */
+	size_t count, order_room;
+	uint64_t tail; /* where the next segment goes */
+	uint64_t serial; /* of the last append */
+	uint64_t synced; /* serial up to which all is durable */
+	uint64_t generation; /* grows when what is not durable was rolled back */
+	bool syncing;
+	int failure; /* of the last sync that failed, a negative errno */
+	bool broken; /* a roll back failed: the object's end is unknown */
+};
+
+static void stored_free(struct stored *s)
+{
+	if (s) {
+		free(s->ranges);
+		free(s);
+	}
+}
+
+static struct stored *stored_new(const struct frame *f, const uint8_t *data)
+{
+	struct stored *s = calloc(1, sizeof(*s));
+	struct frame_extent x;
+	size_t n = 0;
+
+	if (!s)
+		return NULL;
+	s->ranges = malloc(f->extent_count * sizeof(*s->ranges));
+	if (!s->ranges) {
+		free(s);
+		return NULL;
+	}
+	for (uint32_t i = 0; i < f->extent_count; i++) {
+		frame_get(f, i, &x);
+		if (n && s->ranges[n - 1].end == x.offset)
+			s->ranges[n - 1].end += x.length;
+		else
+			s->ranges[n++] = (struct range){x.offset, x.offset + x.length};
+	}
+	s->range_count = n;
+	s->number = f->segment;
+	memcpy(s->trailer, data + f->total - WIRE_TRAILER_BYTES, WIRE_TRAILER_BYTES);
+	return s;
+}
+
+static bool ranges_overlap(const struct stored *a, const struct stored *b)
+{
+	size_t i = 0, j = 0;
+
+	if (a->ranges[a->range_count - 1].end <= b->ranges[0].begin ||
+	    b->ranges[b->range_count - 1].end <= a->ranges[0].begin)
+		return false;
+	while (i < a->range_count && j < b->range_count) {
+		if (a->ranges[i].end <= b->ranges[j].begin)
+			i++;
+		else if (b->ranges[j].end <= a->ranges[i].begin)
+			j++;
+		else
+			return true;
+	}
+	return false;
+}
+
+/* The stored segment that s overlaps. Segments mostly come in ascending order, so newer ones are looked at first. */
+static const struct stored *find_overlap(const struct journal *j, const struct stored *s)
+{
+	for (size_t i = j->count; i > 0; i--) {
+		if (ranges_overlap(j->in_order[i - 1], s))
+			return j->in_order[i - 1];
+	}
+	return NULL;
+}
+
+static int grow(void *array, size_t *room, size_t need, size_t min)
+{
+	void **p = array, *more;
+	size_t want = *room ? *room : min;
+
+	while (want < need)
+		want *= 2;
+	if (want == *room)
+		return 0;
+	more = reallocarray(*p, want, sizeof(void *));
+	if (!more)
+		return -ENOMEM;
+	memset((char *)more + *room * sizeof(void *), 0, (want - *room) * sizeof(void *));
+	*p = more;
+	*room = want;
+	return 0;
+}
+
+static int make_room(struct journal *j, uint32_t number, struct err *e)
+{
+	if (grow(&j->by_number, &j->number_room, (size_t)number + 1, 64) < 0 ||
+	    grow(&j->in_order, &j->order_room, j->count + 1, 64) < 0)
+		return err_set(e, -ENOMEM, "out of memory");
+	return 0;
+}
+
+static void remember(struct journal *j, struct stored *s, uint64_t bytes)
+{
+	s->at = j->tail;
+	s->serial = ++j->serial;
+	j->by_number[s->number] = s;
+	j->in_order[j->count++] = s;
+	j->tail += bytes;
+}
+
+/* Forget and cut off what is not durable, so that what is acknowledged is a prefix of the object. */
+static void roll_back(struct journal *j)
+{
+	struct err e;
+
+	while (j->count && j->in_order[j->count - 1]->serial > j->synced) {
+		struct stored *s = j->in_order[--j->count];
+
+		j->by_number[s->number] = NULL;
+		j->tail = s->at;
+		stored_free(s);
+	}
+	j->serial = j->synced;
+	j->generation++;
+	if (store_truncate(j->object, j->tail, &e) < 0) {
+		log_error("%s; the epoch takes no more segments", e.text);
+		j->broken = true;
+	}
+}
+
+/*
+ * Wait until serial is durable. One of the waiters syncs for all that have appended by then. If a sync fails, everything that was not
+ * durable before it is rolled back and all its waiters learn of the failure.
+ */
+static int wait_durable(struct journal *j, uint64_t serial, struct err *e)
+{
+	uint64_t generation = j->generation;
+
+	while (j->generation == generation && j->synced < serial) {
+		uint64_t upto = j->serial;
+		int rc;
+
+		if (j->syncing) {
+			pthread_cond_wait(&j->synced_more, &j->lock);
+			continue;
+		}
+		j->syncing = true;
+		pthread_mutex_unlock(&j->lock);
+		rc = store_sync(j->object, e);
+		pthread_mutex_lock(&j->lock);
+		j->syncing = false;
+		if (rc == 0) {
+			j->synced = upto;
+		} else {
+			j->failure = rc;
+			roll_back(j);
+		}
+		pthread_cond_broadcast(&j->synced_more);
+	}
+	if (j->generation == generation)
+		return 0;
+	return err_errno(e, j->failure, "cannot make the segment durable");
+}
+
+static int check_space(struct journal *j, size_t len, struct err *e)
+{
+	uint64_t space;
+	int rc = store_space(j->store, &space, e);
+
+	if (rc == 0 && space < j->reserve + len)
+		rc = err_set(
+			e, -ENOSPC,
+			"the appliance's store has %llu bytes left, of which %llu are reserved: "
+			"give it more space, or shorten the retention",
+			(unsigned long long)space, (unsigned long long)j->reserve);
+	return rc;
+}
+
+/* With the lock held, s not yet in the journal; s belongs to the journal only on success. */
+static int append_locked(struct journal *j, struct stored *s, const void *data, size_t len,
+			 struct err *e)
+{
+	const struct stored *other = find_overlap(j, s);
+	int rc;
+
+	if (other)
+		return err_set(e, -EEXIST, "segment %u overlaps segment %u of the same epoch",
+			       s->number, other->number);
+	if (j->broken)
+		return err_set(e, -EIO, "the journal of this epoch failed; open another epoch");
+	rc = check_space(j, len, e);
+	if (rc == 0)
+		rc = make_room(j, s->number, e);
+	if (rc == 0)
+		rc = store_write(j->object, data, len, j->tail, e);
+	if (rc == -EFBIG || rc == -EDQUOT)
+		rc = -ENOSPC;
+	if (rc < 0) {
+		/* Part of the segment may be there; what others appended before it stays. */
+		if (store_truncate(j->object, j->tail, NULL) < 0)
+			j->broken = true;
+		return rc;
+	}
+	remember(j, s, len);
+	return 0;
+}
+
+int journal_append(struct journal *j, const struct frame *f, const void *data, struct err *e)
+{
+	struct stored *s, *known = NULL;
+	uint64_t serial = 0;
+	int rc = 0;
+
+	if (f->segment >= JOURNAL_SEGMENTS_MAX)
+		return err_set(e, -EEXIST, "segment numbers are below %u", JOURNAL_SEGMENTS_MAX);
+	s = stored_new(f, data);
+	if (!s)
+		return err_set(e, -ENOMEM, "out of memory");
+	pthread_mutex_lock(&j->lock);
+	if (f->segment < j->number_room)
+		known = j->by_number[f->segment];
+	if (!known) {
+		rc = append_locked(j, s, data, f->total, e);
+		serial = s->serial;
+	} else {
+		serial = known->serial;
+		if (memcmp(known->trailer, s->trailer, WIRE_TRAILER_BYTES))
+			rc = err_set(e, -EEXIST, "segment %u is stored with other content",
+				     f->segment);
+	}
+	if (known || rc < 0)
+		stored_free(s);
+	if (rc == 0)
+		rc = wait_durable(j, serial, e);
+	pthread_mutex_unlock(&j->lock);
+	return rc;
+}
+
+bool journal_complete(struct journal *j, uint64_t count, uint32_t *number)
+{
+	bool complete = true;
+
+	pthread_mutex_lock(&j->lock);
+	for (uint64_t n = 0; complete && n < count; n++) {
+		if (n >= j->number_room || !j->by_number[n]) {
+			*number = (uint32_t)n;
+			complete = false;
+		}
+	}
+	for (size_t n = count; complete && n < j->number_room; n++) {
+		if (j->by_number[n]) {
+			*number = (uint32_t)n;
+			complete = false;
+		}
+	}
+	pthread_mutex_unlock(&j->lock);
+	return complete;
+}
+
+uint64_t journal_bytes(struct journal *j)
+{
+	uint64_t tail;
+
+	pthread_mutex_lock(&j->lock);
+	tail = j->tail;
+	pthread_mutex_unlock(&j->lock);
+	return tail;
+}
+
+static int restore(void *arg, uint64_t at, const struct frame *f, const void *data, struct err *e)
+{
+	struct journal *j = arg;
+	struct stored *s;
+	int rc;
+
+	(void)at;
+	if (f->segment >= JOURNAL_SEGMENTS_MAX ||
+	    (f->segment < j->number_room && j->by_number[f->segment]))
+		return err_set(e, -EBADMSG, "segment %u does not belong there", f->segment);
+	rc = make_room(j, f->segment, e);
+	if (rc < 0)
+		return rc;
+	s = stored_new(f, data);
+	if (!s)
+		return err_set(e, -ENOMEM, "out of memory");
+	remember(j, s, f->total);
+	return 0;
+}
+
+/* Take over what is in the object; cut off a torn tail. */
+static int recover(struct journal *j, const char *name, struct err *e)
+{
+	uint64_t size, at;
+	int rc = store_size(j->object, &size, e);
+
+	if (rc == 0 && size)
+		rc = journal_walk(j->object, UINT64_MAX, true, restore, j, &at, e);
+	if (rc < 0 && rc != -EBADMSG)
+		return rc;
+	if (j->tail < size) {
+		log_warning(
+			"%s: a crash tore the last segment; %llu bytes that were never acknowledged are cut off",
+			name, (unsigned long long)(size - j->tail));
+		rc = store_truncate(j->object, j->tail, e);
+		if (rc < 0)
+			return rc;
+	}
+	/* What the scan took over may be in the page cache only, if just the program was killed. */
+	rc = store_sync(j->object, e);
+	if (rc == 0)
+		j->synced = j->serial;
+	return rc;
+}
+
+int journal_open(struct store *s, const char *name, uint64_t reserve, struct journal **out,
+		 struct err *e)
+{
+	struct journal *j = calloc(1, sizeof(*j));
+	int rc;
+
+	if (!j)
+		return err_set(e, -ENOMEM, "out of memory");
+	j->store = s;
+	j->reserve = reserve;
+	pthread_mutex_init(&j->lock, NULL);
+	pthread_cond_init(&j->synced_more, NULL);
+	rc = store_open(s, name, STORE_WRITE | STORE_CREATE, &j->object, e);
+	if (rc == 0)
+		rc = recover(j, name, e);
+	if (rc < 0) {
+		journal_close(j);
+		return rc;
+	}
+	*out = j;
+	return 0;
+}
+
+void journal_close(struct journal *j)
+{
+	if (!j)
+		return;
+	for (size_t i = 0; i < j->count; i++)
+		stored_free(j->in_order[i]);
+	free(j->in_order);
+	free(j->by_number);
+	store_close(j->object);
+	pthread_cond_destroy(&j->synced_more);
+	pthread_mutex_destroy(&j->lock);
+	free(j);
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "appliance/live.h"
+#include "appliance/names.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+struct live {
+	struct home *home;
+	pthread_mutex_t lock; /* protects the lists */
+	struct live_machine *machines;
+	struct live_disk *disks;
+};
+
+int live_new(struct home *home, struct live **out, struct err *e)
+{
+	struct live *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return err_set(e, -ENOMEM, "out of memory");
+	l->home = home;
+	pthread_mutex_init(&l->lock, NULL);
+	*out = l;
+	return 0;
+}
+
+static void rwlock_init(pthread_rwlock_t *lock)
+{
+	pthread_rwlockattr_t attr;
+
+	/* A stream of segments must not keep a commit waiting for ever. */
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+}
+
+struct live_machine *live_machine(struct live *l, const char *id)
+{
+	struct live_machine *m;
+
+	pthread_mutex_lock(&l->lock);
+	for (m = l->machines; m && strcmp(m->id, id); m = m->next)
+		;
+	if (!m) {
+		m = calloc(1, sizeof(*m));
+		if (m) {
+			strcpy(m->id, id);
+			rwlock_init(&m->lock);
+			pthread_mutex_init(&m->journals, NULL);
+			m->live = l;
+			m->next = l->machines;
+			l->machines = m;
+		}
+	}
+	pthread_mutex_unlock(&l->lock);
+	return m;
+}
+
+struct live_disk *live_disk(struct live *l, const char *machine, const char *id)
+{
+	struct live_disk *d;
+
+	pthread_mutex_lock(&l->lock);
+	for (d = l->disks; d && strcmp(d->id, id); d = d->next)
+		;
+	if (!d) {
+		d = calloc(1, sizeof(*d));
+		if (d) {
+			strcpy(d->id, id);
+			strcpy(d->machine, machine);
+			rwlock_init(&d->lock);
+			d->next = l->disks;
+			l->disks = d;
+		}
+	}
+	pthread_mutex_unlock(&l->lock);
+	return d;
+}
+
+void live_free(struct live *l)
+{
+	if (!l)
+		return;
+	while (l->disks) {
+		struct live_disk *d = l->disks;
+
+		l->disks = d->next;
+		journal_close(d->journal);
+		image_clear(&d->image);
+		pthread_rwlock_destroy(&d->lock);
+		free(d);
+	}
+	while (l->machines) {
+		struct live_machine *m = l->machines;
+
+		l->machines = m->next;
+		pthread_rwlock_destroy(&m->lock);
+		pthread_mutex_destroy(&m->journals);
+		free(m);
+	}
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}
+
+int live_journal(struct live_machine *m, struct live_disk *d, uint64_t epoch, struct journal **out,
+		 struct err *e)
+{
+	struct home *h = m->live->home;
+	char name[STORE_NAME_MAX];
+	int rc = 0;
+
+	pthread_mutex_lock(&m->journals);
+	if (!d->journal)
+		rc = journal_open(h->store, name_journal(name, d->machine, d->id, epoch),
+				  h->config.reserve, &d->journal, e);
+	*out = d->journal;
+	pthread_mutex_unlock(&m->journals);
+	return rc;
+}
+
+void live_close_journals(struct live_machine *m)
+{
+	struct live *l = m->live;
+
+	pthread_mutex_lock(&l->lock);
+	for (struct live_disk *d = l->disks; d; d = d->next) {
+		if (!strcmp(d->machine, m->id)) {
+			journal_close(d->journal);
+			d->journal = NULL;
+		}
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* With d->lock held exclusively. */
+static int make_map(struct live *l, struct live_disk *d, struct err *e)
+{
+	struct journal_row *journals = NULL;
+	struct disk_row row;
+	int rc = catalog_disk(l->home->catalog, d->id, &row, e);
+
+	if (rc == 0)
+		rc = catalog_journals(l->home->catalog, d->id, UINT64_MAX, &journals, e);
+	if (rc < 0)
+		return rc;
+	d->map_epoch = rc ? journals[rc - 1].epoch : 0;
+	rc = image_open(l->home->store, &row, journals, (size_t)rc, &d->image, e);
+	d->mapped = rc == 0;
+	free(journals);
+	return rc;
+}
+
+int live_read_begin(struct live *l, struct live_disk *d, struct err *e)
+{
+	for (;;) {
+		int rc = 0;
+
+		pthread_rwlock_rdlock(&d->lock);
+		if (d->mapped) {
+			__atomic_store_n(&d->map_used, clock_monotonic_ns(), __ATOMIC_RELAXED);
+			return 0;
+		}
+		pthread_rwlock_unlock(&d->lock);
+		pthread_rwlock_wrlock(&d->lock);
+		if (!d->mapped)
+			rc = make_map(l, d, e);
+		__atomic_store_n(&d->map_used, clock_monotonic_ns(), __ATOMIC_RELAXED);
+		pthread_rwlock_unlock(&d->lock);
+		if (rc < 0)
+			return rc;
+	}
+}
+
+void live_committed(struct live_disk *d, const struct journal_row *j)
+{
+	struct err e;
+
+	pthread_rwlock_wrlock(&d->lock);
+	if (d->mapped && j->epoch > d->map_epoch) {
+		d->map_epoch = j->epoch;
+		if (image_add(&d->image, j, &e) < 0) {
+			log_warning("disk %s: the map in memory is made anew: %s", d->id, e.text);
+			image_clear(&d->image);
+			d->mapped = false;
+		}
+	}
+	pthread_rwlock_unlock(&d->lock);
+}
+
+void live_trim(struct live *l, uint64_t idle_ns)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	pthread_mutex_lock(&l->lock);
+	for (struct live_disk *d = l->disks; d; d = d->next) {
+		uint64_t used = __atomic_load_n(&d->map_used, __ATOMIC_RELAXED);
+
+		if (now - used < idle_ns || pthread_rwlock_trywrlock(&d->lock))
+			continue;
+		if (d->mapped) {
+			image_clear(&d->image);
+			d->mapped = false;
+		}
+		pthread_rwlock_unlock(&d->lock);
+	}
+	pthread_mutex_unlock(&l->lock);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What `serve` keeps in memory of machines and disks: the journals of the open epoch, and the map of a disk whose digests were asked for.
+ * Everything can be thrown away and comes back from catalog and store.
+ *
+ * Locks, in this order: live_machine.lock (shared: storing segments; exclusive: opening and committing epochs, changes of disks), then live_disk.lock
+ * (shared: reading the disk's image; exclusive: changing or folding it). Entries are never freed before live_free().
+ */
+#ifndef APPLIANCE_LIVE_H
+#define APPLIANCE_LIVE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "appliance/home.h"
+#include "appliance/journal.h"
+#include "appliance/point.h"
+
+struct live;
+
+struct live_disk {
+	struct live_disk *next;
+	char id[UUID_TEXT_BYTES], machine[UUID_TEXT_BYTES];
+	struct journal *journal; /* of the machine's open epoch; opening: machine->journals */
+	pthread_rwlock_t lock;
+	bool mapped; /* image is there, as of map_epoch */
+	struct image image;
+	uint64_t map_epoch;
+	uint64_t map_used; /* monotonic ns */
+};
+
+struct live_machine {
+	struct live_machine *next;
+	char id[UUID_TEXT_BYTES];
+	pthread_rwlock_t lock;
+	pthread_mutex_t journals; /* protects the disks' `journal` under a shared lock */
+	struct live *live;
+};
+
+int live_new(struct home *home, struct live **out, struct err *e);
+void live_free(struct live *l); /* NULL is fine; no thread may be inside */
+
+/* The entry of a machine or disk that the catalog has; NULL: out of memory. */
+struct live_machine *live_machine(struct live *l, const char *id);
+struct live_disk *live_disk(struct live *l, const char *machine, const char *id);
+
+/* The journal of the machine's open epoch for the disk, opened when needed. With machine->lock held, shared or exclusive. */
+int live_journal(struct live_machine *m, struct live_disk *d, uint64_t epoch, struct journal **out,
+		 struct err *e);
+/* Close the journals of the machine's disks; with machine->lock held exclusively. */
+void live_close_journals(struct live_machine *m);
+
+/*
+ * Begin reading the disk as of the last committed epoch: makes the map if there is none and leaves d->lock held, shared; pthread_rwlock_unlock() ends it.
+ */
+int live_read_begin(struct live *l, struct live_disk *d, struct err *e);
+/* The epoch was committed with this journal: a map that is there follows. */
+void live_committed(struct live_disk *d, const struct journal_row *j);
+/* Drop maps that nobody used for idle_ns. */
+void live_trim(struct live *l, uint64_t idle_ns);
+
+#endif

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "appliance/names.h"
+#include "appliance/point.h"
+#include "lib/cleanup.h"
+#include "lib/frame.h"
+#include "lib/log.h"
+
+#define READER_JOURNALS 16 /* open at once */
+#define NO_BLOCK UINT64_MAX
+
+struct source {
+	uint64_t epoch; /* 0: free */
+	uint64_t used;
+	struct store_object *journal, *index;
+};
+
+struct reader {
+	const struct image *image;
+	struct base base;
+	struct codec *codec;
+	struct source sources[READER_JOURNALS];
+	uint64_t clock;
+	/* the extent and the block that were read last, for requests smaller than they are */
+	uint64_t extent_epoch;
+	uint32_t extent_entry;
+	struct index_entry extent;
+	uint8_t *extent_data, *stored; /* WIRE_EXTENT_DATA_MAX each */
+	uint64_t block;
+	uint8_t *block_data; /* BASE_BLOCK */
+};
+
+int image_open(struct store *s, const struct disk_row *d, const struct journal_row *journals,
+	       size_t n, struct image *im, struct err *e)
+{
+	int rc = 0;
+
+	*im = (struct image){.store = s, .size = d->size};
+	strcpy(im->machine, d->machine);
+	strcpy(im->disk, d->id);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = image_add(im, &journals[i], e);
+	if (rc < 0)
+		image_clear(im);
+	return rc;
+}
+
+void image_clear(struct image *im)
+{
+	map_clear(&im->map);
+}
+
+int image_add(struct image *im, const struct journal_row *j, struct err *e)
+{
+	struct index_of of = {im->store, im->machine, im->disk, j->epoch, j->segments, j->bytes};
+	struct index ix;
+	struct err why;
+	int rc = index_load(&of, &ix, &why);
+
+	if (rc == 0) {
+		rc = map_add(&im->map, &ix);
+		index_clear(&ix);
+	} else if (rc == -EBADMSG) {
+		log_error("%s", why.text);
+		rc = map_add_damaged(&im->map, j->epoch, im->size);
+	} else {
+		*e = why;
+		return rc;
+	}
+	return rc < 0 ? err_errno(e, rc, "cannot put epoch %llu into the map of the disk",
+				  (unsigned long long)j->epoch)
+		      : 0;
+}
+
+int reader_open(const struct image *im, struct reader **out, struct err *e)
+{
+	struct reader *r = calloc(1, sizeof(*r));
+	int rc = 0;
+
+	if (r) {
+		r->image = im;
+		r->block = NO_BLOCK;
+		r->codec = codec_new();
+		r->extent_data = malloc(WIRE_EXTENT_DATA_MAX);
+		r->stored = malloc(WIRE_EXTENT_DATA_MAX);
+		r->block_data = malloc(BASE_BLOCK);
+	}
+	if (!r || !r->codec || !r->extent_data || !r->stored || !r->block_data)
+		rc = err_set(e, -ENOMEM, "out of memory");
+	else
+		rc = base_open(im->store, im->machine, im->disk, false, &r->base, e);
+	if (rc < 0)
+		reader_close(r);
+	else
+		*out = r;
+	return rc;
+}
+
+static void source_close(struct source *s)
+{
+	store_close(s->journal);
+	store_close(s->index);
+	*s = (struct source){0};
+}
+
+void reader_close(struct reader *r)
+{
+	if (!r)
+		return;
+	for (size_t i = 0; i < READER_JOURNALS; i++)
+		source_close(&r->sources[i]);
+	base_close(&r->base);
+	codec_free(r->codec);
+	free(r->extent_data);
+	free(r->stored);
+	free(r->block_data);
+	free(r);
+}
+
+void reader_closep(struct reader **r)
+{
+	reader_close(*r);
+}
+
+static int source_get(struct reader *r, uint64_t epoch, struct source **out, struct err *e)
+{
+	const struct image *im = r->image;
+	struct source *s = &r->sources[0];
+	char name[STORE_NAME_MAX];
+	int rc;
+
+	for (size_t i = 0; i < READER_JOURNALS; i++) {
+		if (r->sources[i].epoch == epoch) {
+			s = &r->sources[i];
+			break;
+		}
+		if (r->sources[i].used < s->used)
+			s = &r->sources[i];
+	}
+	if (s->epoch != epoch) {
+		source_close(s);
+		rc = store_open(im->store, name_journal(name, im->machine, im->disk, epoch),
+				STORE_READ, &s->journal, e);
+		if (rc == 0)
+			rc = store_open(im->store, name_index(name, im->machine, im->disk, epoch),
+					STORE_READ, &s->index, e);
+		if (rc < 0) {
+			source_close(s);
+			return rc;
+		}
+		s->epoch = epoch;
+	}
+	s->used = ++r->clock;
+	*out = s;
+	return 0;
+}
+
+/* Entry i of an index file, whose digest was checked when the map was made. */
+static int entry_read(struct source *s, uint32_t i, struct index_entry *n, struct err *e)
+{
+	int rc = store_read(s->index, n, sizeof(*n), 64 + (uint64_t)i * sizeof(*n), e);
+
+	n->offset = le64toh(n->offset);
+	n->length = le64toh(n->length);
+	n->at = le64toh(n->at);
+	n->stored_len = le32toh(n->stored_len);
+	return rc;
+}
+
+static int load_entry(struct reader *r, const struct piece *p, struct source **s,
+		      struct index_entry *n, struct err *e)
+{
+	int rc = source_get(r, p->epoch, s, e);
+
+	if (rc == 0)
+		rc = entry_read(*s, p->entry, n, e);
+	if (rc == 0 && (n->type != WIRE_DATA || n->length > WIRE_EXTENT_DATA_MAX ||
+			n->stored_len > n->length || p->offset < n->offset ||
+			p->offset + p->length > n->offset + n->length))
+		rc = err_set(e, -EBADMSG, "the index of epoch %llu changed while it was in use",
+			     (unsigned long long)p->epoch);
+	return rc;
+}
+
+/* Make the extent that holds p the loaded one. */
+static int load_extent(struct reader *r, const struct piece *p, struct err *e)
+{
+	struct frame_extent x = {.type = WIRE_DATA};
+	struct index_entry n;
+	struct source *s;
+	int rc;
+
+	if (r->extent_epoch == p->epoch && r->extent_entry == p->entry)
+		return 0;
+	r->extent_epoch = 0;
+	rc = load_entry(r, p, &s, &n, e);
+	if (rc == 0)
+		rc = store_read(s->journal, r->stored, n.stored_len, n.at, e);
+	if (rc < 0)
+		return rc == -ENODATA ? -EBADMSG : rc;
+	x.offset = n.offset;
+	x.length = n.length;
+	x.stored = r->stored;
+	x.stored_len = n.stored_len;
+	x.codec = (enum wire_codec)n.codec;
+	memcpy(x.digest, n.digest, DIGEST_BYTES);
+	rc = frame_extract(r->codec, &x, r->extent_data, e);
+	if (rc < 0)
+		return err_prefix(e, "the journal of epoch %llu is damaged",
+				  (unsigned long long)p->epoch);
+	r->extent = n;
+	r->extent_epoch = p->epoch;
+	r->extent_entry = p->entry;
+	return 0;
+}
+
+static int read_piece(struct reader *r, const struct piece *p, uint8_t *buf, size_t len,
+		      struct err *e)
+{
+	int rc;
+
+	if (p->kind == PIECE_ZERO) {
+		memset(buf, 0, len);
+		return 0;
+	}
+	if (p->kind == PIECE_DAMAGED)
+		return err_set(e, -EILSEQ, "the journal of epoch %llu is damaged",
+			       (unsigned long long)p->epoch);
+	rc = load_extent(r, p, e);
+	if (rc == 0)
+		memcpy(buf, r->extent_data + (p->offset - r->extent.offset), len);
+	return rc;
+}
+
+static int read_base(struct reader *r, uint64_t offset, uint8_t *buf, size_t len, struct err *e)
+{
+	int rc = 0;
+
+	while (rc == 0 && len) {
+		uint64_t block = offset / BASE_BLOCK;
+		size_t in = offset % BASE_BLOCK;
+		size_t n = len < BASE_BLOCK - in ? len : BASE_BLOCK - in;
+
+		if (r->block != block) {
+			r->block = NO_BLOCK;
+			rc = base_read(&r->base, block, r->block_data, e);
+			if (rc < 0)
+				break;
+			r->block = block;
+		}
+		memcpy(buf, r->block_data + in, n);
+		buf += n;
+		offset += n;
+		len -= n;
+	}
+	return rc;
+}
+
+int reader_read(struct reader *r, void *buf, size_t len, uint64_t offset, struct err *e)
+{
+	uint8_t *to = buf;
+	int rc = 0;
+
+	while (rc == 0 && len) {
+		struct piece p;
+		uint64_t n;
+
+		if (map_find(&r->image->map, offset, len, &p, &n))
+			rc = read_piece(r, &p, to, (size_t)n, e);
+		else
+			rc = read_base(r, offset, to, (size_t)n, e);
+		to += n;
+		offset += n;
+		len -= (size_t)n;
+	}
+	return rc;
+}
+
+bool reader_is_hole(struct reader *r, uint64_t offset, uint64_t limit, uint64_t *length, int *rc,
+		    struct err *e)
+{
+	uint8_t digest[DIGEST_BYTES];
+	struct piece p;
+	uint64_t in_block = BASE_BLOCK - offset % BASE_BLOCK;
+
+	*rc = 0;
+	if (map_find(&r->image->map, offset, limit, &p, length))
+		return p.kind == PIECE_ZERO;
+	if (offset >= r->base.digests_size / DIGEST_BYTES * BASE_BLOCK)
+		return true;
+	if (in_block < *length)
+		*length = in_block;
+	*rc = base_digest(&r->base, offset / BASE_BLOCK, digest, e);
+	return *rc == 0 && base_digest_is_zero(digest);
+}
+
+/* The digest of a block of zeros, which another agent may have sent as data. */
+static bool is_digest_of_zeros(const uint8_t digest[DIGEST_BYTES])
+{
+	static const uint8_t of_zeros[DIGEST_BYTES] = {
+		0xde, 0x2f, 0x25, 0x60, 0x64, 0xa0, 0xaf, 0x79, 0x77, 0x47, 0xc2,
+		0xb9, 0x75, 0x05, 0xdc, 0x0b, 0x9f, 0x3d, 0xf0, 0xde, 0x4f, 0x48,
+		0x9e, 0xac, 0x73, 0x1c, 0x23, 0xae, 0x9c, 0xa9, 0xcc, 0x31,
+	};
+
+	return !memcmp(digest, of_zeros, DIGEST_BYTES);
+}
+
+/* 1 and the digest if one is stored for exactly this whole block. */
+static int stored_digest(struct reader *r, uint64_t offset, uint8_t out[DIGEST_BYTES],
+			 struct err *e)
+{
+	struct index_entry n;
+	struct source *s;
+	struct piece p;
+	uint64_t length;
+	int rc;
+
+	if (!map_find(&r->image->map, offset, BASE_BLOCK, &p, &length)) {
+		rc = length < BASE_BLOCK ? 0 : base_digest(&r->base, offset / BASE_BLOCK, out, e);
+		return rc < 0 ? rc : length == BASE_BLOCK;
+	}
+	if (length < BASE_BLOCK || p.kind == PIECE_DAMAGED)
+		return 0;
+	memset(out, 0, DIGEST_BYTES);
+	if (p.kind == PIECE_ZERO)
+		return 1;
+	rc = load_entry(r, &p, &s, &n, e);
+	if (rc < 0)
+		return rc;
+	if (n.offset != offset || n.length != BASE_BLOCK)
+		return 0;
+	if (!is_digest_of_zeros(n.digest))
+		memcpy(out, n.digest, DIGEST_BYTES);
+	return 1;
+}
+
+int reader_digest(struct reader *r, uint64_t offset, uint64_t size, bool reread,
+		  uint8_t out[DIGEST_BYTES], struct err *e)
+{
+	size_t len = size - offset < BASE_BLOCK ? (size_t)(size - offset) : BASE_BLOCK;
+	uint8_t block[BASE_BLOCK];
+	int rc;
+
+	if (len == BASE_BLOCK && !reread) {
+		rc = stored_digest(r, offset, out, e);
+		if (rc)
+			return rc < 0 ? rc : 0;
+	}
+	rc = reader_read(r, block, len, offset, e);
+	if (rc == -EILSEQ || rc == -EBADMSG) {
+		memcpy(out, base_damaged, DIGEST_BYTES);
+		return 0;
+	}
+	if (rc < 0)
+		return rc;
+	if (mem_is_zero(block, len))
+		memset(out, 0, DIGEST_BYTES);
+	else
+		digest_sha256(block, len, out);
+	return 0;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "appliance/fold.h"
+#include "appliance/names.h"
+#include "appliance/policy.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define MAP_IDLE_NS (10 * 60 * NSEC_PER_SEC)
+
+void policy_thin(const struct config *c, const struct point_row *points, size_t n, uint64_t now,
+		 bool *drop)
+{
+	/* From the oldest on, so that the first of an interval is found before the others. */
+	uint64_t interval = 0, last = UINT64_MAX;
+
+	for (size_t i = n; i > 0; i--) {
+		const struct point_row *p = &points[i - 1];
+		uint64_t age = p->committed_at < now ? now - p->committed_at : 0;
+
+		drop[i - 1] = false;
+		if (i == 1)
+			break;
+		if (age > c->retention_ns) {
+			drop[i - 1] = true;
+			continue;
+		}
+		interval = p->committed_at / c->point_interval_ns;
+		if (age > c->all_points_for_ns && interval == last && !p->name[0])
+			drop[i - 1] = true;
+		last = interval;
+	}
+}
+
+/* Expire points; *oldest is the epoch of the oldest one left, 0 if there is none. */
+static int expire(struct appliance *app, const char *machine, uint64_t now, uint64_t *oldest,
+		  struct err *e)
+{
+	struct catalog *c = app->home.catalog;
+	_cleanup_free_ struct point_row *points = NULL;
+	_cleanup_free_ uint64_t *gone = NULL;
+	_cleanup_free_ bool *drop = NULL;
+	size_t count = 0;
+	int n = catalog_points(c, machine, 0, &points, e), rc = 0;
+
+	*oldest = 0;
+	if (n <= 0)
+		return n;
+	drop = calloc((size_t)n, sizeof(*drop));
+	gone = calloc((size_t)n, sizeof(*gone));
+	if (!drop || !gone)
+		return err_set(e, -ENOMEM, "out of memory");
+	policy_thin(&app->home.config, points, (size_t)n, now, drop);
+	for (int i = 0; i < n; i++) {
+		if (drop[i])
+			gone[count++] = points[i].epoch;
+		else
+			*oldest = points[i].epoch;
+	}
+	if (count)
+		rc = catalog_points_remove(c, machine, gone, count, e);
+	if (rc == 0 && count)
+		log_info("machine %s: %zu recovery points expired", machine, count);
+	return rc;
+}
+
+/* What fold.c asks of us while it works on one disk. */
+struct folding {
+	struct live_disk *disk;
+	bool (*stop)(void *arg);
+	void *arg;
+};
+
+static void folding_exclude(void *arg)
+{
+	pthread_rwlock_wrlock(&((struct folding *)arg)->disk->lock);
+}
+
+static void folding_admit(void *arg)
+{
+	pthread_rwlock_unlock(&((struct folding *)arg)->disk->lock);
+}
+
+static void folding_folded(void *arg, uint64_t target)
+{
+	struct live_disk *d = ((struct folding *)arg)->disk;
+
+	if (d->mapped)
+		map_drop(&d->image.map, target);
+}
+
+static bool folding_stop(void *arg)
+{
+	struct folding *f = arg;
+
+	return f->stop(f->arg);
+}
+
+static void fold_one(struct appliance *app, const struct disk_row *d, uint64_t target,
+		     bool (*stop)(void *arg), void *arg)
+{
+	struct folding f = {live_disk(app->live, d->machine, d->id), stop, arg};
+	struct fold_hooks hooks = {folding_exclude, folding_admit, folding_folded, folding_stop,
+				   &f};
+	_cleanup_free_ struct journal_row *journals = NULL;
+	struct err e;
+	int rc = catalog_journals(app->home.catalog, d->id, target, &journals, &e);
+
+	if (rc == 0 && !d->fold_target)
+		return;
+	if (rc >= 0)
+		rc = f.disk ? fold_disk(app->home.catalog, app->home.store, d, target, &hooks, &e)
+			    : err_set(&e, -ENOMEM, "out of memory");
+	if (rc < 0 && rc != -EAGAIN)
+		log_warning("disk %s (%s): folding into the base goes on later: %s", d->name, d->id,
+			    e.text);
+}
+
+/* A disk that is no longer protected and that no point names: nobody can ever ask for it. */
+static int forget_disk(struct appliance *app, const struct disk_row *d, struct err *e)
+{
+	char name[STORE_NAME_MAX];
+	int rc = store_remove_tree(app->home.store, name_disk(name, d->machine, d->id), e);
+
+	/* The row goes last: it is what a round after a crash finds again. */
+	if (rc == 0)
+		rc = catalog_disk_remove(app->home.catalog, d->id, e);
+	if (rc == 0)
+		log_info("machine %s: disk %s (%s) is gone with its last recovery point",
+			 d->machine, d->name, d->id);
+	return rc;
+}
+
+static void forget_disks(struct appliance *app, const char *machine)
+{
+	struct live_machine *m = live_machine(app->live, machine);
+	_cleanup_free_ struct disk_row *disks = NULL;
+	struct err e = {0};
+	int n, used;
+
+	if (!m)
+		return;
+	/* Nobody registers the disk again while it goes. */
+	pthread_rwlock_wrlock(&m->lock);
+	n = catalog_disks(app->home.catalog, machine, false, &disks, &e);
+	for (int i = 0; i < n; i++) {
+		if (disks[i].active)
+			continue;
+		used = catalog_disk_in_points(app->home.catalog, disks[i].id, &e);
+		if (used < 0 || (used == 0 && forget_disk(app, &disks[i], &e) < 0))
+			log_warning("disk %s (%s): %s", disks[i].name, disks[i].id, e.text);
+	}
+	pthread_rwlock_unlock(&m->lock);
+	if (n < 0)
+		log_warning("machine %s: %s", machine, e.text);
+}
+
+static int machine_round(struct appliance *app, const struct machine_row *m, uint64_t now,
+			 bool (*stop)(void *arg), void *arg, struct err *e)
+{
+	struct catalog *c = app->home.catalog;
+	uint64_t kept = app->home.config.retention_ns, oldest;
+	_cleanup_free_ struct disk_row *disks = NULL;
+	int n, rc = catalog_leased(c, m->id, now, e);
+
+	if (rc)
+		return rc < 0 ? rc : 0;
+	rc = expire(app, m->id, now, &oldest, e);
+	if (rc < 0)
+		return rc;
+	/* Without a point to keep, the last committed epoch is all that anybody can ask for. */
+	if (!oldest)
+		oldest = m->committed;
+	n = catalog_disks(c, m->id, false, &disks, e);
+	if (n < 0)
+		return n;
+	for (int i = 0; i < n && !stop(arg); i++)
+		fold_one(app, &disks[i], oldest, stop, arg);
+	forget_disks(app, m->id);
+	return catalog_epochs_prune(c, m->id, oldest, now > kept ? now - kept : 0, e);
+}
+
+void policy_round(struct appliance *app, bool (*stop)(void *arg), void *arg)
+{
+	struct catalog *c = app->home.catalog;
+	_cleanup_free_ struct machine_row *machines = NULL;
+	uint64_t now = clock_realtime_ns();
+	struct err e = {0};
+	int n = catalog_leases_expire(c, now, &e);
+
+	if (n == 0)
+		n = catalog_tokens_expire(c, now, &e);
+	if (n == 0)
+		n = catalog_machines(c, &machines, &e);
+	if (n < 0)
+		log_warning("the policy's round is put off: %s", e.text);
+	for (int i = 0; i < n && !stop(arg); i++) {
+		if (machine_round(app, &machines[i], now, stop, arg, &e) < 0)
+			log_warning("machine %s: the policy is applied later: %s", machines[i].id,
+				    e.text);
+	}
+	live_trim(app->live, MAP_IDLE_NS);
+}

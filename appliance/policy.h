@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which recovery points are kept, and the thread that applies it: points expire, journals that no kept point needs are folded, leftovers go.
+ */
+#ifndef APPLIANCE_POLICY_H
+#define APPLIANCE_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "appliance/request.h"
+
+/*
+ * Pure. points: of one machine, newest first; drop[i] says whether point i expires at time now (ours): the newest never does; older than the retention all
+ * do; younger than all_points_for none does; in between, the named ones stay, and of the others the first in each interval.
+ */
+void policy_thin(const struct config *c, const struct point_row *points, size_t n, uint64_t now,
+		 bool *drop);
+
+/* One round for all machines: in the thread, and at start. stop: see fold.h. Failures are logged; the next round tries again. */
+void policy_round(struct appliance *app, bool (*stop)(void *arg), void *arg);
+
+/* At start, before anybody is served: make folds whole that a crash cut, remove journals that were never committed. In recover.c. */
+int policy_recover(struct appliance *app, struct err *e);
+
+/* The thread that does rounds, and renews the server's certificate, every policy_interval. In keeper.c. */
+struct keeper;
+int keeper_start(struct appliance *app, struct keeper **out, struct err *e);
+void keeper_stop(struct keeper *k); /* NULL is fine; waits for the end of a batch */
+
+#endif
