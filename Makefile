@@ -112,7 +112,7 @@ kmod-clean:
 
 # --- checks --------------------------------------------------------------------------------------
 
-.PHONY: check check-unit check-flow check-vm check-fuzz demo lint format
+.PHONY: check check-unit check-flow check-vm check-fuzz model demo lint format
 check: deps-guest
 	@tests/check.sh
 check-unit: deps-check
@@ -123,6 +123,8 @@ check-vm: deps-guest all
 	@tests/check.sh vm
 check-fuzz: deps-check
 	@tests/check.sh fuzz
+model: deps-check
+	@tests/model/run.sh full
 demo: deps-guest all
 	@tests/vm/demo.sh
 lint: deps-check
@@ -156,6 +158,7 @@ help:
 	@echo 'make demo                protect a live guest, kill it, recover it; ends with a table'
 	@echo 'make check               every test: lint, unit (sanitizers), fuzz, flow, guests'
 	@echo 'make check-unit|check-flow|check-vm|check-fuzz   one part of it'
+	@echo 'make model               check the boundary protocol exhaustively with spin (minutes, 4 GB)'
 	@echo 'make lint                formatting, static analysis, conventions'
 	@echo 'make format              clang-format the userspace sources'
 	@echo 'make install DESTDIR=    install programs, man pages and units'

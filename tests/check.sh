@@ -44,13 +44,14 @@ unit() {
 	variant clang-tsan CC=clang SAN=thread
 }
 
-all=(build lint unit fuzz flow vm)
+all=(build lint unit model fuzz flow vm)
 [ $# -gt 0 ] || set -- "${all[@]}"
 for s in "$@"; do
 	case $s in
 	build) make -s -j2 all || exit 1 ;;
 	lint) suite lint tests/lint/run.sh ;;
 	unit) unit ;;
+	model) suite model tests/model/run.sh ;;
 	fuzz) suite fuzz tests/fuzz/run.sh "${FUZZ_SECONDS:-60}" ;;
 	flow) suite flow tests/flow/run-all.sh ;;
 	vm) suite vm tests/vm/run-all.sh ;;

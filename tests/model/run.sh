@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# run.sh [full]: checks boundary.pml exhaustively, with a full pool allowed or not, and that each BUG_* switch
+# makes it fail; a PASS or FAIL line each. Two epochs by default, three with "full" (4 GB of memory, minutes).
+set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+out=$here/../../build/model
+mkdir -p "$out"
+
+pan() { # NAME FLAGS… : builds and runs one search; its output goes to $out/NAME/log
+	local dir=$out/$1
+	shift
+	mkdir -p "$dir"
+	cp "$here/boundary.pml" "$dir/"
+	(cd "$dir" && spin -a "$@" boundary.pml >spin.log && gcc -O2 -w -DSAFETY -DCOLLAPSE -DMEMLIM=12000 -o pan pan.c &&
+		timeout 900 ./pan -m100000 -w26 >log 2>&1)
+}
+
+holds() { # NAME FLAGS…
+	local log=$out/$1/log
+	pan "$@"
+	if grep -q 'errors: 0' "$log" && ! grep -q -e 'not completed' -e 'max search depth' "$log"; then
+		echo "PASS model-$1 ($(awk '/states, stored/{print $1}' "$log") states)"
+	else
+		echo "FAIL model-$1"
+		grep -E 'assertion|invalid end|errors:|memory|depth' "$log" | sed 's/^/    /'
+	fi
+}
+
+finds() { # BUG
+	local log=$out/bug-$1/log
+	pan "bug-$1" "-DBUG_$1" -DEPOCHS=2
+	grep -q 'errors: 1' "$log" || pan "bug-$1" "-DBUG_$1"
+	if grep -q 'errors: 1' "$log"; then
+		echo "PASS model-finds-$1"
+	else
+		echo "FAIL model-finds-$1: the search did not notice the mistake"
+	fi
+}
+
+while read -r bug; do
+	finds "$bug"
+done < <(grep -o "BUG_[A-Z_]*" "$here/boundary.pml" | grep -v "BUG_\$" | sort -u | sed "s,^BUG_,,")
+if [ "${1:-}" = full ]; then
+	holds protocol-3-epochs -DEPOCHS=3
+	holds pool-full-3-epochs -DEPOCHS=3 -DPOOL_FULL
+else
+	holds protocol-2-epochs -DEPOCHS=2
+fi
