@@ -69,7 +69,7 @@ struct protection {
 static bool name_taken(const struct state *st, const char *name)
 {
 	for (size_t i = 0; i < st->disk_count; i++) {
-		if (!strcmp(st->disk[i].name, name))
+		if (st->disk[i].name != name && !strcmp(st->disk[i].name, name))
 			return true;
 	}
 	return false;
