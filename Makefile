@@ -107,8 +107,10 @@ unit: unit-bins all
 .PHONY: kmod kmod-clean
 kmod:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+# Not kbuild's clean: that one removes every *.ko below the top, the kernels in .cache/ included.
 kmod-clean:
-	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+	rm -f mobility.ko mobility.o mobility.mod* Module.symvers modules.order .*.cmd kmod/compat/features.h
+	find kmod '(' -name '*.o' -o -name '*.ko' -o -name '*.mod*' -o -name '.*.cmd' ')' -delete
 
 # --- checks --------------------------------------------------------------------------------------
 
@@ -147,9 +149,8 @@ install: all
 	install -d -m 0700 $(DESTDIR)/etc/mobility
 
 .PHONY: clean
-clean:
+clean: kmod-clean
 	rm -rf build
-	find kmod -name '*.o' -o -name '*.ko' -o -name '*.mod*' -o -name '.*.cmd' | xargs -r rm -f
 
 .PHONY: help
 help:

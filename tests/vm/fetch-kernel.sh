@@ -121,7 +121,8 @@ fetch() {		# resolves and unpacks; the last line is the release
 	apt_private "$apt" < <(write_sources "$suite")
 	apt-get "${apt_options[@]}" -qq update || die "cannot read the package lists of $suite from $debian_mirror"
 	release=$(find_release "$series" "$flavour")
-	if [ ! -d "$store/$release" ]; then
+	if ! complete "$release"; then
+		rm -rf "${store:?}/$release"
 		tmp=$(mktemp -d "$store/.new.XXXXXX")
 		chmod 755 "$tmp"
 		unpack "$release" "$tmp"
@@ -129,6 +130,14 @@ fetch() {		# resolves and unpacks; the last line is the release
 	fi
 	rm -rf "$apt"
 	ln -sfn "$release" "$store/$alias"
+}
+
+# a kernel whose modules somebody has cleaned away is fetched again
+complete() {		# RELEASE
+	local modules=$store/$1/lib/modules/$1
+
+	[ -e "$modules/$(head -n 1 "$modules/modules.dep" 2>/dev/null | cut -d: -f1)" ] &&
+		[ -e "$modules/modules.order" ]
 }
 
 refresh=
@@ -146,7 +155,7 @@ store=$cache/kernels
 alias=named-$suite${series:+_$series}-$flavour
 mkdir -p "$store"
 cache_lock "$store/.lock"
-if [ -n "$refresh" ] || [ ! -e "$store/$alias" ]; then
+if [ -n "$refresh" ] || ! complete "$(readlink "$store/$alias" || echo none)"; then
 	rm -rf "$store"/.apt.* "$store"/.new.*
 	fetch
 fi
