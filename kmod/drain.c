@@ -13,6 +13,7 @@
 #include "drain.h"
 #include "pool.h"
 #include "preserve.h"
+#include "read.h"
 #include "testdelay.h"
 #include "track.h"
 
@@ -117,6 +118,22 @@ static void mob_release_step(struct mob_drain_file *df, const struct mob_step *s
 	}
 }
 
+static int mob_read_step(struct mob_drain_file *df, const struct mob_step *step)
+{
+	struct mob_read read;
+	unsigned int done = 0;
+
+	mob_read_begin(&read, df->disk);
+	mob_read_seek(&read, step->offset >> SECTOR_SHIFT, DIV_ROUND_UP(step->bytes, PAGE_SIZE));
+	while (done < step->bytes) {
+		unsigned int len = min_t(unsigned int, step->bytes - done, PAGE_SIZE);
+
+		mob_read_add(&read, df->pages[done / PAGE_SIZE], len);
+		done += len;
+	}
+	return mob_read_wait(&read);
+}
+
 /*
  * The disk is read first, then copies are looked up: content that was overwritten
  * before our read has its copy visible by now, because the copy came before the
@@ -130,8 +147,7 @@ static int mob_drain_step(struct mob_drain_file *df, const struct mob_step *step
 
 	if (!mob_disk_is_hooked(df->disk))
 		return -ESTALE;
-	ret = mob_read_pages(df->disk, step->offset >> SECTOR_SHIFT, step->bytes, df->pages);
-	if (ret)
+	if (mob_read_step(df, step))
 		return -EIO;
 	/* Unhooked while we read: an overwrite may have gone by unseen. */
 	if (!mob_disk_is_hooked(df->disk))

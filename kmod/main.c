@@ -8,7 +8,7 @@
 #include "disk.h"
 #include "hook.h"
 #include "pool.h"
-#include "preserve.h"
+#include "read.h"
 #include "stats.h"
 #include "track.h"
 #include "watch.h"
@@ -21,7 +21,7 @@ static int __init mob_init(void)
 	ret = mob_track_init();
 	if (ret)
 		return ret;
-	ret = mob_preserve_init();
+	ret = mob_read_init();
 	if (ret)
 		goto exit_track;
 	mob_stats_init();
@@ -39,7 +39,7 @@ exit_hook:
 	mob_hook_exit();
 exit_stats:
 	mob_stats_exit();
-	mob_preserve_exit();
+	mob_read_exit();
 exit_track:
 	mob_track_exit();
 	return ret;
@@ -58,7 +58,7 @@ static void __exit mob_exit(void)
 	mob_boundary_stop();
 	mob_track_exit();
 	mob_stats_exit();
-	mob_preserve_exit();
+	mob_read_exit();
 }
 
 module_init(mob_init);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/bio.h>
 #include <linux/blkdev.h>
-#include <linux/completion.h>
 #include <linux/sched/mm.h>
 #include <linux/wait.h>
 
@@ -9,109 +8,22 @@
 #include "disk.h"
 #include "pool.h"
 #include "preserve.h"
+#include "read.h"
 #include "testdelay.h"
 #include "track.h"
 
-#define MOB_RUN_MAX	64	/* granules of old content read at a time */
-#define MOB_BIO_RESERVE	16
+#define MOB_BATCH	64	/* granules of old content read at a time */
 
 static const char mob_reason_read[] = "the old content of a granule could not be read";
 static const char mob_reason_memory[] = "no memory for the index of preserved copies";
 
-static struct bio_set mob_bios;
 static DECLARE_WAIT_QUEUE_HEAD(mob_window_wait);
-
-int mob_preserve_init(void)
-{
-	return bioset_init(&mob_bios, MOB_BIO_RESERVE, 0, BIOSET_NEED_BVECS);
-}
-
-void mob_preserve_exit(void)
-{
-	bioset_exit(&mob_bios);
-}
 
 unsigned int mob_granule_length(const struct mob_disk *disk, u64 granule)
 {
 	u64 left = mob_disk_bytes(disk) - (granule << (disk->shift + SECTOR_SHIFT));
 
 	return min_t(u64, left, mob_disk_granule_bytes(disk));
-}
-
-/* Reads consecutive sectors with as few bios as their pages allow. */
-struct mob_reader {
-	struct mob_disk *disk;
-	struct bio *bio;
-	sector_t next;
-	unsigned int pages;	/* still to come, to size the bios */
-	int error;
-};
-
-static void mob_reader_flush(struct mob_reader *r)
-{
-	if (!r->bio)
-		return;
-	r->error = submit_bio_wait(r->bio);
-	bio_put(r->bio);
-	r->bio = NULL;
-}
-
-static void mob_reader_add(struct mob_reader *r, struct page *page, unsigned int bytes)
-{
-	if (r->error)
-		return;
-	if (!r->bio) {
-		r->bio = mob_bio_alloc_read(r->disk->bdev, min_t(unsigned int, r->pages, BIO_MAX_VECS),
-					    GFP_NOIO, &mob_bios);
-		r->bio->bi_iter.bi_sector = r->next;
-	}
-	__bio_add_page(r->bio, page, bytes, 0);
-	r->next += bytes >> SECTOR_SHIFT;
-	r->pages--;
-	if (r->bio->bi_vcnt == r->bio->bi_max_vecs)
-		mob_reader_flush(r);
-}
-
-int mob_read_pages(struct mob_disk *disk, sector_t sector, unsigned int bytes, struct page **pages)
-{
-	struct mob_reader r = {
-		.disk = disk,
-		.next = sector,
-		.pages = DIV_ROUND_UP(bytes, PAGE_SIZE),
-	};
-
-	while (bytes && !r.error) {
-		unsigned int len = min_t(unsigned int, bytes, PAGE_SIZE);
-
-		mob_reader_add(&r, *pages++, len);
-		bytes -= len;
-	}
-	mob_reader_flush(&r);
-	return r.error;
-}
-
-static int mob_read_copies(struct mob_disk *disk, u64 first, struct mob_copy **copies,
-			   unsigned int count)
-{
-	struct mob_reader r = {
-		.disk = disk,
-		.next = first << disk->shift,
-		.pages = count * copies[0]->count,
-	};
-	unsigned int i, page;
-
-	for (i = 0; i < count; i++) {
-		unsigned int left = mob_granule_length(disk, first + i);
-
-		for (page = 0; left && !r.error; page++) {
-			unsigned int len = min_t(unsigned int, left, PAGE_SIZE);
-
-			mob_reader_add(&r, copies[i]->pages[page], len);
-			left -= len;
-		}
-	}
-	mob_reader_flush(&r);
-	return r.error;
 }
 
 /*
@@ -142,48 +54,117 @@ static int mob_insert_copy(struct mob_disk *disk, u64 granule, struct mob_copy *
 	return ret;
 }
 
-static void mob_copies_free(struct mob_disk *disk, struct mob_copy **copies, unsigned int count)
+/* Granules of one write, preserved together. */
+struct mob_batch {
+	struct mob_disk *disk;
+	unsigned int count;
+	u64 granule[MOB_BATCH];
+	struct mob_copy *copy[MOB_BATCH];
+};
+
+static void mob_batch_free(struct mob_batch *batch)
 {
-	while (count--)
-		if (copies[count])
-			mob_copy_free(disk, copies[count]);
+	while (batch->count--)
+		if (batch->copy[batch->count])
+			mob_copy_free(batch->disk, batch->copy[batch->count]);
 }
 
-/* Returns NULL, or the reason for which the epoch is torn. */
-static const char *mob_preserve_run(struct mob_disk *disk, u64 first, unsigned int count)
+/* Fills the batch with granules of [*next, end) that need it; moves *next behind them. */
+static void mob_batch_collect(struct mob_batch *batch, const struct mob_bitmap *dirty, u64 *next,
+			      u64 end)
 {
-	struct mob_copy *copies[MOB_RUN_MAX];
+	while (batch->count < MOB_BATCH) {
+		u64 run = mob_bitmap_next_unsafe(dirty, &batch->disk->safe, next, end,
+						 MOB_BATCH - batch->count);
+
+		if (!run)
+			return;
+		while (run--)
+			batch->granule[batch->count++] = (*next)++;
+	}
+}
+
+static const char *mob_batch_alloc(struct mob_batch *batch)
+{
 	const char *reason = NULL;
+	unsigned int i;
+
+	for (i = 0; i < batch->count && !reason; i++)
+		batch->copy[i] = mob_copy_alloc(batch->disk, &reason);
+	return reason;
+}
+
+static unsigned int mob_batch_run(const struct mob_batch *batch, unsigned int first)
+{
+	unsigned int i = first + 1;
+
+	while (i < batch->count && batch->granule[i] == batch->granule[i - 1] + 1)
+		i++;
+	return i - first;
+}
+
+/* Every run is on its way before any is waited for. */
+static int mob_batch_read(struct mob_batch *batch)
+{
+	struct mob_disk *disk = batch->disk;
+	struct mob_read read;
+	unsigned int i, page;
+	u64 expected = 0;
+
+	mob_read_begin(&read, disk);
+	for (i = 0; i < batch->count; i++) {
+		unsigned int left = mob_granule_length(disk, batch->granule[i]);
+
+		if (!i || batch->granule[i] != expected)
+			mob_read_seek(&read, batch->granule[i] << disk->shift,
+				      mob_batch_run(batch, i) * batch->copy[i]->count);
+		expected = batch->granule[i] + 1;
+		for (page = 0; left; page++) {
+			unsigned int len = min_t(unsigned int, left, PAGE_SIZE);
+
+			mob_read_add(&read, batch->copy[i]->pages[page], len);
+			left -= len;
+		}
+	}
+	return mob_read_wait(&read);
+}
+
+static const char *mob_batch_insert(struct mob_batch *batch)
+{
 	unsigned int i;
 	int ret;
 
-	for (i = 0; i < count; i++) {
-		copies[i] = mob_copy_alloc(disk, &reason);
-		if (!copies[i]) {
-			mob_copies_free(disk, copies, i);
-			return reason;
-		}
-	}
-	/*
-	 * A write of the ended epoch may still be in flight to these granules. It was in
-	 * flight at the boundary, so the image may hold it or not: either content will do.
-	 * What depends on it is submitted after its completion, thus after the closing
-	 * window, and belongs to the next epoch.
-	 */
-	if (mob_read_copies(disk, first, copies, count))
-		reason = mob_reason_read;
-	mob_test_delay(MOB_DELAY_PRESERVE_READ);
-	for (i = 0; i < count && !reason; i++) {
-		ret = mob_insert_copy(disk, first + i, copies[i]);
+	for (i = 0; i < batch->count; i++) {
+		ret = mob_insert_copy(batch->disk, batch->granule[i], batch->copy[i]);
 		if (ret < 0)
-			reason = mob_reason_memory;
-		if (ret <= 0)
+			return mob_reason_memory;
+		if (!ret)
 			continue;
-		copies[i] = NULL;
-		atomic64_inc(&disk->preserved);
+		batch->copy[i] = NULL;
+		atomic64_inc(&batch->disk->preserved);
 		atomic64_inc(&mob_stats.preserved);
 	}
-	mob_copies_free(disk, copies, count);
+	return NULL;
+}
+
+/*
+ * Returns NULL, or the reason for which the epoch is torn.
+ *
+ * A write of the ended epoch may still be in flight to these granules. It was in flight
+ * at the boundary, so the image may hold it or not: either content will do. What depends
+ * on it is submitted after its completion, thus after the closing window, and belongs to
+ * the next epoch.
+ */
+static const char *mob_batch_preserve(struct mob_batch *batch)
+{
+	const char *reason = mob_batch_alloc(batch);
+
+	if (!reason && mob_batch_read(batch))
+		reason = mob_reason_read;
+	mob_test_delay(MOB_DELAY_PRESERVE_READ);
+	if (!reason)
+		reason = mob_batch_insert(batch);
+	mob_batch_free(batch);
 	mob_test_delay(MOB_DELAY_PRESERVED);
 	return reason;
 }
@@ -194,20 +175,23 @@ static void mob_preserve_range(struct mob_disk *disk, u64 epoch, sector_t sector
 	const struct mob_bitmap *dirty = &disk->map[mob_parity(epoch - 1)];
 	sector_t last = min_t(sector_t, sector + sectors, disk->sectors);
 	u64 next = sector >> disk->shift;
+	struct mob_batch batch;
 	const char *reason;
-	u64 end, count;
+	u64 end;
 
 	if (sector >= last)
 		return;
 	end = ((last - 1) >> disk->shift) + 1;
+	batch.disk = disk;
 	while (!mob_epoch_torn(&mob_epochs, epoch - 1)) {
-		count = mob_bitmap_next_unsafe(dirty, &disk->safe, &next, end, MOB_RUN_MAX);
-		if (!count)
+		batch.count = 0;
+		mob_batch_collect(&batch, dirty, &next, end);
+		if (!batch.count)
 			return;
-		reason = mob_preserve_run(disk, next, count);
+		memset(batch.copy, 0, batch.count * sizeof(batch.copy[0]));
+		reason = mob_batch_preserve(&batch);
 		if (reason)
 			mob_epoch_tear_ended(&mob_epochs, reason);
-		next += count;
 	}
 }
 

@@ -15,22 +15,12 @@
 struct bio;
 struct mob_disk;
 struct mob_io;
-struct page;
-
-int mob_preserve_init(void);
-void mob_preserve_exit(void);
 
 /* Takes the bio over; it is issued later, whatever happens. Any context. */
 void mob_preserve_hold(struct mob_io *io, struct bio *bio);
 
 /* Wakes the held writes: the closing window is over. */
 void mob_preserve_window_over(void);
-
-/*
- * Reads sectors of the disk into pages, each filled but for the last. Returns 0 or
- * a negative errno. Sleeps for the device; needs no memory but the reserve.
- */
-int mob_read_pages(struct mob_disk *disk, sector_t sector, unsigned int bytes, struct page **pages);
 
 /* Frees every copy of the disk. No reader of the ended epoch is left. */
 void mob_preserve_forget(struct mob_disk *disk);

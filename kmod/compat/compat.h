@@ -78,13 +78,13 @@ static inline struct bio *mob_bio_alloc_read(struct block_device *bdev, unsigned
 					     gfp_t gfp, struct bio_set *bs)
 {
 #ifdef MOB_HAVE_BIO_ALLOC_BDEV
-	return bio_alloc_bioset(bdev, vecs, REQ_OP_READ, gfp, bs);
+	return bio_alloc_bioset(bdev, vecs, REQ_OP_READ | REQ_SYNC, gfp, bs);
 #else
 	struct bio *bio = bio_alloc_bioset(gfp, vecs, bs);
 
 	if (bio) {
 		bio_set_dev(bio, bdev);
-		bio_set_op_attrs(bio, REQ_OP_READ, 0);
+		bio_set_op_attrs(bio, REQ_OP_READ, REQ_SYNC);
 	}
 	return bio;
 #endif
