@@ -40,6 +40,9 @@ kill9 tap
 note "$(find capture -mindepth 1 -maxdepth 1 -type d | wc -l) exchanges"
 python3 "$top/tests/interop/decode.py" capture images >decode.out 2>&1 || fail "decode: $(tail -n 20 decode.out)"
 tail -n 3 decode.out
+# A decoder that finds nothing wrong proves something only if it does find what is wrong.
+python3 "$top/tests/interop/mutations.py" capture >mutations.out 2>&1 || fail "mutations: $(grep -v ': exchange' mutations.out | tail -n 20)"
+tail -n 1 mutations.out
 for final in final-*; do
 	for disk in a b; do
 		cmp "$final/$disk" "images/${final#final-}/$disk.raw" || fail "the decoded $disk of ${final#final-} is not the source"

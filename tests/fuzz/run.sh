@@ -74,4 +74,10 @@ for name in "${names[@]}"; do
 		echo "PASS fuzz-$name: $runs runs, $cov edges; $reached"
 	fi
 done
+# What the fuzzer has found is also what the library and the independent decoder may judge differently.
+if [ -d build/fuzz/corpus/segment ]; then
+	clang -std=gnu11 -D_GNU_SOURCE -I. -pthread -Wall -Wextra -Werror "${flags[@]}" -fsanitize="$san" \
+		-o build/fuzz/verdict tests/interop/verdict.c "$objects/libmobility.a" "${libs[@]}"
+	python3 tests/interop/verdicts.py build/fuzz/verdict build/fuzz/corpus/segment tests/fuzz/seeds/segment || failed=1
+fi
 exit $failed

@@ -151,6 +151,7 @@ class Checker:
             if name == "segment":
                 decode(x.body, self.machine(x).disk(args[0]).size)
             elif form in rules.REQUESTS:
+                need(len(x.body) <= (64 << 10 if name in ("enroll", "renew") else 1 << 20), "too large")
                 rules.check_body(rules.REQUESTS, form, x.body)
         except Broken:
             return

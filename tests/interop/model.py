@@ -21,14 +21,17 @@ class Disk:
         with open(self.path, "wb") as f:
             f.truncate(self.size)
 
-    def grow(self, size):
-        if size > self.size:
-            self.state, self.replicated, self.size = "resync", 0, size
-            os.truncate(self.path, size)
+    def again(self, size):
+        """Registered with a key that was there before."""
+        need(size >= self.size, "the disk %s shrank and was taken" % self.name)
+        if size > self.size or self.deleted:
+            self.state, self.replicated = ("resync" if self.epoch else "initial"), 0
+        self.size, self.deleted = size, False
+        os.truncate(self.path, size)
 
     def compare(self, v):
         """A disk object of the appliance with what we know."""
-        for member in ("id", "key", "size", "state", "replicated", "source", "epoch"):
+        for member in ("id", "key", "name", "size", "granule", "state", "replicated", "source", "epoch"):
             need(v[member] == getattr(self, member),
                  "disk %s: %s is %r, not %r" % (self.name, member, v[member], getattr(self, member)))
 
@@ -66,17 +69,15 @@ class Machine:
 
     def register(self, asked, got, folder):
         need(got["key"] == asked["key"] and got["size"] == asked["size"], "another disk than was asked for")
-        known = [d for d in self.disks.values() if d.key == asked["key"] and not d.deleted]
+        known = [d for d in self.disks.values() if d.key == asked["key"]]
         if known:
-            need(got["id"] == known[0].id, "a known key got another id")
-            known[0].grow(asked["size"])
-            known[0].name, known[0].granule = got["name"], got["granule"]
-        elif got["id"] in self.disks:
-            self.disks[got["id"]].deleted = False
-            self.disks[got["id"]].grow(asked["size"])
+            known[0].again(asked["size"])
+            known[0].name, known[0].granule = asked["name"], asked["granule"]
+            known[0].compare(got)
         else:
+            need(got["id"] not in self.disks, "two keys for one disk")
             self.disks[got["id"]] = Disk(self.id, folder, got)
-        self.disks[got["id"]].compare(got)
+            self.disks[got["id"]].compare(got)
 
     def disk(self, ident):
         need(ident in self.disks, "%s is no disk of machine %s" % (ident, self.id))
@@ -140,7 +141,7 @@ class Machine:
             need(len(mine) == d["segments"], "more segments of disk %s are stored than committed" % d["disk"])
             size = self.disk(d["disk"]).size
             need(d["replicated"] <= size, "replicated is over size")
-            need((d["state"] == "protected") == (d["replicated"] == size), "protected, but not all of it")
+            need(d["state"] != "protected" or d["replicated"] == size, "protected, but not all of it")
 
     def commit_disk(self, epoch, asked):
         d = self.disk(asked["disk"])
@@ -149,9 +150,9 @@ class Machine:
         d.source, d.epoch = asked["source"], epoch
 
     def check_point(self, epoch, asked, got):
-        whole = all(d["state"] == "protected" for d in asked["disks"])
+        whole = asked["disks"] and all(d["state"] == "protected" for d in asked["disks"])
         point, bookmark = got.get("point"), asked.get("bookmark")
-        need((point is not None) == (asked["consistency"] != "fuzzy" and whole),
+        need((point is not None) == bool(asked["consistency"] != "fuzzy" and whole),
              "a point although it cannot be one, or none although it is")
         if bookmark and not point:
             need(got.get("refused"), "a bookmark that was not made, without a reason")
@@ -187,6 +188,8 @@ class Machine:
 
     def check_digests(self, disk, asked, body):
         need(asked["offset"] % BLOCK == 0, "offset is not a multiple of the block")
-        need(asked["offset"] + asked["length"] <= self.disk(disk).size, "a range past the end of the disk")
+        end, size = asked["offset"] + asked["length"], self.disk(disk).size
+        need(end <= size, "a range past the end of the disk")
+        need(end == size or end % BLOCK == 0, "length is not a multiple of the block")
         need(body == self.disk(disk).digests(asked["offset"], asked["length"]),
              "the digests are not those of the last committed epoch")

@@ -36,6 +36,21 @@ def text(most=None, least=0):
     return check
 
 
+def disk_name(v):
+    NAME(v)
+    need("/" not in v and not v.startswith("."), "no name for a file: %r" % v)
+
+
+def disk_size(v):
+    integer(512, 1 << 56)(v)
+    need(v % 512 == 0, "size %d is not a multiple of 512" % v)
+
+
+def granule(v):
+    integer(512, 1 << 30)(v)
+    need(v & (v - 1) == 0, "granule %d is not a power of two" % v)
+
+
 def pem(kind):
     def check(v):
         need(isinstance(v, str) and v.startswith("-----BEGIN %s-----\n" % kind) and
@@ -57,9 +72,10 @@ def opt(check):
     return maybe
 
 
-def array(check):
+def array(check, most=None):
     def each(v):
         need(isinstance(v, list), "not an array: %r" % (v,))
+        need(most is None or len(v) <= most, "%d elements" % len(v))
         for i, x in enumerate(v):
             try:
                 check(x)
@@ -100,25 +116,25 @@ NAME = text(255, 1)
 
 
 def disk_object(v):
-    answer(id=uuid_, key=NAME, name=NAME, size=POSITIVE, granule=POSITIVE, state=STATE,
+    answer(id=uuid_, key=NAME, name=disk_name, size=disk_size, granule=granule, state=STATE,
            replicated=integer(), source=text(255), epoch=integer())(v)
     need(v["replicated"] <= v["size"], "replicated is over size")
-    need((v["state"] == "protected") == (v["replicated"] == v["size"]),
+    need(v["state"] != "protected" or v["replicated"] == v["size"],
          "state %s with %d of %d bytes" % (v["state"], v["replicated"], v["size"]))
 
 
 POINT = answer(id=POSITIVE, machine=uuid_, epoch=POSITIVE, time=POSITIVE, consistency=POINT_KIND,
                name=opt(text(255)), disks=array(answer(disk=uuid_, size=POSITIVE)))
 
-COMMIT_DISK = request(disk=uuid_, segments=integer(), state=STATE, replicated=integer(), source=text(255))
+COMMIT_DISK = request(disk=uuid_, segments=integer(0, 1 << 22), state=STATE, replicated=integer(), source=text(255))
 
 REQUESTS = {
     "enroll": request(token=text(128, 1), hostname=NAME, csr=CSR),
     "renew": request(csr=CSR),
-    "disk": request(key=NAME, name=NAME, size=POSITIVE, granule=POSITIVE),
+    "disk": request(key=NAME, name=disk_name, size=disk_size, granule=granule),
     "open": request(attempt=uuid_),
-    "commit": request(attempt=uuid_, boundary=POSITIVE, consistency=CONSISTENCY, reason=text(),
-                      bookmark=opt(request(name=opt(text()), type=POINT_KIND)), disks=array(COMMIT_DISK)),
+    "commit": request(attempt=uuid_, boundary=POSITIVE, consistency=CONSISTENCY, reason=text(511),
+                      bookmark=opt(request(name=opt(text(128)), type=POINT_KIND)), disks=array(COMMIT_DISK, 1024)),
     "digests": request(offset=integer(), length=integer(1, 1 << 30), block=integer(65536, 65536)),
 }
 
