@@ -89,14 +89,17 @@ def bodies():
 
 
 def configurations():
-    save("conf", "all", b"# a comment\n[agent]\ntext = name\npath = /var/lib/x\n\n[replication]\n"
-         b"number = 16\nsize = 64M\ntime = 500ms\n[network]\nflag = yes ; inline\nchoice = kmod\n")
-    save("conf", "indented", b"[agent]\n  text: abc\n\tpath=/x\r\n")
-    save("conf", "section", b"[agnet]\ntext = ab\n")
-    save("conf", "twice", b"[agent]\ntext = ab\ntext = cd\n")
-    save("conf", "syntax", b"[agent\ntext\n")
-    save("conf", "range", b"[replication]\nnumber = 17\n")
-    save("conf", "units", b"[replication]\nsize = 4KiB\ntime = 5m\n")
+    for name, lines in {
+        "all": ["# a comment", "[agent]", "text = name", "path = /var/lib/x", "", "[replication]", "number = 16",
+                "size = 64M", "time = 500ms", "[network]", "flag = yes ; inline", "choice = kmod"],
+        "indented": ["[agent]", "  text: abc", "\tpath=/x\r"],
+        "section": ["[agnet]", "text = ab"],
+        "twice": ["[agent]", "text = ab", "text = cd"],
+        "syntax": ["[agent", "text"],
+        "range": ["[replication]", "number = 17"],
+        "units": ["[replication]", "size = 4KiB", "time = 5m"],
+    }.items():
+        save("conf", name, "".join(line + "\n" for line in lines).encode())
 
 
 segments()

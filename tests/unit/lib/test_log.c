@@ -141,7 +141,7 @@ START_TEST(threads_do_not_mix_lines)
 
 	_cleanup_free_ char *text = read_log();
 
-	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"), lines++)
+	for (char *rest = text, *line; (line = strsep(&rest, "\n")) && *line; lines++)
 		ck_assert_ptr_nonnull(strstr(line, " x info: begin-same words-end"));
 	ck_assert_uint_eq(lines, 800);
 }
