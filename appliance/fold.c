@@ -23,7 +23,7 @@ struct fold {
 	struct journal_row *journals;
 	int journal_count;
 	/* the batch */
-	size_t count;
+	size_t count, max;
 	uint64_t block[BATCH_BLOCKS];
 	uint8_t digest[BATCH_BLOCKS][DIGEST_BYTES];
 	uint8_t *data; /* BATCH_BLOCKS * BASE_BLOCK */
@@ -39,11 +39,12 @@ static void fold_close(struct fold *f)
 }
 
 static int fold_open(struct fold *f, struct catalog *c, struct store *s, const struct disk_row *d,
-		     uint64_t target, struct err *e)
+		     uint64_t target, size_t batch, struct err *e)
 {
 	int rc;
 
 	*f = (struct fold){.catalog = c, .store = s, .disk = d, .target = target};
+	f->max = batch && batch < BATCH_BLOCKS ? batch : BATCH_BLOCKS;
 	rc = catalog_journals(c, d->id, target, &f->journals, e);
 	if (rc >= 0) {
 		f->journal_count = rc;
@@ -135,7 +136,7 @@ static int fill_batch(struct fold *f, uint64_t block, struct err *e)
 	int rc = 0;
 
 	f->count = 0;
-	while (rc == 0 && f->count < BATCH_BLOCKS) {
+	while (rc == 0 && f->count < f->max) {
 		uint64_t at = map_next(&f->image.map, block * BASE_BLOCK);
 
 		if (at == UINT64_MAX)
@@ -207,7 +208,7 @@ static bool no_stop(void *arg)
 	return false;
 }
 
-static const struct fold_hooks no_hooks = {no_hook, no_hook, no_folded, no_stop, NULL};
+static const struct fold_hooks no_hooks = {no_hook, no_hook, no_folded, no_stop, NULL, 0};
 
 /* A batch is begun only when all of it fits: one that stops half-way would keep readers out. */
 static int check_space(struct fold *f, uint64_t block, struct err *e)
@@ -281,7 +282,7 @@ static int fold_to(struct catalog *c, struct store *s, const struct disk_row *d,
 
 	if (rc < 0)
 		return rc;
-	rc = fold_open(&f, c, s, d, target, e);
+	rc = fold_open(&f, c, s, d, target, hooks->batch, e);
 	if (rc < 0) {
 		catalog_fold_progress(c, d->id, block, d->fold_active, NULL);
 		return rc;
@@ -325,7 +326,7 @@ int fold_recover(struct catalog *c, struct store *s, const struct disk_row *d, s
 
 	if (!d->fold_target || !d->fold_active)
 		return 0;
-	rc = fold_open(&f, c, s, d, d->fold_target, e);
+	rc = fold_open(&f, c, s, d, d->fold_target, 0, e);
 	if (rc < 0)
 		return rc;
 	rc = fill_batch(&f, d->fold_block, e);

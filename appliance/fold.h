@@ -13,6 +13,7 @@
 #define APPLIANCE_FOLD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "appliance/catalog.h"
@@ -25,6 +26,7 @@ struct fold_hooks {
 	void (*folded)(void *arg, uint64_t target);
 	bool (*stop)(void *arg); /* the process wants to end: leave the rest for later */
 	void *arg;
+	size_t batch; /* blocks written at once, 1..256; 0: 256 */
 };
 
 /*

@@ -33,9 +33,8 @@ struct journal {
 	struct stored **in_order; /* as appended */
 	size_t count, order_room;
 	uint64_t tail; /* where the next segment goes */
-	uint64_t serial; /* of the last append */
+	uint64_t serial; /* of the last append; never used twice */
 	uint64_t synced; /* serial up to which all is durable */
-	uint64_t generation; /* grows when what is not durable was rolled back */
 	bool syncing;
 	int failure; /* of the last sync that failed, a negative errno */
 	bool broken; /* a roll back failed: the object's end is unknown */
@@ -150,45 +149,54 @@ static void roll_back(struct journal *j)
 		j->tail = s->at;
 		stored_free(s);
 	}
-	j->serial = j->synced;
-	j->generation++;
 	if (store_truncate(j->object, j->tail, &e) < 0) {
 		log_error("%s; the epoch takes no more segments", e.text);
 		j->broken = true;
 	}
 }
 
-/*
- * Wait until serial is durable. One of the waiters syncs for all that have appended by then. If a sync fails, everything that was not
- * durable before it is rolled back and all its waiters learn of the failure.
- */
-static int wait_durable(struct journal *j, uint64_t serial, struct err *e)
+/* Is the segment still the one of this serial, or was it rolled back meanwhile? */
+static bool is_stored(const struct journal *j, uint32_t number, uint64_t serial)
 {
-	uint64_t generation = j->generation;
+	const struct stored *s = j->by_number[number];
 
-	while (j->generation == generation && j->synced < serial) {
-		uint64_t upto = j->serial;
-		int rc;
+	return s && s->serial == serial;
+}
 
-		if (j->syncing) {
-			pthread_cond_wait(&j->synced_more, &j->lock);
-			continue;
-		}
-		j->syncing = true;
-		pthread_mutex_unlock(&j->lock);
-		rc = store_sync(j->object, e);
-		pthread_mutex_lock(&j->lock);
-		j->syncing = false;
-		if (rc == 0) {
-			j->synced = upto;
-		} else {
-			j->failure = rc;
-			roll_back(j);
-		}
-		pthread_cond_broadcast(&j->synced_more);
+/* Sync for all that have appended by now, with the lock given up meanwhile. */
+static void lead_sync(struct journal *j)
+{
+	uint64_t upto = j->serial;
+	int rc;
+
+	j->syncing = true;
+	pthread_mutex_unlock(&j->lock);
+	rc = store_sync(j->object, NULL);
+	pthread_mutex_lock(&j->lock);
+	j->syncing = false;
+	if (rc == 0) {
+		j->synced = upto;
+	} else {
+		j->failure = rc;
+		roll_back(j);
 	}
-	if (j->generation == generation)
-		return 0;
+	pthread_cond_broadcast(&j->synced_more);
+}
+
+/*
+ * Wait until the segment is durable. One of the waiters syncs for the others. If a sync fails, everything that
+ * was not durable before it is rolled back, and all who wait for that learn of the failure.
+ */
+static int wait_durable(struct journal *j, uint32_t number, uint64_t serial, struct err *e)
+{
+	while (is_stored(j, number, serial)) {
+		if (j->synced >= serial)
+			return 0;
+		if (j->syncing)
+			pthread_cond_wait(&j->synced_more, &j->lock);
+		else
+			lead_sync(j);
+	}
 	return err_errno(e, j->failure, "cannot make the segment durable");
 }
 
@@ -261,7 +269,7 @@ int journal_append(struct journal *j, const struct frame *f, const void *data, s
 	if (known || rc < 0)
 		stored_free(s);
 	if (rc == 0)
-		rc = wait_durable(j, serial, e);
+		rc = wait_durable(j, f->segment, serial, e);
 	pthread_mutex_unlock(&j->lock);
 	return rc;
 }

@@ -104,8 +104,8 @@ static void fold_one(struct appliance *app, const struct disk_row *d, uint64_t t
 		     bool (*stop)(void *arg), void *arg)
 {
 	struct folding f = {live_disk(app->live, d->machine, d->id), stop, arg};
-	struct fold_hooks hooks = {folding_exclude, folding_admit, folding_folded, folding_stop,
-				   &f};
+	struct fold_hooks hooks = {
+		folding_exclude, folding_admit, folding_folded, folding_stop, &f, 0};
 	_cleanup_free_ struct journal_row *journals = NULL;
 	struct err e;
 	int rc = catalog_journals(app->home.catalog, d->id, target, &journals, &e);

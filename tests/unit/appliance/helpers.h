@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the appliance's unit tests share: a scratch folder, a home without the CLI, segments, and a store that fails or dies on demand. For tests alone; a
+ * failure inside ends the test.
+ */
+#ifndef TESTS_UNIT_APPLIANCE_HELPERS_H
+#define TESTS_UNIT_APPLIANCE_HELPERS_H
+
+#include <check.h>
+
+#include "appliance/home.h"
+#include "appliance/journal.h"
+#include "appliance/request.h"
+
+#define MACHINE "00000000-0000-4000-8000-000000000001"
+#define OTHER_MACHINE "00000000-0000-4000-8000-000000000002"
+#define DISK "00000000-0000-4000-8000-0000000000d1"
+
+/* A new empty folder that scratch_remove() removes with all that is in it. */
+char *scratch_make(void);
+void scratch_remove(char *dir);
+
+/* A home below dir with an empty catalog and defaults for the configuration; no keys. */
+void home_make(struct home *h, const char *dir);
+/* A machine as if enrolled. */
+void machine_make(struct home *h, const char *id);
+/* A disk of MACHINE with this size, state initial. */
+void disk_make(struct home *h, const char *id, uint64_t size, struct disk_row *d);
+
+uint32_t random_next(uint64_t *seed);
+void random_fill(uint64_t *seed, uint8_t *buf, size_t len);
+
+/* An extent of a segment: data NULL is zeros. */
+struct part {
+	uint64_t offset, length;
+	const uint8_t *data;
+};
+/* The segment in malloc'ed memory; parts ascend. */
+uint8_t *segment_make(const char *disk, uint64_t epoch, uint32_t number, const struct part *parts,
+		      size_t count, size_t *len);
+/* Parse and append it. */
+int segment_append(struct journal *j, const uint8_t *segment, size_t len, struct err *e);
+
+/* Write an epoch of DISK with one segment for each group of parts, commit it, make its index. */
+void epoch_make(struct home *h, const struct disk_row *d, uint64_t epoch, const struct part *parts,
+		size_t count, bool point);
+
+/*
+ * A store over another one that counts the calls that change something, and at call number `at` (from 1; 0: never) does what `how` says. Destroying
+ * it destroys the inner one.
+ */
+enum fault {
+	FAULT_FAIL, /* this call and all after it return `error` without doing anything */
+	FAULT_FAIL_ONCE,
+	FAULT_KILL, /* half of a write is done, then the process ends with status 42 */
+	FAULT_POWER, /* the same, and of what was not synced any page may be lost */
+};
+struct fault_store;
+struct store *fault_store_new(struct store *inner, unsigned int at, enum fault how, int error,
+			      uint64_t seed);
+unsigned int fault_store_calls(struct store *s);
+void fault_store_arm(struct store *s, unsigned int at);
+
+#endif

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Folding: points read the same before, during and after; killed or without power at every step it ends in the same bytes; damage stays damage.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "appliance/fold.h"
+#include "appliance/names.h"
+#include "appliance/point.h"
+#include "tests/unit/appliance/helpers.h"
+
+#define SIZE (9 * 65536 + 512) /* the last block is short */
+#define EPOCHS 6
+#define TARGET 4
+
+struct world {
+	char *dir;
+	struct home home;
+	struct disk_row disk;
+	uint8_t *images[EPOCHS + 1]; /* the disk as of each epoch */
+};
+
+/* Random parts, ascending: data and zeros, whole blocks and pieces of blocks. */
+static size_t random_parts(uint64_t *seed, struct part *parts, size_t max, uint8_t *image)
+{
+	uint64_t at = 0;
+	size_t n = 0;
+
+	while (n < max) {
+		uint64_t length =
+			random_next(seed) % 2 ? 65536 : 512 * (1 + random_next(seed) % 40);
+
+		at += 512 * (random_next(seed) % 160);
+		if (random_next(seed) % 3 == 0)
+			at = (at + 65535) / 65536 * 65536;
+		if (at >= SIZE)
+			break;
+		if (length > SIZE - at)
+			length = SIZE - at;
+		parts[n].offset = at;
+		parts[n].length = length;
+		if (random_next(seed) % 4) {
+			random_fill(seed, image + at, length);
+			parts[n].data = image + at;
+		} else {
+			memset(image + at, 0, length);
+			parts[n].data = NULL;
+		}
+		at += length;
+		n++;
+	}
+	return n;
+}
+
+static void world_make(struct world *w, uint64_t seed)
+{
+	struct part parts[32];
+
+	*w = (struct world){.dir = scratch_make()};
+	home_make(&w->home, w->dir);
+	machine_make(&w->home, MACHINE);
+	disk_make(&w->home, DISK, SIZE, &w->disk);
+	w->images[0] = calloc(1, SIZE);
+	for (uint64_t i = 1; i <= EPOCHS; i++) {
+		size_t n;
+
+		w->images[i] = malloc(SIZE);
+		memcpy(w->images[i], w->images[i - 1], SIZE);
+		n = random_parts(&seed, parts, 32, w->images[i]);
+		epoch_make(&w->home, &w->disk, i, parts, n, true);
+	}
+}
+
+static void world_remove(struct world *w)
+{
+	home_close(&w->home);
+	for (int i = 0; i <= EPOCHS; i++)
+		free(w->images[i]);
+	scratch_remove(w->dir);
+}
+
+static void refresh(struct world *w)
+{
+	struct err e;
+
+	ck_assert_msg(catalog_disk(w->home.catalog, DISK, &w->disk, &e) == 0, "%s", e.text);
+}
+
+static int read_epoch(struct world *w, uint64_t epoch, uint8_t *out, struct err *e)
+{
+	struct journal_row *journals;
+	struct reader *r = NULL;
+	struct image im;
+	int n = catalog_journals(w->home.catalog, DISK, epoch, &journals, e), rc;
+
+	ck_assert_int_ge(n, 0);
+	rc = image_open(w->home.store, &w->disk, journals, (size_t)n, &im, e);
+	if (rc == 0)
+		rc = reader_open(&im, &r, e);
+	/* In uneven bites, so that pieces begin and end everywhere. */
+	for (uint64_t at = 0; rc == 0 && at < SIZE; at += 33333)
+		rc = reader_read(r, out + at, SIZE - at < 33333 ? SIZE - at : 33333, at, e);
+	reader_close(r);
+	image_clear(&im);
+	free(journals);
+	return rc;
+}
+
+static void check_epochs(struct world *w, uint64_t from)
+{
+	uint8_t *got = malloc(SIZE);
+	struct err e;
+
+	refresh(w);
+	for (uint64_t i = from; i <= EPOCHS; i++) {
+		ck_assert_msg(read_epoch(w, i, got, &e) == 0, "epoch %d: %s", (int)i, e.text);
+		ck_assert_msg(!memcmp(got, w->images[i], SIZE), "epoch %d differs", (int)i);
+	}
+	free(got);
+}
+
+static void check_base_digests(struct world *w, bool allow_damage)
+{
+	uint8_t block[BASE_BLOCK];
+	struct base b;
+	struct err e;
+
+	ck_assert_int_eq(base_open(w->home.store, MACHINE, DISK, false, &b, &e), 0);
+	ck_assert_int_gt(b.digests_size, 0);
+	for (uint64_t i = 0; i < b.digests_size / DIGEST_BYTES; i++)
+		ck_assert(base_read(&b, i, block, &e) == 0 || allow_damage);
+	base_close(&b);
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void nothing_folded(void *arg, uint64_t target)
+{
+	(void)arg;
+	ck_assert_uint_gt(target, 0);
+}
+
+static bool never(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+/* Batches so small that a fold has several. */
+static const struct fold_hooks hooks = {nothing, nothing, nothing_folded, never, NULL, 3};
+
+static int fold(struct world *w, struct store *s, uint64_t target, struct err *e)
+{
+	refresh(w);
+	return fold_disk(w->home.catalog, s, &w->disk, target, &hooks, e);
+}
+
+START_TEST(points_read_the_same_after)
+{
+	struct world w;
+	struct err e;
+	char name[STORE_NAME_MAX];
+	struct store_object *o;
+
+	world_make(&w, (uint64_t)_i);
+	check_epochs(&w, 1);
+	for (uint64_t target = 1; target <= EPOCHS; target++) {
+		ck_assert_msg(fold(&w, w.home.store, target, &e) == 0, "%s", e.text);
+		check_epochs(&w, target);
+		check_base_digests(&w, false);
+		ck_assert_uint_eq(w.disk.base_epoch, target);
+		ck_assert_int_eq(store_open(w.home.store, name_journal(name, MACHINE, DISK, target),
+					    STORE_READ, &o, &e),
+				 -ENOENT);
+	}
+	world_remove(&w);
+}
+END_TEST
+
+/* Fold in a child that dies at the given call; true when it came to its end first. */
+static bool fold_and_die(struct world *w, unsigned int at, enum fault how)
+{
+	int status;
+	pid_t child;
+
+	home_close(&w->home);
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		struct store *s;
+		struct err e;
+
+		home_make(&w->home, w->dir);
+		s = fault_store_new(w->home.store, at, how, 0, at);
+		_exit(fold(w, s, TARGET, &e) == 0 ? 0 : 1);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	home_make(&w->home, w->dir);
+	ck_assert(WIFEXITED(status));
+	ck_assert(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 42);
+	return WEXITSTATUS(status) == 0;
+}
+
+static void die_everywhere(enum fault how, bool recover, uint64_t seed)
+{
+	bool done = false;
+	struct err e;
+
+	for (unsigned int at = 1; !done; at++) {
+		struct world w;
+
+		ck_assert_uint_lt(at, 500);
+		world_make(&w, seed);
+		done = fold_and_die(&w, at, how);
+		refresh(&w);
+		if (recover) {
+			ck_assert_msg(fold_recover(w.home.catalog, w.home.store, &w.disk, &e) == 0,
+				      "%s", e.text);
+			/* Between recovery and the rest of the fold all newer points can be read. */
+			check_epochs(&w, TARGET);
+		}
+		ck_assert_msg(fold(&w, w.home.store, TARGET, &e) == 0, "%s", e.text);
+		check_epochs(&w, TARGET);
+		check_base_digests(&w, false);
+		world_remove(&w);
+	}
+}
+
+START_TEST(killed_at_every_step)
+{
+	die_everywhere(FAULT_KILL, _i % 2, (uint64_t)_i);
+}
+END_TEST
+
+START_TEST(without_power_at_every_step)
+{
+	die_everywhere(FAULT_POWER, _i % 2, (uint64_t)_i);
+}
+END_TEST
+
+START_TEST(a_lease_keeps_it_away)
+{
+	struct world w;
+	struct err e;
+	uint64_t lease, now = (uint64_t)time(NULL) * 1000000000ull;
+
+	world_make(&w, 7);
+	ck_assert_int_eq(catalog_lease_take(w.home.catalog, MACHINE, now + 60000000000ull, &lease,
+					    &e),
+			 0);
+	ck_assert_int_eq(fold(&w, w.home.store, TARGET, &e), -EAGAIN);
+	refresh(&w);
+	ck_assert_uint_eq(w.disk.base_epoch, 0);
+	ck_assert(!w.disk.fold_active);
+	ck_assert_int_eq(catalog_lease_drop(w.home.catalog, lease, &e), 0);
+	ck_assert_int_eq(fold(&w, w.home.store, TARGET, &e), 0);
+	check_epochs(&w, TARGET);
+	world_remove(&w);
+}
+END_TEST
+
+static void flip(const char *dir, const char *name, off_t at)
+{
+	char path[512];
+	uint8_t byte;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_RDWR);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
+	byte ^= 1;
+	ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
+	close(fd);
+}
+
+/* Bytes that were damaged in the base must not get a fresh digest by being folded over in part; a whole new block heals. */
+START_TEST(damage_stays_damage)
+{
+	static uint8_t block[65536], piece[512];
+	struct part whole = {0, sizeof(block), block}, some = {512, sizeof(piece), piece};
+	char name[STORE_NAME_MAX];
+	uint8_t got[512];
+	struct journal_row *journals;
+	struct reader *r;
+	struct world w = {.dir = scratch_make()};
+	struct image im;
+	struct err e;
+	uint64_t seed = 1;
+
+	random_fill(&seed, block, sizeof(block));
+	random_fill(&seed, piece, sizeof(piece));
+	home_make(&w.home, w.dir);
+	machine_make(&w.home, MACHINE);
+	disk_make(&w.home, DISK, SIZE, &w.disk);
+	epoch_make(&w.home, &w.disk, 1, &whole, 1, true);
+	ck_assert_int_eq(fold(&w, w.home.store, 1, &e), 0);
+	flip(w.dir, name_base(name, MACHINE, DISK), 4000);
+	epoch_make(&w.home, &w.disk, 2, &some, 1, true);
+	ck_assert_int_eq(fold(&w, w.home.store, 2, &e), 0);
+	refresh(&w);
+	ck_assert_int_eq(image_open(w.home.store, &w.disk, NULL, 0, &im, &e), 0);
+	ck_assert_int_eq(reader_open(&im, &r, &e), 0);
+	ck_assert_int_eq(reader_read(r, got, sizeof(got), 0, &e), -EILSEQ);
+	reader_close(r);
+	image_clear(&im);
+	epoch_make(&w.home, &w.disk, 3, &whole, 1, true);
+	ck_assert_int_eq(fold(&w, w.home.store, 3, &e), 0);
+	ck_assert_int_eq(catalog_journals(w.home.catalog, DISK, 3, &journals, &e), 0);
+	free(journals);
+	ck_assert_int_eq(image_open(w.home.store, &w.disk, NULL, 0, &im, &e), 0);
+	ck_assert_int_eq(reader_open(&im, &r, &e), 0);
+	ck_assert_int_eq(reader_read(r, got, sizeof(got), 0, &e), 0);
+	ck_assert_mem_eq(got, block, sizeof(got));
+	reader_close(r);
+	image_clear(&im);
+	world_remove(&w);
+}
+END_TEST
+
+/* A journal that rots is damage from its epoch on, until it is written again; folding it keeps that. */
+START_TEST(damaged_journal_is_not_folded_as_good)
+{
+	static uint8_t block[65536], other[65536];
+	struct part whole = {0, sizeof(block), block}, again = {0, sizeof(other), other};
+	char name[STORE_NAME_MAX];
+	uint8_t *got = malloc(SIZE);
+	struct world w = {.dir = scratch_make()};
+	struct err e;
+	uint64_t seed = 2;
+
+	random_fill(&seed, block, sizeof(block));
+	random_fill(&seed, other, sizeof(other));
+	home_make(&w.home, w.dir);
+	machine_make(&w.home, MACHINE);
+	disk_make(&w.home, DISK, SIZE, &w.disk);
+	epoch_make(&w.home, &w.disk, 1, &whole, 1, true);
+	epoch_make(&w.home, &w.disk, 2, &again, 1, true);
+	flip(w.dir, name_journal(name, MACHINE, DISK, 1), 5000);
+	ck_assert_int_eq(read_epoch(&w, 1, got, &e), -EILSEQ);
+	ck_assert_int_eq(read_epoch(&w, 2, got, &e), 0);
+	ck_assert_int_eq(fold(&w, w.home.store, 1, &e), 0);
+	refresh(&w);
+	ck_assert_int_eq(read_epoch(&w, 1, got, &e), -EILSEQ);
+	ck_assert_int_eq(read_epoch(&w, 2, got, &e), 0);
+	ck_assert_mem_eq(got, other, sizeof(other));
+	check_base_digests(&w, true);
+	free(got);
+	world_remove(&w);
+}
+END_TEST
+
+START_TEST(full_store)
+{
+	struct world w;
+	struct store *s;
+	struct err e;
+
+	/* Every call from one on fails, as on a full disk; later there is space again. */
+	for (unsigned int at = 1; at < 20; at++) {
+		world_make(&w, 3);
+		s = fault_store_new(w.home.store, at, FAULT_FAIL, -ENOSPC, 0);
+		w.home.store = s;
+		ck_assert_int_eq(fold(&w, s, TARGET, &e), -ENOSPC);
+		fault_store_arm(s, 0);
+		ck_assert_int_eq(fold(&w, s, TARGET, &e), 0);
+		check_epochs(&w, TARGET);
+		check_base_digests(&w, false);
+		world_remove(&w);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("fold");
+	TCase *t = tcase_create("fold");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_set_timeout(t, 300);
+	tcase_add_loop_test(t, points_read_the_same_after, 0, 8);
+	tcase_add_loop_test(t, killed_at_every_step, 0, 2);
+	tcase_add_loop_test(t, without_power_at_every_step, 2, 6);
+	tcase_add_test(t, a_lease_keeps_it_away);
+	tcase_add_test(t, damage_stays_damage);
+	tcase_add_test(t, damaged_journal_is_not_folded_as_good);
+	tcase_add_test(t, full_store);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
