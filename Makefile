@@ -107,12 +107,12 @@ unit: unit-bins all
 .PHONY: kmod kmod-install kmod-clean
 kmod:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
-# Not kbuild's clean: that one removes every *.ko below the top, the kernels in .cache/ included.
 # Into the kernel that KDIR belongs to, loaded at boot.
 kmod-install:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
 	install -d $(DESTDIR)/etc/modules-load.d
 	echo mobility >$(DESTDIR)/etc/modules-load.d/mobility.conf
+# Not kbuild's clean: that one removes every *.ko below the top, the kernels in .cache/ included.
 kmod-clean:
 	rm -f mobility.ko mobility.o mobility.mod* Module.symvers modules.order .*.cmd kmod/compat/features.h
 	find kmod '(' -name '*.o' -o -name '*.ko' -o -name '*.mod*' -o -name '.*.cmd' ')' -delete
