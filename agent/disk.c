@@ -21,6 +21,7 @@ struct disk *disk_new(const struct state_disk *from)
 	strcpy(d->resync_cause, from->resync_cause);
 	d->file = from->file;
 	d->choice = from->source;
+	d->state = from->last_state;
 	d->slice = SLICE_MIN;
 	atomic_init(&d->changed_at, UINT64_MAX);
 	return d;

@@ -22,6 +22,7 @@ static void fill_record(const struct recording *rec, struct state_disk *d)
 	const struct disk *from = rec->d;
 
 	strcpy(d->path, from->path);
+	d->last_state = from->state;
 	/* A request that the session has not acted on yet keeps its own cause. */
 	if (rec->what != RECORD_KEEP || !d->resync_requested)
 		strcpy(d->resync_cause, from->resync_cause);
@@ -53,7 +54,7 @@ static bool record_differs(const struct recording *rec, const struct state_disk 
 	if (next) {
 		memcpy(next, d, sizeof(*next));
 		fill_record(rec, next);
-		differs = strcmp(d->path, next->path) != 0 ||
+		differs = d->last_state != next->last_state || strcmp(d->path, next->path) != 0 ||
 			  strcmp(d->resync_cause, next->resync_cause) != 0 ||
 			  d->resync_requested != next->resync_requested ||
 			  strcmp(d->attach_id, next->attach_id) != 0 ||
@@ -277,6 +278,7 @@ static int heed_events(struct session *s, struct disk *d, struct err *e)
 		log_error("%s was removed", d->name);
 		disk_set_error(d, remedy_for(-ENODEV), "%s was removed", d->path);
 		disk_set_source(d, NULL);
+		d->look_ns = 0;
 		s->synced = false;
 		return 0;
 	}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,7 +19,19 @@ static_assert(1u << SCAN_SHIFT == WIRE_BLOCK, "a scan's granule is a digest's bl
 struct scan {
 	struct source source;
 	int fd;
+	char path[PATH_MAX];
 };
+
+/* A plain file that was removed or replaced: what is open is not what its name means any more. */
+static bool file_gone(const struct scan *scan)
+{
+	struct stat open, named;
+
+	if (fstat(scan->fd, &open) || !S_ISREG(open.st_mode))
+		return false;
+	return stat(scan->path, &named) || named.st_ino != open.st_ino ||
+	       named.st_dev != open.st_dev;
+}
 
 static int scan_status(struct source *s, struct source_status *out, struct err *e)
 {
@@ -26,9 +39,13 @@ static int scan_status(struct source *s, struct source_status *out, struct err *
 	int r;
 
 	memset(out, 0, sizeof(*out));
+	if (file_gone(scan)) {
+		out->events = SOURCE_GONE;
+		return 0;
+	}
 	r = io_size(scan->fd, &out->size_now);
 	if (r)
-		return err_errno(e, r, "cannot tell the size of the disk");
+		return err_errno(e, r, "cannot tell the size of %s", scan->path);
 	if (out->size_now != s->size)
 		out->events = SOURCE_RESIZED;
 	return 0;
@@ -135,6 +152,7 @@ int source_scan_open(const char *path, struct source **out, struct err *e)
 		free(scan);
 		return r;
 	}
+	snprintf(scan->path, sizeof(scan->path), "%s", path);
 	scan->source.ops = &scan_ops;
 	scan->source.shift = SCAN_SHIFT;
 	scan->source.poll_fd = -1;

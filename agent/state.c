@@ -50,9 +50,10 @@ void state_remove(struct state *s, const char *key)
 
 static json_t *disk_to_json(const struct state_disk *d)
 {
-	return json_pack("{s:s, s:s, s:s, s:b, s:s, s:b, s:s, s:s, s:s, s:s, s:b}", "key", d->key,
-			 "name", d->name, "path", d->path, "file", d->file, "source",
-			 source_choice_name(d->source), "removing", d->removing, "attach_id",
+	return json_pack("{s:s, s:s, s:s, s:b, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:b}", "key",
+			 d->key, "name", d->name, "path", d->path, "file", d->file, "source",
+			 source_choice_name(d->source), "last_state",
+			 disk_state_name(d->last_state), "removing", d->removing, "attach_id",
 			 d->attach_id, "module_id", d->module_id, "boot_id", d->boot_id,
 			 "resync_cause", d->resync_cause, "resync_requested", d->resync_requested);
 }
@@ -84,14 +85,15 @@ static int copy_text(const json_t *o, const char *key, char *out, size_t size, s
 
 static int disk_from_json(const json_t *o, struct state_disk *d, struct err *e)
 {
-	char source[16];
-	int r, choice;
+	char source[16], last_state[16];
+	int r, choice, known;
 
 	if ((r = copy_text(o, "key", d->key, sizeof(d->key), e)) ||
 	    (r = copy_text(o, "name", d->name, sizeof(d->name), e)) ||
 	    (r = copy_text(o, "path", d->path, sizeof(d->path), e)) ||
 	    (r = json_get_bool(o, "file", &d->file, e)) ||
 	    (r = copy_text(o, "source", source, sizeof(source), e)) ||
+	    (r = copy_text(o, "last_state", last_state, sizeof(last_state), e)) ||
 	    (r = json_get_bool(o, "removing", &d->removing, e)) ||
 	    (r = copy_text(o, "attach_id", d->attach_id, sizeof(d->attach_id), e)) ||
 	    (r = copy_text(o, "module_id", d->module_id, sizeof(d->module_id), e)) ||
@@ -102,7 +104,11 @@ static int disk_from_json(const json_t *o, struct state_disk *d, struct err *e)
 	choice = source_choice_parse(source);
 	if (choice < 0)
 		return err_set(e, -EBADMSG, "source '%s' is none of auto, kmod, scan", source);
+	known = disk_state_parse(last_state);
+	if (known < 0)
+		return err_set(e, -EBADMSG, "'%s' is not a state of a disk", last_state);
 	d->source = (enum source_choice)choice;
+	d->last_state = (enum disk_state)known;
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "agent/config.h"
+#include "agent/continuity.h"
 #include "lib/err.h"
 
 #define STATE_DISKS_MAX 256
@@ -26,6 +27,7 @@ struct state_disk {
 	char path[PATH_MAX]; /* where it was when it was last seen */
 	bool file; /* a plain file */
 	enum source_choice source;
+	enum disk_state last_state; /* to show until the appliance has told it */
 	bool removing; /* protection ended here; the appliance has not been told yet */
 	/* Of the attachment that replication last went on from; "" if none. */
 	char attach_id[STATE_HEX_ID], module_id[STATE_HEX_ID], boot_id[STATE_TEXT];

@@ -74,7 +74,7 @@ static void view_disk(struct disk *d, struct disk_view *v)
 	v->file = d->file;
 	v->state = d->state;
 	v->size = d->size;
-	v->replicated = d->replicated;
+	v->replicated = d->state == DISK_PROTECTED ? d->size : d->replicated;
 	v->rate = meter_rate(&d->progress);
 	v->churn = meter_rate(&d->churn);
 	v->backlog = backlog_of(d);

@@ -17,7 +17,8 @@ appliance_set policy policy_interval 200ms
 set_up agent 127.0.0.2 a
 wait_protected agent
 id=$(machine agent)
-start writer writer.log python3 "$flow/image.py" run a "$seed" history
+start_writer a
+until_true 20 "the writer to begin" test -s history
 points() { appliance points "$id" --json | jq -r '(.points? // .)[].id'; }
 
 # check_points : each point that is listed and still there when it is exported was a state of the disk
@@ -28,7 +29,7 @@ check_points() {
 		rm -rf exported
 		mkdir exported
 		if appliance export "$id" "$point" --format raw exported >export.out 2>&1; then
-			grep -qx "$(digest_of exported/a.raw)" history || fail "point $point was never a state of the disk"
+			was_a_state "$point" exported/a.raw
 			checked=$((checked + 1))
 		elif points | grep -qx "$point"; then
 			fail "point $point is listed and cannot be exported: $(cat export.out)"
