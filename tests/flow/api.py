@@ -103,7 +103,7 @@ class Client:
 
     def disk(self, key, size, name=None, granule=65536):
         return self.expect(self.control("POST", "/v1/disks", {
-            "key": key, "name": name or key.split(":")[-1], "size": size, "granule": granule}), 200)
+            "key": key, "name": name or key.split("/")[-1], "size": size, "granule": granule}), 200)
 
     def open(self, attempt=None):
         attempt = attempt or str(uuid.uuid4())
@@ -115,7 +115,7 @@ class Client:
         return self.data("PUT", f"/v1/disks/{disk}/epochs/{epoch}/segments/{number}", body,
                          headers={"Content-Type": "application/octet-stream"})
 
-    def commit(self, epoch, attempt, disks, **changes):
+    def commit(self, epoch, attempt, disks, /, **changes):
         """disks: (disk object, number of segments)"""
         return self.data("POST", f"/v1/epochs/{epoch}/commit", commit_body(attempt, disks, **changes))
 
@@ -128,7 +128,7 @@ class Client:
         return epoch
 
 
-def commit_body(attempt, disks, **changes):
+def commit_body(attempt, disks, /, **changes):
     body = {"attempt": attempt, "boundary": 1_700_000_000_000_000_000, "consistency": "crash",
             "reason": "", "bookmark": None,
             "disks": [{"disk": d["id"], "segments": n, "state": "protected",

@@ -35,7 +35,7 @@ fail() {
 sanitizer_reports='(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:'
 
 keep_evidence() {
-	local kept=$top/build/flow/$test_name
+	local kept=${FLOW_OUT:-$top/build/flow}/$test_name
 	rm -rf "$kept"
 	mkdir -p "$kept"
 	(cd "$tmp" && find . \( -name '*.log' -o -name '*.json' -o -name '*.conf' -o -name '*.out' \) \
@@ -199,8 +199,9 @@ start_appliance() {
 
 # --- proxy and tap -------------------------------------------------------------------------------
 
+# start_proxy [ADDRESS]
 start_proxy() {
-	local built=$top/build/flow/bin
+	local from=${1:-127.0.0.1} built=$top/build/flow/bin
 	mkdir -p "$built"
 	if [ ! "$built/proxy" -nt "$flow/proxy.c" ]; then
 		"${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror \
@@ -210,7 +211,7 @@ start_proxy() {
 	mkfifo "$tmp/proxy.fifo"
 	start proxy "$tmp/proxy.log" "$built/proxy" --control "$tmp/proxy.fifo" \
 		--stats "$tmp/proxy.json" --seed "$seed" \
-		127.0.0.1 "$control" 127.0.0.2 "$control" 127.0.0.1 "$data" 127.0.0.2 "$data"
+		"$from" "$control" 127.0.0.2 "$control" "$from" "$data" 127.0.0.2 "$data"
 	until_true 5 "the proxy" grep -q ready "$tmp/proxy.log"
 }
 
@@ -262,9 +263,20 @@ ctl() {
 	"$bin/mobilityctl" --config "$tmp/$agent/mobility.conf" "$@"
 }
 
+# status ends with 1 when it tells of an error; that is an answer all the same
+status_json() {
+	local answer
+	answer=$(ctl "$1" status --json 2>"$tmp/$1/status.out") || [ $? -eq 1 ] || return 2
+	[ -n "$answer" ] || {
+		cat "$tmp/$1/status.out" >&2
+		return 1
+	}
+	printf '%s\n' "$answer"
+}
+
 agent_ready() {
 	alive "$1" || fail "$1 ended: $(tail -n 3 "$tmp/$1/agent.log")"
-	ctl "$1" status --json
+	status_json "$1"
 }
 
 start_agent() {
@@ -283,12 +295,12 @@ enroll() {
 }
 
 # status AGENT JQ-EXPRESSION
-status() { ctl "$1" status --json | jq -re "$2"; }
+status() { status_json "$1" | jq -re "$2"; }
 
 # wait_for AGENT SECONDS JQ-EXPRESSION : until it is true
 wait_for() {
 	local agent=$1 deadline=$((SECONDS + $2)) last
-	until last=$(ctl "$agent" status --json 2>&1) && jq -e "$3" <<<"$last" >/dev/null 2>&1; do
+	until last=$(status_json "$agent" 2>&1) && jq -e "$3" <<<"$last" >/dev/null 2>&1; do
 		if [ "$SECONDS" -ge "$deadline" ]; then
 			printf '%s\n' "$last" >"$tmp/$agent/last-status.json"
 			fail "$agent: not within $2 s: $3; status: $(jq -c . <<<"$last" 2>/dev/null || echo "$last")"
@@ -317,6 +329,19 @@ set_up() {
 	enroll "$agent" "$address"
 	ctl "$agent" protect "$@" >>"$tmp/$agent/protect.out" 2>&1 ||
 		fail "protect: $(cat "$tmp/$agent/protect.out")"
+}
+
+# --- a writer whose every state is known ----------------------------------------------------------
+
+# start_writer FILE : random edits in bursts until `stop writer`; $tmp/history has the digest of every state that the file ever had
+start_writer() {
+	start writer "$tmp/writer.log" python3 "$flow/image.py" run "$1" "$seed" "$tmp/history"
+	until_true 20 "the writer" test -s "$tmp/history"
+}
+
+# was_a_state POINT IMAGE
+was_a_state() {
+	grep -qx "$(digest_of "$2")" "$tmp/history" || fail "point $1 was never a state of the disk"
 }
 
 # --- comparing -----------------------------------------------------------------------------------

@@ -40,8 +40,10 @@ for disk_path in ("", "/digests", "/epochs/{e}/segments/0"):
 # B's open epoch and attempt mean nothing to A
 answer = a.commit(b_open, b_attempt, [(mine, 0)])
 assert answer.status in (403, 409), answer
-answer = a.commit(a_epoch, a_attempt, [(mine, 0), (theirs, 0)])
-assert answer.status in (400, 403), answer
+nothing = dict(theirs, id=str(uuid.uuid4()))
+foreign, absent = (a.commit(a_epoch, a_attempt, [(mine, 0), (d, 0)]) for d in (theirs, nothing))
+assert foreign.status == absent.status and foreign.status in (400, 403, 409), (foreign, absent)
+assert foreign.body.replace(theirs["id"].encode(), b"") == absent.body.replace(nothing["id"].encode(), b""), (foreign, absent)
 assert a.data("GET", "/v1/machine").json["machine"] != b.data("GET", "/v1/machine").json["machine"]
 assert [d["id"] for d in a.control("GET", "/v1/machine").json["disks"]] == [mine["id"]]
 assert a.control("GET", "/v1/points").json["points"] == []

@@ -13,12 +13,13 @@ for program in mobilityd mobilityctl mobility-appliance; do
 	}
 done
 MOBILITY_BIN=$(cd "$bin" && pwd)
-export MOBILITY_BIN
+FLOW_OUT=$(realpath -m "${FLOW_OUT:-build/flow}") # where logs and evidence go
+export MOBILITY_BIN FLOW_OUT
 
 run_one() {
 	local name log limit status=0 start=$SECONDS
 	name=$(basename "$1" .sh)
-	log=build/flow/$name.log
+	log=$FLOW_OUT/$name.log
 	limit=$(sed -n 's/^# timeout: *\([0-9]*\).*/\1/p' "$1")
 	timeout -k 10 "${limit:-120}" "$1" >"$log" 2>&1 || status=$?
 	case $status in
@@ -34,7 +35,7 @@ run_one() {
 }
 export -f run_one
 
-mkdir -p build/flow
+mkdir -p "$FLOW_OUT"
 results=$(mktemp)
 trap 'rm -f "$results"' EXIT
 # the long ones first, so that two at a time end together

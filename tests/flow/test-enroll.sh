@@ -56,8 +56,10 @@ unused=0
 new_port unused
 try agent "$token" "$fingerprint" "127.0.0.2:$unused" && fail "enrolled with nobody"
 refused "nobody listens" 'refused|connect'
+start_proxy 127.0.0.3
 try agent "$token" "$fingerprint" "127.0.0.3:$control" && fail "enrolled with a name that the certificate does not have"
-refused "other address" '127\.0\.0\.3'
+refused "an address that the certificate does not name" '127\.0\.0\.3'
+[ "$(proxy_stat accepted)" -ge 1 ] || fail "the wrong name was not tried"
 
 note "the token goes in by file, and is seen nowhere"
 watch_ps() { while :; do ps -eo args >>ps.txt; sleep 0.02; done; }

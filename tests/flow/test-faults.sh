@@ -9,7 +9,7 @@ source "$(dirname "$0")/functions.sh"
 
 cd "$tmp"
 mib=1048576
-python3 "$flow/image.py" make a 24M random "$seed"
+python3 "$flow/image.py" make a 32M random "$seed"
 agent_config agent network.stall_timeout=2s network.connect_timeout=2s
 appliance_init
 start_appliance
@@ -26,8 +26,8 @@ enrol() {
 enrol >enroll.out 2>&1 || note "refused: $(cat enroll.out)"
 status agent '.machine != null' >/dev/null 2>&1 || enrol
 
-note "initial replication of 24 MiB while connections fail at random"
-proxy random 40 8000000
+note "initial replication of 32 MiB while connections fail at random"
+proxy random 90 4000000
 ctl agent protect a
 wait_protected agent 120
 bookmark agent first 90
@@ -37,7 +37,8 @@ up=$(proxy_stat bytes_up)
 struck=$(proxy_stat 'drop + .truncate + .reset + .stall + .corrupt')
 note "$struck faults, $((up / mib)) MiB passed upwards"
 # each fault may cost the segments in flight (2 workers of 4 MiB), not more
-[ "$up" -lt $(((24 + 16 + struck * 8) * mib)) ] || fail "$up bytes upwards for 24 MiB and $struck faults"
+[ "$up" -lt $(((32 + 16 + struck * 8) * mib)) ] || fail "$up bytes upwards for 32 MiB and $struck faults"
+[ "$struck" -ge 3 ] || fail "hardly a fault struck"
 
 note "the named faults, one after another, each hitting a delta"
 kinds=("drop up 100000" "drop down 200" "truncate up 300000" "truncate down 100" "reset up 200000"
@@ -46,12 +47,14 @@ kinds=("drop up 100000" "drop down 200" "truncate up 300000" "truncate down 100"
 for kind in "${kinds[@]}"; do
 	proxy pass
 	proxy close
+	struck=$(proxy_stat "${kind%% *}")
 	python3 "$flow/image.py" edit a $RANDOM 8
 	# connections are kept: the next two get it, whichever is first
 	proxy once "$kind"
 	proxy once "$kind"
 	bookmark agent "after-${kind// /-}" 60
 	point_equals agent "after-${kind// /-}" a
+	[ "$(proxy_stat "${kind%% *}")" -gt "$struck" ] || fail "$kind did not strike"
 done
 
 note "the appliance cannot be reached for a while: status says so, then it goes on by itself"
@@ -68,7 +71,7 @@ point_equals agent reachable a
 note "no full resync happened in all of it"
 total=$(proxy_stat bytes_up)
 rest=$((total - up))
-[ "$rest" -lt $((24 * mib)) ] || fail "$rest bytes upwards for a few deltas"
+[ "$rest" -lt $((32 * mib)) ] || fail "$rest bytes upwards for a few deltas"
 status agent '.disks[0].state == "protected"' >/dev/null
 point_equals agent first first-copy/a
 finish

@@ -29,7 +29,7 @@ wait_for agent 20 ".totals.epochs > $before"
 kill9 storm
 
 note "bursts with quiet times between them: points come, and each is a state that was"
-start writer writer.log python3 "$flow/image.py" run a "$seed" history
+start_writer a
 taken=0
 for n in $(seq 12); do
 	if ctl agent bookmark "b$n" --timeout 10s >>bookmark.out 2>&1; then
@@ -45,7 +45,7 @@ appliance points "$id" --json | jq -r '(.points? // .)[] | select(.name != null)
 mapfile -t names < <(grep '^b' names.out)
 for name in "${names[@]}"; do
 	export_point "$id" "$name" exported
-	grep -qx "$(digest_of exported/a.raw)" history || fail "point $name was never a state of the disk"
+	was_a_state "$name" exported/a.raw
 done
 note "$taken bookmarks of 12 became points, in a history of $(wc -l <history) states; all are right"
 [ "${#names[@]}" -eq "$taken" ] || fail "bookmark said $taken, the appliance lists ${#names[@]}"

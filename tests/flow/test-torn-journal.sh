@@ -38,7 +38,7 @@ for way in nothing garbage zeros half-a-segment a-header damaged-copy; do
 	: >m/acknowledged
 	python3 "$flow/torn.py" 127.0.0.2 "$control" "$data" "$tmp/m" send "$seed" &
 	pid_of[sender]=$!
-	until_true 20 "acknowledgements" bash -c "[ \$(wc -l <m/acknowledged) -ge $((10 + RANDOM % 60)) ]"
+	until_true 20 "acknowledgements" bash -c "[ \$(wc -l <m/acknowledged) -ge $((5 + RANDOM % 40)) ]"
 	kill9 appliance
 	wait "${pid_of[sender]}" || true
 	unset 'pid_of[sender]'

@@ -16,7 +16,7 @@ import threading
 import api
 
 host, control, data, folder, step, seed = sys.argv[1:]
-SIZE, COUNT = 32 << 20, 256
+SIZE, COUNT = 12 << 20, 96
 PIECE = SIZE // COUNT
 m = api.machine_from(folder, host, int(control), int(data))
 state = folder + "/torn.json"
