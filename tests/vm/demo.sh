@@ -111,7 +111,7 @@ take_points() {
 last_words() {
 	guest_sh protected "mobilityctl --config /root/m.conf status" || true
 	agent_status . >"$vm_build/status.json"
-	guest_clock_ahead=$(($(guest_sh protected "date +%s%N" | tr -dc 0-9) - $(date +%s%N)))
+	guest_clock_ahead=$(($(guest_sh protected "/usr/bin/date +%s%N" | tr -dc 0-9) - $(date +%s%N)))
 }
 
 export_newest() {
