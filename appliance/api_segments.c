@@ -89,6 +89,9 @@ void api_segment(struct request *r)
 	if (!request_disk(r, &d))
 		return;
 	rc = frame_parse(&f, r->body, r->len, d.size, true, &e);
+	/* The body itself is within its limit: too large is only what the header says. */
+	if (rc == -EMSGSIZE)
+		rc = -EBADMSG;
 	if (rc == 0)
 		rc = check_path(r, &f, &e);
 	if (rc == 0)

@@ -39,10 +39,10 @@ static int check_disk(struct appliance *app, struct live_machine *m, uint64_t ep
 	int rc;
 
 	if (d->replicated > row->size)
-		return err_set(e, -EEXIST, "disk %s: replicated is %llu of %llu bytes", row->name,
+		return err_set(e, -EBADMSG, "disk %s: replicated is %llu of %llu bytes", row->name,
 			       (unsigned long long)d->replicated, (unsigned long long)row->size);
 	if (d->state == DISK_PROTECTED && d->replicated != row->size)
-		return err_set(e, -EEXIST,
+		return err_set(e, -EBADMSG,
 			       "disk %s: it has %llu bytes, of which %llu are replicated: that is "
 			       "not protected",
 			       row->name, (unsigned long long)row->size,
