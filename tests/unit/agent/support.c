@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/unit/agent/support.h"
+
+#include <ftw.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+static char dir[64];
+static pid_t owner;
+
+int run_tcase(const char *name, TCase *tc)
+{
+	Suite *suite = suite_create(name);
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tc, 60);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	if (srunner_ntests_run(runner) == 0)
+		failed = 1;
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st, (void)type, (void)ftw;
+	return remove(path);
+}
+
+static void remove_dir(void)
+{
+	if (getpid() == owner)
+		nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+const char *test_dir(void)
+{
+	if (owner == getpid())
+		return dir;
+	strcpy(dir, "/tmp/mob-agent.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	owner = getpid();
+	atexit(remove_dir);
+	return dir;
+}
+
+const char *test_path(const char *name)
+{
+	static char path[4][PATH_MAX];
+	static unsigned int next;
+	char *p = path[next++ % 4];
+
+	snprintf(p, PATH_MAX, "%s/%s", test_dir(), name);
+	return p;
+}
+
+void test_write(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_ge(fputs(text, f), 0);
+	ck_assert_int_eq(fclose(f), 0);
+}

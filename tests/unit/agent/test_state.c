@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "agent/state.h"
+#include "lib/cleanup.h"
+#include "tests/unit/agent/support.h"
+
+static void fill(struct state *s)
+{
+	struct state_disk *d;
+
+	memset(s, 0, sizeof(*s));
+	strcpy(s->host, "fe80::1");
+	s->control_port = 443;
+	s->data_port = 9443;
+	strcpy(s->machine, "6f1c9a5e-0b7e-4b1e-9a57-0123456789ab");
+	s->paused = true;
+	d = state_add(s);
+	strcpy(d->key, "serial:x\"y");
+	strcpy(d->name, "vda");
+	strcpy(d->path, "/dev/vda");
+	d->source = SOURCE_KMOD;
+	d->last_state = DISK_PROTECTED;
+	strcpy(d->attach_id, "00112233445566778899aabbccddeeff");
+	strcpy(d->resync_cause, "the machine was restarted");
+	d->resync_requested = true;
+	d = state_add(s);
+	strcpy(d->key, "path:/x");
+	d->file = true;
+	d->removing = true;
+	d->source = SOURCE_SCAN;
+}
+
+static void assert_same(const struct state *a, const struct state *b)
+{
+	ck_assert_str_eq(a->host, b->host);
+	ck_assert_str_eq(a->machine, b->machine);
+	ck_assert_uint_eq(a->control_port, b->control_port);
+	ck_assert_uint_eq(a->data_port, b->data_port);
+	ck_assert_int_eq(a->paused, b->paused);
+	ck_assert_uint_eq(a->disk_count, b->disk_count);
+	for (size_t i = 0; i < a->disk_count; i++) {
+		const struct state_disk *x = &a->disk[i], *y = &b->disk[i];
+
+		ck_assert_str_eq(x->key, y->key);
+		ck_assert_str_eq(x->name, y->name);
+		ck_assert_str_eq(x->path, y->path);
+		ck_assert_str_eq(x->attach_id, y->attach_id);
+		ck_assert_str_eq(x->module_id, y->module_id);
+		ck_assert_str_eq(x->boot_id, y->boot_id);
+		ck_assert_str_eq(x->resync_cause, y->resync_cause);
+		ck_assert_int_eq(x->file, y->file);
+		ck_assert_int_eq(x->removing, y->removing);
+		ck_assert_int_eq(x->source, y->source);
+		ck_assert_int_eq(x->last_state, y->last_state);
+		ck_assert_int_eq(x->resync_requested, y->resync_requested);
+	}
+}
+
+START_TEST(text_and_back)
+{
+	_cleanup_free_ char *text = NULL;
+	struct state s, t;
+	struct err e = {0};
+
+	fill(&s);
+	text = state_to_text(&s);
+	ck_assert_ptr_nonnull(text);
+	ck_assert_msg(!state_from_text(text, strlen(text), &t, &e), "%s", e.text);
+	assert_same(&s, &t);
+	state_remove(&t, "serial:x\"y");
+	state_remove(&t, "none");
+	ck_assert_uint_eq(t.disk_count, 1);
+	ck_assert_ptr_nonnull(state_find(&t, "path:/x"));
+	ck_assert_ptr_null(state_find(&t, "serial:x\"y"));
+	state_clear(&s);
+	state_clear(&t);
+}
+END_TEST
+
+/* Whatever is missing or of another type is an error with the name of the member, never a guess. */
+START_TEST(damaged_text_is_refused)
+{
+	static const char *const members[] = {"schema",	  "host",      "control_port",
+					      "machine",  "paused",    "disks",
+					      "key",	  "source",    "last_state",
+					      "removing", "attach_id", "resync_requested"};
+	_cleanup_free_ char *text = NULL;
+	struct state s, t;
+	struct err e;
+
+	fill(&s);
+	text = state_to_text(&s);
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		_cleanup_free_ char *bad = strdup(text);
+		char quoted[32];
+
+		snprintf(quoted, sizeof(quoted), "\"%s\"", members[i]);
+		ck_assert_ptr_nonnull(strstr(bad, quoted));
+		strstr(bad, quoted)[1] = '_';
+		ck_assert_int_lt(state_from_text(bad, strlen(bad), &t, &e), 0);
+		ck_assert_ptr_nonnull(strstr(e.text, members[i]));
+		ck_assert_uint_eq(t.disk_count, 0);
+	}
+	ck_assert_int_lt(state_from_text(text, strlen(text) - 3, &t, &e), 0);
+	ck_assert_int_lt(state_from_text("", 0, &t, &e), 0);
+	*strstr(text, "\"kmod\"") = ' ';
+	ck_assert_int_lt(state_from_text(text, strlen(text), &t, &e), 0);
+	state_clear(&s);
+}
+END_TEST
+
+static int edit_fill(struct state *st, void *arg, struct err *e)
+{
+	(void)arg, (void)e;
+	state_clear(st);
+	fill(st);
+	return 0;
+}
+
+static int edit_and_fail(struct state *st, void *arg, struct err *e)
+{
+	(void)arg;
+	st->paused = !st->paused;
+	state_remove(st, "path:/x");
+	return err_set(e, -EBUSY, "no");
+}
+
+START_TEST(the_store_survives_and_excludes)
+{
+	struct store *s, *other;
+	struct state want, got;
+	struct stat st;
+	struct err e;
+
+	fill(&want);
+	ck_assert_int_eq(store_open(test_path("state"), &s, &e), 0);
+	ck_assert_int_lt(store_open(test_path("state"), &other, &e), 0);
+	ck_assert_ptr_nonnull(strstr(e.text, "mobilityd"));
+	ck_assert_uint_eq(store_generation(s), 1);
+	ck_assert_int_eq(store_update(s, false, edit_fill, NULL, &e), 0);
+	ck_assert_uint_eq(store_generation(s), 1);
+	ck_assert_int_eq(store_update(s, true, edit_fill, NULL, &e), 0);
+	ck_assert_uint_eq(store_generation(s), 2);
+	/* An edit that fails changes nothing. */
+	ck_assert_int_eq(store_update(s, true, edit_and_fail, NULL, &e), -EBUSY);
+	ck_assert_uint_eq(store_generation(s), 2);
+	store_close(s);
+	ck_assert_int_eq(stat(test_path("state/state.json"), &st), 0);
+	ck_assert_int_eq(st.st_mode & 0777, 0600);
+	ck_assert_int_eq(store_open(test_path("state"), &s, &e), 0);
+	ck_assert_int_eq(store_copy(s, &got, &e), 0);
+	assert_same(&want, &got);
+	state_clear(&want);
+	state_clear(&got);
+	store_close(s);
+}
+END_TEST
+
+START_TEST(a_damaged_file_stops_the_start)
+{
+	struct store *s;
+	struct err e;
+
+	ck_assert_int_eq(store_open(test_path("state"), &s, &e), 0);
+	store_close(s);
+	test_write(test_path("state/state.json"), "{\"schema\": 1");
+	ck_assert_int_lt(store_open(test_path("state"), &s, &e), 0);
+	ck_assert_ptr_null(s);
+	ck_assert_ptr_nonnull(strstr(e.text, "state.json"));
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("state");
+
+	tcase_add_test(tc, text_and_back);
+	tcase_add_test(tc, damaged_text_is_refused);
+	tcase_add_test(tc, the_store_survives_and_excludes);
+	tcase_add_test(tc, a_damaged_file_stops_the_start);
+	return run_tcase("state", tc);
+}
