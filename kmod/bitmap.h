@@ -23,7 +23,7 @@
 
 #include <linux/types.h>
 
-#ifdef __BIG_ENDIAN
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the dirty bitmap is shared with userspace in little-endian bit order"
 #endif
 

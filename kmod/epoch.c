@@ -36,7 +36,7 @@ u64 mob_epoch_begin(struct mob_epochs *m)
 /* A torn image needs no protection. Both changes of the phase race with each other. */
 static void mob_epoch_stop_protecting(struct mob_epochs *m)
 {
-	u64 epoch = m->ended + 1;
+	u64 epoch = READ_ONCE(m->ended) + 1;
 
 	cmpxchg64(&m->word, mob_word(epoch, MOB_PHASE_PROTECT), mob_word(epoch, MOB_PHASE_OPEN));
 }
@@ -45,11 +45,12 @@ void mob_epoch_window_over(struct mob_epochs *m)
 {
 	u64 epoch = m->ended + 1;
 
+	/* Release: readers are let in by the stage, and see the final bits. */
+	smp_store_release(&m->stage, MOB_STAGE_CLOSING);
 	/*
 	 * The sections that marked for the ended epoch are over: its bits are final.
 	 * Release: a writer that sees PROTECT sees every one of them.
 	 */
-	WRITE_ONCE(m->stage, MOB_STAGE_CLOSING);
 	smp_store_release(&m->word, mob_word(epoch, MOB_PHASE_PROTECT));
 	/*
 	 * Full barrier, against the one in mob_epoch_tear(): either we see its reason,
@@ -88,11 +89,12 @@ void mob_epoch_retire_end(struct mob_epochs *m, bool committed)
 
 bool mob_epoch_reader_get(struct mob_epochs *m, u64 epoch)
 {
-	enum mob_stage stage;
+	int stage;
 
 	atomic_inc(&m->readers);
 	/* Pairs with the barrier in mob_epoch_retire_begin(). */
 	smp_mb__after_atomic();
+	/* Acquire: the stage says which epoch is ended. */
 	stage = smp_load_acquire(&m->stage);
 	if ((stage == MOB_STAGE_CLOSING || stage == MOB_STAGE_SEALED) &&
 	    READ_ONCE(m->ended) == epoch)
@@ -119,7 +121,8 @@ static void mob_epoch_tear(struct mob_epochs *m, u64 epoch, const char *reason)
 
 void mob_epoch_tear_ended(struct mob_epochs *m, const char *reason)
 {
-	enum mob_stage stage = smp_load_acquire(&m->stage);
+	/* Acquire: the stage says which epoch is ended. */
+	int stage = smp_load_acquire(&m->stage);
 
 	if (stage == MOB_STAGE_NONE || stage == MOB_STAGE_RETIRING)
 		return;

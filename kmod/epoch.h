@@ -82,9 +82,19 @@ static inline unsigned int mob_parity(u64 epoch)
 	return epoch & 1;
 }
 
+/*
+ * Acquire: pairs with the releases of the word. Whoever sees an epoch sees its slots
+ * as they were cleared for it, and whoever sees PROTECT the final bits of the ended one;
+ * a stale safe bit of an earlier epoch would let an overwrite through.
+ */
+static inline u64 mob_epoch_word(const struct mob_epochs *m)
+{
+	return smp_load_acquire(&m->word);
+}
+
 static inline u64 mob_epoch_active(const struct mob_epochs *m)
 {
-	return mob_word_epoch(READ_ONCE(m->word));
+	return mob_word_epoch(mob_epoch_word(m));
 }
 
 static inline enum mob_stage mob_epoch_stage(const struct mob_epochs *m)

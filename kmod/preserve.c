@@ -208,7 +208,7 @@ static void mob_held_work(struct work_struct *work)
 	 * before it is the only one that can be ended now.
 	 */
 	wait_event(mob_window_wait,
-		   mob_word_phase(READ_ONCE(mob_epochs.word)) != MOB_PHASE_WINDOW);
+		   mob_word_phase(mob_epoch_word(&mob_epochs)) != MOB_PHASE_WINDOW);
 	if (mob_epoch_reader_get(&mob_epochs, io->epoch - 1)) {
 		noio = memalloc_noio_save();
 		mob_preserve_range(disk, io->epoch, io->sector, io->sectors);

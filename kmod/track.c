@@ -183,11 +183,11 @@ static __always_inline enum mob_verdict mob_section(struct bio *bio, struct gend
 	if (unlikely(!io) && !blind)
 		return MOB_REFILL;
 	/*
-	 * From here to the end of the section a boundary waits for us, not we for it.
-	 * Plain load: a write that depends on a completed one follows it in the order of
-	 * events, and reads of one variable never go back in that order.
+	 * From here to the end of the section a boundary waits for us, not we for it. A
+	 * write that depends on a completed one follows it in the order of events, and
+	 * reads of one variable never go back in that order: its tag is no older.
 	 */
-	word = READ_ONCE(mob_epochs.word);
+	word = mob_epoch_word(&mob_epochs);
 	epoch = mob_word_epoch(word);
 	mob_test_delay(MOB_DELAY_EPOCH_READ);
 	pc = this_cpu_ptr(disk->cpu);

@@ -2,10 +2,15 @@
 /* 5.11: ftrace callbacks get struct ftrace_regs */
 #include <linux/ftrace.h>
 
-void probe(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
-	   struct ftrace_regs *fregs);
-extern struct ftrace_ops probe_ops;
+int probe(struct ftrace_ops *ops);
 
-struct ftrace_ops probe_ops = {
-	.func = probe,
-};
+static void probe_callback(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
+			   struct ftrace_regs *fregs)
+{
+}
+
+int probe(struct ftrace_ops *ops)
+{
+	ops->func = probe_callback;
+	return 0;
+}
