@@ -28,7 +28,8 @@ int listen_parse(const char *text, struct sockaddr_storage *address, socklen_t *
 		begin++;
 		colon[-1] = 0;
 	}
-	if (!colon || colon == host || !colon[1])
+	if (!colon || colon == host || !colon[1] || strlen(colon + 1) > 5 ||
+	    atoi(colon + 1) > 65535)
 		return err_set(e, -EINVAL, "%s is not ADDR:PORT, as 0.0.0.0:443 or [::]:443", text);
 	*colon = 0;
 	if (getaddrinfo(begin, colon + 1, &hints, &found))

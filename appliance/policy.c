@@ -16,7 +16,7 @@ void policy_thin(const struct config *c, const struct point_row *points, size_t 
 		 bool *drop)
 {
 	/* From the oldest on, so that the first of an interval is found before the others. */
-	uint64_t interval = 0, last = UINT64_MAX;
+	uint64_t interval, last = UINT64_MAX;
 
 	for (size_t i = n; i > 0; i--) {
 		const struct point_row *p = &points[i - 1];
@@ -25,12 +25,10 @@ void policy_thin(const struct config *c, const struct point_row *points, size_t 
 		drop[i - 1] = false;
 		if (i == 1)
 			break;
-		if (age > c->retention_ns) {
-			drop[i - 1] = true;
-			continue;
-		}
 		interval = p->committed_at / c->point_interval_ns;
-		if (age > c->all_points_for_ns && interval == last && !p->name[0])
+		if (age > c->retention_ns)
+			drop[i - 1] = true;
+		else if (age > c->all_points_for_ns && interval == last && !p->name[0])
 			drop[i - 1] = true;
 		last = interval;
 	}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which points are kept, as a table of ages; and that what is kept does not depend on how often the policy is applied. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "appliance/policy.h"
+#include "lib/clock.h"
+#include "tests/unit/appliance/helpers.h"
+
+#define MIN (60 * NSEC_PER_SEC)
+#define NOW (1000000 * MIN) /* a multiple of five minutes */
+
+static const struct config conf = {
+	.retention_ns = 24 * 60 * MIN,
+	.point_interval_ns = 5 * MIN,
+	.all_points_for_ns = 60 * MIN,
+};
+
+/* Ages in minutes, newest first; a minus marks the dropped, a star a named point. */
+static const char *const tables[] = {
+	"0",
+	"9999", /* the newest is kept, however old */
+	"9999 -10000",
+	"0 1 2 3 59 60", /* all of the last hour */
+	"0 -61 -62 -63 -64 65", /* then the first of each five minutes */
+	"0 -61 *62 -63 -64 65",
+	"0 65 70 75",
+	"0 *61 *62 *63 *64 *65", /* names are kept the whole retention */
+	"0 1439 -1441 -*1442",
+	"0 1440 -1441",
+	"0 60 -61 -62 65 -66 70", /* 60 begins an interval of its own */
+	"",
+};
+
+static size_t parse(const char *table, struct point_row *points, bool *want)
+{
+	size_t n = 0;
+
+	while (*table) {
+		char *end;
+
+		points[n] = (struct point_row){.epoch = 1000 - n};
+		want[n] = *table == '-';
+		table += *table == '-';
+		if (*table == '*')
+			strcpy(points[n].name, "name");
+		table += *table == '*';
+		points[n].committed_at = NOW - strtoull(table, &end, 10) * MIN;
+		table = *end ? end + 1 : end;
+		n++;
+	}
+	return n;
+}
+
+START_TEST(table)
+{
+	struct point_row points[16] = {0};
+	bool want[16], drop[16];
+	size_t n = parse(tables[_i], points, want);
+
+	policy_thin(&conf, points, n, NOW, drop);
+	for (size_t i = 0; i < n; i++)
+		ck_assert_msg(drop[i] == want[i], "%s: number %zu", tables[_i], i);
+}
+END_TEST
+
+/* A point that comes from the future (the clock was set back) is not old. */
+START_TEST(clock_set_back)
+{
+	struct point_row points[2] = {{.committed_at = NOW + MIN}, {.committed_at = NOW + MIN}};
+	bool drop[2];
+
+	policy_thin(&conf, points, 2, NOW, drop);
+	ck_assert(!drop[0] && !drop[1]);
+}
+END_TEST
+
+#define POINTS 2000
+
+static size_t apply(struct point_row *points, size_t n, uint64_t now)
+{
+	static bool drop[POINTS];
+	size_t kept = 0;
+
+	policy_thin(&conf, points, n, now, drop);
+	for (size_t i = 0; i < n; i++) {
+		if (!drop[i])
+			points[kept++] = points[i];
+	}
+	return kept;
+}
+
+START_TEST(often_or_once)
+{
+	static struct point_row all[POINTS], often[POINTS];
+	uint64_t seed = (uint64_t)_i, at = NOW;
+	size_t n = 0, kept;
+
+	/* Points at random times of a day, the policy applied after each; newest first. */
+	for (size_t i = 0; i < POINTS; i++) {
+		struct point_row p = {.epoch = i + 1, .committed_at = at};
+
+		if (random_next(&seed) % 50 == 0)
+			strcpy(p.name, "name");
+		all[POINTS - 1 - i] = p;
+		memmove(often + 1, often, n * sizeof(*often));
+		often[0] = p;
+		n = apply(often, n + 1, at);
+		at += random_next(&seed) % 120 * NSEC_PER_SEC;
+	}
+	at += 70 * MIN;
+	n = apply(often, n, at);
+	kept = apply(all, POINTS, at);
+	ck_assert_uint_eq(n, kept);
+	ck_assert_uint_lt(n, 600);
+	ck_assert_uint_gt(n, 200);
+	for (size_t i = 0; i < n; i++)
+		ck_assert_uint_eq(often[i].epoch, all[i].epoch);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("policy");
+	TCase *t = tcase_create("policy");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, table, 0, (int)(sizeof(tables) / sizeof(tables[0])));
+	tcase_add_test(t, clock_set_back);
+	tcase_add_loop_test(t, often_or_once, 0, 5);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
