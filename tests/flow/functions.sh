@@ -199,9 +199,9 @@ start_appliance() {
 
 # --- proxy and tap -------------------------------------------------------------------------------
 
-# start_proxy [ADDRESS]
+# start_proxy ADDRESS : listens there
 start_proxy() {
-	local from=${1:-127.0.0.1} built=$top/build/flow/bin
+	local from=$1 built=$top/build/flow/bin
 	mkdir -p "$built"
 	if [ ! "$built/proxy" -nt "$flow/proxy.c" ]; then
 		"${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror \

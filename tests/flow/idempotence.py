@@ -114,6 +114,8 @@ def third_step():
     assert again.status == 200 and again.json == known["answer"], again
     refused(m.commit(epoch, str(uuid.uuid4()), [(one, 3), (two, 1)], bookmark=bookmark), 409, "conflict")
     points = m.control("GET", "/v1/points").json["points"]
+    for point in points + [known["answer"]["point"]]:
+        point["disks"].sort(key=lambda d: d["disk"])
     assert points == [known["answer"]["point"]], points
     for disk in m.data("GET", "/v1/machine").json["disks"]:
         assert disk["epoch"] == epoch and disk["state"] == "protected" and disk["replicated"] == SIZE, disk

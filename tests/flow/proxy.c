@@ -11,6 +11,7 @@
  *	now FAULT		the connections that there are get it at their next byte
  *	random PERCENT MAX	each connection gets, with this probability, one of drop, truncate,
  *				reset, stall 3000, corrupt in a random direction after at most MAX bytes
+ *				(downwards: MAX / 256)
  *	pass			no fault for new connections; what is stalled stays stalled
  *	close			reset every connection that there is
  *	off / on		stop listening (connections are refused) / listen again
@@ -142,6 +143,8 @@ static struct fault fault_for_new(void)
 		f.dir = rnd() % 2;
 		/* log-uniform: handshakes, requests and long bodies are hit alike */
 		f.bytes = rnd() % ((random_max >> rnd() % 12) + 1);
+		if (f.dir == DOWN) /* answers are short */
+			f.bytes /= 256;
 		f.arg = f.kind == STALL ? 3000 : 0;
 	}
 	return f;

@@ -13,7 +13,7 @@ python3 "$flow/image.py" make a 32M random "$seed"
 agent_config agent network.stall_timeout=2s network.connect_timeout=2s
 appliance_init
 start_appliance
-start_proxy
+start_proxy 127.0.0.1
 start_agent agent
 
 note "enrolment over a connection that fails says so, and works when it is tried again"
@@ -27,7 +27,7 @@ enrol >enroll.out 2>&1 || note "refused: $(cat enroll.out)"
 status agent '.machine != null' >/dev/null 2>&1 || enrol
 
 note "initial replication of 32 MiB while connections fail at random"
-proxy random 90 4000000
+proxy random 100 12000000
 ctl agent protect a
 wait_protected agent 120
 bookmark agent first 90
@@ -46,12 +46,12 @@ kinds=("drop up 100000" "drop down 200" "truncate up 300000" "truncate down 100"
 	"slow up 0 100000")
 for kind in "${kinds[@]}"; do
 	proxy pass
-	proxy close
 	struck=$(proxy_stat "${kind%% *}")
 	python3 "$flow/image.py" edit a $RANDOM 8
-	# connections are kept: the next two get it, whichever is first
+	# connections are kept: the first two of the next ones get it
 	proxy once "$kind"
 	proxy once "$kind"
+	proxy close
 	bookmark agent "after-${kind// /-}" 60
 	point_equals agent "after-${kind// /-}" a
 	[ "$(proxy_stat "${kind%% *}")" -gt "$struck" ] || fail "$kind did not strike"

@@ -13,7 +13,7 @@ mkdir "$tmp/www"
 python3 "$flow/image.py" make "$tmp/www/file" 3M random 1
 start server "$tmp/server.log" python3 -m http.server --bind 127.0.0.2 --directory "$tmp/www" "$data"
 until_true 10 "the server" curl -sf -o /dev/null "http://127.0.0.2:$data/"
-start_proxy
+start_proxy 127.0.0.1
 
 # get SECONDS : curl's exit status, its timing in $took (ms), the bytes in $tmp/got
 get() {
@@ -92,7 +92,7 @@ wait "$getter"
 ended '56|52' close
 
 proxy every none
-proxy random 100 4000000
+proxy random 100 4000000 # most of the data is downwards: at most 15 kB
 for _ in $(seq 15); do get 5; done
 proxy pass
 total=$(proxy_stat 'drop + .truncate + .reset + .stall + .corrupt')

@@ -13,7 +13,7 @@ python3 "$flow/image.py" make a 32M random 1
 # no scan of its own accord: what moves is what the resync moves
 agent_config agent replication.scan_interval=10m
 appliance_init
-start_proxy
+start_proxy 127.0.0.1
 set_up agent 127.0.0.1 a
 wait_protected agent
 bookmark agent first
