@@ -105,5 +105,5 @@ void continuity_decide(const struct continuity_in *in, struct continuity_out *ou
 		out->replicated = in->size;
 	if (in->state == DISK_RESYNC)
 		snprintf(out->cause, sizeof(out->cause), "%s",
-			 in->cause[0] ? in->cause : "the size of the disk changed");
+			 in->cause[0] ? in->cause : "the appliance has an older state of it");
 }

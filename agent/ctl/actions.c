@@ -24,13 +24,13 @@ static int fail(const struct err *e)
 	return e->code == -ECONNREFUSED ? CTL_NOT_RUNNING : CTL_FAILED;
 }
 
-/* Send it and take it; NULL: *status is the exit status, the sentence has been printed. */
+/* Send the request (it is the callee's then). NULL: the sentence has been printed. *status is the exit status. */
 static json_t *ask(struct ctl *c, json_t *request, int *status)
 {
-	_cleanup_json_ json_t *owned = request;
 	struct err e = {.code = -ENOMEM, .text = "out of memory"};
 	json_t *answer = request ? client_ask(c->socket, request, &e) : NULL;
 
+	json_decref(request);
 	*status = answer ? CTL_OK : fail(&e);
 	return answer;
 }

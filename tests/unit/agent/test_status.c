@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What is wrong and what to do about it, and the screen that a person sees. */
+#include <errno.h>
+#include <string.h>
+
+#include "agent/ctl/text.h"
+#include "agent/status.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/json.h"
+#include "tests/unit/agent/support.h"
+
+#define NOW (1800000000ull * NSEC_PER_SEC)
+
+static struct disk_view disk;
+
+static struct status_view healthy(void)
+{
+	struct status_view v = {.now_ns = NOW, .enrolled = true, .disk = &disk, .disk_count = 1};
+
+	disk = (struct disk_view){.name = "vda",
+				  .path = "/dev/vda",
+				  .reachable = true,
+				  .tracks = true,
+				  .state = DISK_PROTECTED,
+				  .size = 1 << 30,
+				  .replicated = 1 << 30};
+	v.link.connected = true;
+	v.kmod.mode = KMOD_HOOK;
+	v.facts.has_point = true;
+	v.facts.point.time = NOW - NSEC_PER_SEC;
+	v.cert_expiry_ns = NOW + 1;
+	return v;
+}
+
+/* Exactly one problem, which says this, with a remedy. */
+static void expect_one(const struct status_view *v, const char *severity, const char *says)
+{
+	_cleanup_json_ json_t *list = status_problems(v);
+	const json_t *p = json_array_get(list, 0);
+
+	ck_assert_msg(json_array_size(list) == 1, "%zu problems, not one: %s",
+		      json_array_size(list), says);
+	ck_assert_str_eq(json_string_value(json_object_get(p, "severity")), severity);
+	ck_assert_msg(strstr(json_string_value(json_object_get(p, "what")), says) != NULL,
+		      "'%s' does not say '%s'", json_string_value(json_object_get(p, "what")),
+		      says);
+	ck_assert_uint_gt(strlen(json_string_value(json_object_get(p, "remedy"))), 10);
+}
+
+START_TEST(nothing_is_wrong)
+{
+	struct status_view v = healthy();
+	_cleanup_json_ json_t *list = status_problems(&v);
+
+	ck_assert_uint_eq(json_array_size(list), 0);
+	/* Initial replication is no problem. */
+	disk.state = DISK_INITIAL;
+	v.facts.has_point = false;
+	json_decref(list);
+	list = status_problems(&v);
+	ck_assert_uint_eq(json_array_size(list), 0);
+}
+END_TEST
+
+START_TEST(each_problem_by_itself)
+{
+	static const int codes[] = {-EHOSTDOWN, -EAGAIN, -ENOSPC,      -EACCES,
+				    -EPROTO,	-ESTALE, -EKEYREJECTED};
+	struct status_view v = healthy();
+
+	v.enrolled = false;
+	expect_one(&v, "error", "not enrolled");
+	v = healthy();
+	v.disk_count = 0;
+	expect_one(&v, "error", "No disk");
+	v = healthy();
+	v.paused = true;
+	v.facts.point.time = 1;
+	expect_one(&v, "warning", "paused");
+	for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
+		v = healthy();
+		v.link.code = codes[i];
+		strcpy(v.link.error, "something failed");
+		expect_one(&v, "error", "something failed");
+	}
+	v = healthy();
+	v.cert_expiry_ns = NOW - 1;
+	expect_one(&v, "error", "expired");
+	v = healthy();
+	v.kmod.mode = KMOD_TRACK_ONLY;
+	strcpy(v.kmod.reason, "livepatch owns the function");
+	expect_one(&v, "warning", "livepatch owns");
+	v.kmod.mode = KMOD_ABSENT;
+	expect_one(&v, "warning", "does not work");
+	v = healthy();
+	v.facts.point.time = NOW - 3600 * NSEC_PER_SEC;
+	expect_one(&v, "warning", "no recovery point for 1 h");
+	v = healthy();
+	strcpy(v.facts.fuzzy, "the pool was full");
+	expect_one(&v, "warning", "the pool was full");
+}
+END_TEST
+
+START_TEST(problems_of_a_disk)
+{
+	struct status_view v = healthy();
+	_cleanup_json_ json_t *list = NULL;
+
+	disk.reachable = false;
+	strcpy(disk.error, "it is gone");
+	expect_one(&v, "error", "vda cannot be reached: it is gone");
+	v = healthy();
+	strcpy(disk.error, "4096 bytes cannot be read");
+	strcpy(disk.remedy, "Replace the disk.");
+	expect_one(&v, "error", "4096 bytes");
+	v = healthy();
+	disk.state = DISK_RESYNC;
+	strcpy(disk.resync_cause, "the machine was restarted");
+	strcpy(v.facts.fuzzy, "explained by the resync");
+	expect_one(&v, "warning", "the machine was restarted");
+	/* Without the module a file that is scanned anyway lacks nothing. */
+	v = healthy();
+	disk.file = true;
+	disk.choice = SOURCE_SCAN;
+	v.kmod.mode = KMOD_ABSENT;
+	list = status_problems(&v);
+	ck_assert_uint_eq(json_array_size(list), 0);
+}
+END_TEST
+
+static const char status_text[] =
+	"{\"schema\":1,\"time\":1,\"machine\":{\"id\":\"m-1\",\"hostname\":\"web1\"},"
+	"\"appliance\":{\"url\":\"https://a:443\",\"connected\":true,\"since\":1800000000000000000,\"error\":null},"
+	"\"module\":{\"mode\":\"hook\",\"reason\":\"\",\"pool_limit\":67108864,\"pool_used\":4096,\"held_writes\":3,"
+	"\"held_max_ns\":1500000,\"held_total_ns\":2000000,\"torn_epochs\":0,\"boundaries\":12},"
+	"\"paused\":false,\"epoch\":12,\"last_point\":{\"id\":11,\"time\":1800000000000000000,"
+	"\"consistency\":\"crash\",\"name\":\"before-upgrade\"},\"rpo_ns\":2000000000,\"backlog_bytes\":1048576,"
+	"\"churn_bytes_per_s\":2048,\"totals\":{\"read_bytes\":1,\"data_bytes\":2,\"sent_bytes\":3,\"zero_bytes\":4,"
+	"\"unchanged_bytes\":5,\"epochs\":6,\"retries\":7},\"disks\":["
+	"{\"name\":\"vda\",\"path\":\"/dev/vda\",\"size\":1073741824,\"state\":\"initial\",\"source\":\"kmod\","
+	"\"replicated\":268435456,\"rate_bytes_per_s\":104857600,\"eta_ns\":8000000000,\"backlog_bytes\":805306368,"
+	"\"churn_bytes_per_s\":0},"
+	"{\"name\":\"vdb\",\"path\":\"/dev/vdb\",\"size\":1073741824,\"state\":\"protected\",\"source\":\"scan\","
+	"\"replicated\":1073741824,\"rate_bytes_per_s\":0,\"eta_ns\":0,\"backlog_bytes\":0,\"churn_bytes_per_s\":10}],"
+	"\"problems\":[{\"severity\":\"warning\",\"what\":\"Something.\",\"remedy\":\"Do this.\"}]}";
+
+START_TEST(the_screen_tells_it_all)
+{
+	static const char *const says[] = {
+		"web1",
+		"https://a:443",
+		"connected since",
+		"hook",
+		"1.5 ms",
+		"RPO         2 s",
+		"crash-consistent",
+		"before-upgrade",
+		"1.0 MiB",
+		"2.0 KiB/s",
+		"vda",
+		"initial",
+		"25 %",
+		"100.0 MiB/s",
+		", 8 s left",
+		"vdb",
+		"scan",
+		"protected",
+		"warning: Something.",
+		"remedy: Do this.",
+	};
+	_cleanup_json_ json_t *o = json_loads(status_text, 0, NULL);
+	_cleanup_free_ char *text = NULL;
+	unsigned int lines = 0;
+
+	ck_assert_ptr_nonnull(o);
+	text = text_status(o);
+	ck_assert_ptr_nonnull(text);
+	for (size_t i = 0; i < ARRAY_SIZE(says); i++)
+		ck_assert_msg(strstr(text, says[i]) != NULL, "no '%s' in\n%s", says[i], text);
+	for (const char *c = text; *c; c++)
+		lines += *c == '\n';
+	ck_assert_uint_le(lines, 24);
+	ck_assert(!text_healthy(o));
+	json_array_clear(json_object_get(o, "problems"));
+	ck_assert(text_healthy(o));
+}
+END_TEST
+
+/* Members may be null or missing: before enrolment, or from another version. */
+START_TEST(the_screen_bears_gaps)
+{
+	_cleanup_json_ json_t *o = json_loads(status_text, 0, NULL);
+	const char *key;
+	json_t *value;
+	void *next;
+
+	json_object_foreach_safe(o, next, key, value)
+	{
+		_cleanup_json_ json_t *without = json_copy(o), *null = json_copy(o);
+		char *text;
+
+		if (!strcmp(key, "schema"))
+			continue;
+		json_object_del(without, key);
+		json_object_set_new(null, key, json_null());
+		text = text_status(without);
+		ck_assert_ptr_nonnull(text);
+		free(text);
+		text = text_status(null);
+		ck_assert_ptr_nonnull(text);
+		free(text);
+	}
+	json_object_del(o, "schema");
+	ck_assert_ptr_null(text_status(o));
+	ck_assert_ptr_null(text_status(NULL));
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("status");
+
+	tcase_add_test(tc, nothing_is_wrong);
+	tcase_add_test(tc, each_problem_by_itself);
+	tcase_add_test(tc, problems_of_a_disk);
+	tcase_add_test(tc, the_screen_tells_it_all);
+	tcase_add_test(tc, the_screen_bears_gaps);
+	return run_tcase("status", tc);
+}
