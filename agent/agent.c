@@ -76,7 +76,10 @@ void agent_cancel_epoch(struct agent *a)
 
 void agent_link(struct agent *a, int code, const struct err *e)
 {
-	/* Whatever the appliance says, it is there; only a request without an answer tells of a lost connection. */
+	/*
+	 * Whatever the appliance says, it is there; only a request without an answer tells of a
+	 * lost connection.
+	 */
 	bool connected = code != -EHOSTDOWN && code != -EKEYREJECTED;
 	bool changed, news = false;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the threads of mobilityd share. Threads: main (signals, control socket, watchdog, meters), one for
- * each control connection, the session (all decisions and everything about epochs), its workers.
+ * What the threads of mobilityd share. Threads: main (signals, control socket, watchdog, meters),
+ * one for each control connection, the session (all decisions and everything about epochs), its
+ * workers.
  *
  *	member			who may touch it
  *	config, started_ns	constant after start

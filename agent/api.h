@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The appliance as the agent calls it: one function for each request of docs/protocol.md. A struct api
- * belongs to one thread at a time; each thread that talks has its own. All calls sleep, until the answer, the timeout or *cancel.
+ * The appliance as the agent calls it: one function for each request of docs/protocol.md. A
+ * struct api belongs to one thread at a time; each thread that talks has its own. All calls
+ * sleep, until the answer, the timeout or *cancel.
  *
  * Returns 0, or a negative errno with a sentence in *e:
  *	-EHOSTDOWN	no whole answer: send the same again
@@ -30,7 +31,10 @@
 
 struct api;
 
-/* host: a DNS name or an IP address, without brackets. The files of http are those of the identity to use. */
+/*
+ * host: a DNS name or an IP address, without brackets. The files of http are those of the
+ * identity to use.
+ */
 struct api *api_new(const char *host, unsigned int control_port, unsigned int data_port,
 		    const struct http_config *http, struct err *e);
 void api_free(struct api *a);

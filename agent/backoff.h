@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How long to wait before a request is sent again: exponential from a quarter of a second to 15 s, with full jitter, so
- * that a restarted appliance is not met by everybody at once; never shorter than it asked for. A struct backoff belongs to one thread
- * and begins as all zeros.
+ * How long to wait before a request is sent again: exponential from a quarter of a second to 15
+ * s, with full jitter, so that a restarted appliance is not met by everybody at once; never
+ * shorter than it asked for. A struct backoff belongs to one thread and begins as all zeros.
  */
 #ifndef MOBILITY_AGENT_BACKOFF_H
 #define MOBILITY_AGENT_BACKOFF_H

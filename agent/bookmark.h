@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests for a recovery point: a control thread asks and waits, the session takes the oldest request along with the next
- * boundary and answers it. Any thread; the owner of the queue frees it when no thread uses it any more.
+ * Requests for a recovery point: a control thread asks and waits, the session takes the oldest
+ * request along with the next boundary and answers it. Any thread; the owner of the queue frees
+ * it when no thread uses it any more.
  */
 #ifndef MOBILITY_AGENT_BOOKMARK_H
 #define MOBILITY_AGENT_BOOKMARK_H
@@ -23,8 +24,9 @@ struct bookmark_result {
 };
 
 /*
- * Control thread: ask for a point ("" lets it have no name) and wait at most timeout_ns. -ETIMEDOUT (with the last reason why
- * an epoch was none), -ECANCELED (the agent ends), or what bookmarks_refuse said.
+ * Control thread: ask for a point ("" lets it have no name) and wait at most timeout_ns.
+ * -ETIMEDOUT (with the last reason why an epoch was none), -ECANCELED (the agent ends), or what
+ * bookmarks_refuse said.
  */
 int bookmarks_ask(struct bookmarks *q, const char *name, uint64_t timeout_ns,
 		  void (*asked)(void *arg), void *arg, struct bookmark_result *out, struct err *e);

@@ -216,7 +216,7 @@ static json_t *run_resync(struct agent *a, const struct request *q, struct err *
 	return json_object();
 }
 
-/* --- pause, bookmark ---------------------------------------------------------------------------- */
+/* --- pause, bookmark -------------------------------------------------------------------------- */
 
 static int edit_paused(struct state *st, void *arg, struct err *e)
 {

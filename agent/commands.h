@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What mobilityd does for each command of request.h. Called on a control connection's thread, which is registered with
- * RCU; may sleep (enroll and bookmark for long).
+ * What mobilityd does for each command of request.h. Called on a control connection's thread,
+ * which is registered with RCU; may sleep (enroll and bookmark for long).
  */
 #ifndef MOBILITY_AGENT_COMMANDS_H
 #define MOBILITY_AGENT_COMMANDS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The configuration of the agent (/etc/mobility/mobility.conf), shared by mobilityd and mobilityctl. Loaded
- * once before threads start and constant afterwards: any thread may read it.
+ * The configuration of the agent (/etc/mobility/mobility.conf), shared by mobilityd and
+ * mobilityctl. Loaded once before threads start and constant afterwards: any thread may read it.
  */
 #ifndef MOBILITY_AGENT_CONFIG_H
 #define MOBILITY_AGENT_CONFIG_H

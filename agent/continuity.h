@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * May deltas go on from what the appliance has, or must a disk be read again? Clean is proven, dirty is assumed: replication
- * goes on only when the attachment is the one that the appliance's last commit names, and the module was never told
- * to forget more than the appliance has. Pure functions; any thread.
+ * May deltas go on from what the appliance has, or must a disk be read again? Clean is proven,
+ * dirty is assumed: replication goes on only when the attachment is the one that the appliance's
+ * last commit names, and the module was never told to forget more than the appliance has. Pure
+ * functions; any thread.
  */
 #ifndef MOBILITY_AGENT_CONTINUITY_H
 #define MOBILITY_AGENT_CONTINUITY_H

@@ -147,6 +147,7 @@ static int start(struct control *c, int fd)
 
 void control_accept(struct control *c)
 {
+	/* cppcheck-suppress nullPointer */
 	int fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC), r = -EBUSY;
 
 	if (fd < 0)

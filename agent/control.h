@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The control socket: accepts connections of mobilityctl, a thread for each, at most CONTROL_MAX. control_open, _accept and
- * _close are for the main thread.
+ * The control socket: accepts connections of mobilityctl, a thread for each, at most CONTROL_MAX.
+ * control_open, _accept and _close are for the main thread.
  */
 #ifndef MOBILITY_AGENT_CONTROL_H
 #define MOBILITY_AGENT_CONTROL_H

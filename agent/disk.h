@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A protected disk while the agent runs, and the table of them. The session alone creates, changes and removes disks; status
- * readers walk the table under RCU.
+ * A protected disk while the agent runs, and the table of them. The session alone creates,
+ * changes and removes disks; status readers walk the table under RCU.
  *
  *	members				written by	read by
  *	key, name, file, choice		nobody		anybody
@@ -9,7 +9,7 @@
  *					under disk->lock
  *	session part			the session	the session
  *	atomics				workers		anybody
- *	meters				main thread	main thread writes, status reads: under disk->lock
+ *	meters				main thread	status; both under disk->lock
  */
 #ifndef MOBILITY_AGENT_DISK_H
 #define MOBILITY_AGENT_DISK_H

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The workers: threads that take pieces of a plan, read them, leave out what the appliance has, build segments and send each
- * until it is durable. Memory is bounded: one read buffer and one segment for each worker. What was read is
- * kept until the appliance has acknowledged it, because a granule of a sealed epoch can be read once.
+ * The workers: threads that take pieces of a plan, read them, leave out what the appliance has,
+ * build segments and send each until it is durable. Memory is bounded: one read buffer and one
+ * segment for each worker. What was read is kept until the appliance has acknowledged it, because
+ * a granule of a sealed epoch can be read once.
  *
  * The session creates the pool, runs one drain after the other, and frees it.
  */
@@ -25,9 +26,10 @@ struct drain {
 };
 
 /*
- * Drain it. beat is called on the calling thread a few times a second meanwhile. Returns 0 when every piece is durable on
- * the appliance, else the first final error: -ECANCELED, -ESTALE (the epoch is lost on either side), or another of api.h. No
- * worker touches the plan or its disks after the return.
+ * Drain it. beat is called on the calling thread a few times a second meanwhile. Returns 0 when
+ * every piece is durable on the appliance, else the first final error: -ECANCELED, -ESTALE (the
+ * epoch is lost on either side), or another of api.h. No worker touches the plan or its disks
+ * after the return.
  */
 int drain_run(struct drain_pool *p, struct drain *d, void (*beat)(void *arg), void *arg,
 	      struct err *e);

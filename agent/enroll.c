@@ -90,8 +90,8 @@ static int fetch_ca(struct agent *a, const struct enroll_request *q, char **ca, 
 }
 
 /*
- * The key of this enrolment. It is kept from one try to the next: the appliance gives the same answer again to the same token with the same
- * key, when its first answer was lost.
+ * The key of this enrolment. It is kept from one try to the next: the appliance gives the same
+ * answer again to the same token with the same key, when its first answer was lost.
  */
 static int make_request(struct agent *a, const char *hostname, char **csr, struct err *e)
 {

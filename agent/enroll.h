@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Becoming a machine of an appliance, and staying one. The key is made here and never leaves; the token goes to the
- * appliance alone, under TLS whose CA has the fingerprint that the operator gave. Sleeps; any thread, one enrolment at a time.
+ * Becoming a machine of an appliance, and staying one. The key is made here and never leaves; the
+ * token goes to the appliance alone, under TLS whose CA has the fingerprint that the operator
+ * gave. Sleeps; any thread, one enrolment at a time.
  */
 #ifndef MOBILITY_AGENT_ENROLL_H
 #define MOBILITY_AGENT_ENROLL_H
@@ -19,10 +20,16 @@ struct enroll_request {
 int enroll(struct agent *a, const struct enroll_request *q, char machine[UUID_TEXT_BYTES],
 	   struct err *e);
 
-/* "HOST", "HOST:PORT", "[ADDRESS]:PORT"; the port is 443 when none is given. -EINVAL with a sentence. */
+/*
+ * "HOST", "HOST:PORT", "[ADDRESS]:PORT"; the port is 443 when none is given. -EINVAL with a
+ * sentence.
+ */
 int enroll_parse_address(const char *text, char host[256], unsigned int *port, struct err *e);
 
-/* Renew the certificate over api when a third of its life is left. 0 also when it is not time yet. */
+/*
+ * Renew the certificate over api when a third of its life is left. 0 also when it is not time
+ * yet.
+ */
 int enroll_renew(struct agent *a, struct api *api, struct err *e);
 /* The end of the certificate's life, ns since the epoch; 0 if there is none. */
 uint64_t enroll_expiry(struct agent *a);

@@ -51,7 +51,10 @@ bool epoch_all_protected(const struct epoch *ep)
 	return ep->table->count > 0;
 }
 
-/* Ready the disk for this epoch; the slice is marked before the boundary, so that it is part of what the boundary ends. */
+/*
+ * Ready the disk for this epoch; the slice is marked before the boundary, so that it is part of
+ * what the boundary ends.
+ */
 static int prepare(struct epoch *ep, struct disk *d, struct err *e)
 {
 	bool whole = d->state == DISK_PROTECTED;
@@ -174,7 +177,10 @@ static bool any(const struct epoch *ep, bool (*which)(const struct disk *d))
 	return false;
 }
 
-/* The first reading of the scanned disks; it comes before the boundary, which the second reading follows. */
+/*
+ * The first reading of the scanned disks; it comes before the boundary, which the second reading
+ * follows.
+ */
 static int scan_first(struct epoch *ep, struct err *e)
 {
 	uint64_t now = clock_monotonic_ns();

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The epoch under way, between epoch.c (its course) and epoch_commit.c (its end); the session's thread alone. */
+/*
+ * The epoch under way, between epoch.c (its course) and epoch_commit.c (its end); the session's
+ * thread alone.
+ */
 #ifndef MOBILITY_AGENT_EPOCH_H
 #define MOBILITY_AGENT_EPOCH_H
 
@@ -25,7 +28,10 @@ void epoch_fuzzy(struct epoch *ep, const char *fmt, ...) __attribute__((format(p
 enum disk_state epoch_state_after(const struct disk *d);
 bool epoch_all_protected(const struct epoch *ep);
 
-/* Commit on the appliance, then in the module; updates disks, facts, state and answers the bookmark. */
+/*
+ * Commit on the appliance, then in the module; updates disks, facts, state and answers the
+ * bookmark.
+ */
 int epoch_commit(struct epoch *ep, struct err *e);
 
 #endif

@@ -156,7 +156,10 @@ int epoch_commit(struct epoch *ep, struct err *e)
 	r = commit_on_appliance(ep, body, &answer, e);
 	if (r)
 		return r;
-	/* Only now may the module forget. If it does not, the bits come once more with the next epoch. */
+	/*
+	 * Only now may the module forget. If it does not, the bits come once more with the next
+	 * epoch.
+	 */
 	if (ep->boundary && boundary_commit(ep->boundary, e))
 		log_error("%s", e->text);
 	learn_facts(ep, &answer);

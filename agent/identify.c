@@ -36,22 +36,15 @@ void identify_clean(char *text)
 /* An attribute of /sys/block/NAME without surrounding space; false if it is absent or empty. */
 static bool sys_attribute(const char *name, const char *attribute, char *out, size_t size)
 {
-	char path[600], raw[512];
-	_cleanup_close_ int fd = -1;
-	ssize_t n;
-	char *s = raw;
+	_cleanup_free_ char *raw = NULL;
+	char path[600], *s;
+	size_t n;
 
 	snprintf(path, sizeof(path), SYS_BLOCK "/%s/%s", name, attribute);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	if (io_read_file(path, 4096, &raw, &n, NULL))
 		return false;
-	n = read(fd, raw, sizeof(raw) - 1);
-	if (n <= 0)
-		return false;
-	raw[n] = '\0';
-	while (isspace((unsigned char)*s))
-		s++;
-	n = (ssize_t)strlen(s);
+	s = raw + strspn(raw, " \t\n");
+	n = strlen(s);
 	while (n > 0 && isspace((unsigned char)s[n - 1]))
 		s[--n] = '\0';
 	snprintf(out, size, "%s", s);
@@ -70,7 +63,10 @@ static bool serial_of(const char *name, char *out, size_t size)
 	return false;
 }
 
-/* The UUID of the partition table (want PTUUID) or of the filesystem (want UUID) on the whole disk. */
+/*
+ * The UUID of the partition table (want PTUUID) or of the filesystem (want UUID) on the whole
+ * disk.
+ */
 static bool probe_uuid(const char *path, const char *want, char *out, size_t size)
 {
 	blkid_probe pr = blkid_new_probe_from_filename(path);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a disk is called, stably: its serial number, else the UUID of its partition table, else that of the filesystem
- * on the whole disk, else its path. Reads sysfs and (libblkid) the disk itself; may sleep; any thread.
+ * What a disk is called, stably: its serial number, else the UUID of its partition table, else
+ * that of the filesystem on the whole disk, else its path. Reads sysfs and (libblkid) the disk
+ * itself; may sleep; any thread.
  */
 #ifndef MOBILITY_AGENT_IDENTIFY_H
 #define MOBILITY_AGENT_IDENTIFY_H
@@ -23,15 +24,15 @@ struct identity {
 };
 
 /*
- * Identify what path names. Refuses (with the remedy in the sentence) what cannot be protected: partitions, directories, empty disks, sizes
- * that are not a multiple of 512. Where another disk of this machine has the same serial number or UUID the next
- * kind of key is taken.
+ * Identify what path names. Refuses (with the remedy in the sentence) what cannot be protected:
+ * partitions, directories, empty disks, sizes that are not a multiple of 512. Where another disk
+ * of this machine has the same serial number or UUID the next kind of key is taken.
  */
 int identify(const char *path, struct identity *id, struct err *e);
 
 /*
- * Find a block device again by its key, wherever it is now; hint is the path where it was, preferred when several match.
- * -ENODEV: no such disk. -ENOTUNIQ: several, none of them at hint.
+ * Find a block device again by its key, wherever it is now; hint is the path where it was,
+ * preferred when several match. -ENODEV: no such disk. -ENOTUNIQ: several, none of them at hint.
  */
 int identify_find(const char *key, const char *hint, struct identity *id, struct err *e);
 

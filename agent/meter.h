@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The smoothed rate of a growing counter, in units a second, with a time constant of about ten seconds.
- * Pure; a struct meter belongs to one thread at a time and begins as all zeros.
+ * The smoothed rate of a growing counter, in units a second, with a time constant of about ten
+ * seconds. Pure; a struct meter belongs to one thread at a time and begins as all zeros.
  */
 #ifndef MOBILITY_AGENT_METER_H
 #define MOBILITY_AGENT_METER_H

@@ -19,8 +19,6 @@
 #include "lib/http.h"
 #include "lib/log.h"
 
-/* Longer than any request of the session may take; a session that is silent for so long hangs. */
-#define SESSION_SILENT_NS (120 * NSEC_PER_SEC)
 #define TICK_MS 1000
 
 static void usage(FILE *to)
@@ -66,13 +64,26 @@ static int block_signals(struct err *e)
 	return fd < 0 ? err_errno(e, -errno, "cannot receive signals") : fd;
 }
 
-static void tick(struct agent *a)
+/* Longer than a few requests of the session may take; a session that is silent for so long hangs. */
+static uint64_t silence_limit(const struct agent *a)
 {
+	return 60 * NSEC_PER_SEC + 4 * (a->config.connect_timeout + a->config.stall_timeout);
+}
+
+/* The watchdog is fed as long as the session lives. */
+static void tick(struct agent *a, bool *silent)
+{
+	uint64_t since = clock_monotonic_ns() - atomic_load(&a->session_alive_ns);
+	char text[32];
+
 	status_tick(a);
-	if (clock_monotonic_ns() - atomic_load(&a->session_alive_ns) < SESSION_SILENT_NS)
+	if (since < silence_limit(a)) {
+		*silent = false;
 		sd_notify(0, "WATCHDOG=1");
-	else
-		log_error("the session has been silent for two minutes");
+	} else if (!*silent) {
+		*silent = true;
+		log_error("the session has been silent for %s", duration_format(since, text));
+	}
 }
 
 static void main_loop(struct agent *a, struct control *control, int signals)
@@ -81,12 +92,13 @@ static void main_loop(struct agent *a, struct control *control, int signals)
 			     {.fd = control_fd(control), .events = POLLIN}};
 	struct signalfd_siginfo info;
 	uint64_t ticked = 0, now;
+	bool silent = false;
 
 	for (;;) {
 		poll(p, 2, TICK_MS);
 		now = clock_monotonic_ns();
 		if (now - ticked >= NSEC_PER_SEC * 9 / 10) {
-			tick(a);
+			tick(a, &silent);
 			ticked = now;
 		}
 		if (p[1].revents)

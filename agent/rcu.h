@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Read-copy-update for the few read-mostly tables of the agent, over liburcu (memb flavour), in the form that
- * ThreadSanitizer understands: it cannot see the ordering that membarrier() gives, so the pairs are told to it.
+ * Read-copy-update for the few read-mostly tables of the agent, over liburcu (memb flavour), in
+ * the form that ThreadSanitizer understands: it cannot see the ordering that membarrier() gives,
+ * so the pairs are told to it.
  *
  *	who			call				may sleep
- *	readers			agent_rcu_lock/unlock		no: only mutexes held for microseconds, and ioctls
+ *	readers			agent_rcu_lock/unlock		no: brief mutexes and ioctls only
  *	the one updater		agent_rcu_publish, then
  *				agent_rcu_wait before freeing	yes; never inside a read section
- *	every reading thread	rcu_register_thread() at its start, rcu_unregister_thread() at its end
+ *	every reading thread	urcu_memb_register_thread at its start, _unregister_ at its end
  */
 #ifndef MOBILITY_AGENT_RCU_H
 #define MOBILITY_AGENT_RCU_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What mobilityctl asks of mobilityd: one JSON object a connection, ended by a newline or the end of the stream, answered by
- * one JSON object: {"ok": true, …} or {"ok": false, "error": SENTENCE}. Pure; any thread. The bytes are not trusted.
+ * What mobilityctl asks of mobilityd: one JSON object a connection, ended by a newline or the end
+ * of the stream, answered by one JSON object: {"ok": true, …} or {"ok": false, "error":
+ * SENTENCE}. Pure; any thread. The bytes are not trusted.
  */
 #ifndef MOBILITY_AGENT_REQUEST_H
 #define MOBILITY_AGENT_REQUEST_H

@@ -16,7 +16,10 @@ static uint64_t load_word(const uint8_t *bitmap, uint64_t bits, uint64_t n)
 	return word;
 }
 
-/* The first bit at or after pos that is set (invert 0) or clear (invert ~0); bits if there is none. */
+/*
+ * The first bit at or after pos that is set (invert 0) or clear (invert ~0); bits if there is
+ * none.
+ */
 static uint64_t find_bit(const uint8_t *bitmap, uint64_t bits, uint64_t pos, uint64_t invert)
 {
 	uint64_t n = pos / 64, word;
@@ -94,7 +97,10 @@ static void take_runs(struct plan_disk *d, struct piece *out)
 
 	while (out->run_count < most && out->bytes < limit && next_in_span(d, s, d->pos, &r)) {
 		r.length = clip(d, r.length, limit - out->bytes);
-		/* One granule that is larger than what is left of the budget waits for the next piece. */
+		/*
+		 * One granule that is larger than what is left of the budget waits for the next
+		 * piece.
+		 */
 		if (out->run_count && out->bytes + r.length > limit)
 			break;
 		out->run[out->run_count++] = r;

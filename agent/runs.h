@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a dirty bitmap to pieces of work. A plan holds, for each disk of an epoch, what is dirty and in which spans it is to
- * be sent, compared or verified, and hands it out piece by piece in ascending order. Pure; the caller serialises the
- * calls on one plan. The bitmap is borrowed and must not change while the plan is used.
+ * From a dirty bitmap to pieces of work. A plan holds, for each disk of an epoch, what is dirty
+ * and in which spans it is to be sent, compared or verified, and hands it out piece by piece in
+ * ascending order. Pure; the caller serialises the calls on one plan. The bitmap is borrowed and
+ * must not change while the plan is used.
  */
 #ifndef MOBILITY_AGENT_RUNS_H
 #define MOBILITY_AGENT_RUNS_H
@@ -20,8 +21,8 @@ struct run {
 };
 
 /*
- * The next run of set bits at or after *pos (bit n is bit n % 8 of byte n / 8), within `bits` bits. False: none. Else the
- * run is [*start, *end), and *pos is moved to its end.
+ * The next run of set bits at or after *pos (bit n is bit n % 8 of byte n / 8), within `bits`
+ * bits. False: none. Else the run is [*start, *end), and *pos is moved to its end.
  */
 bool runs_next(const uint8_t *bitmap, uint64_t bits, uint64_t *pos, uint64_t *start, uint64_t *end);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a scan remembers of a disk: for each block the digest that the appliance has (as far as SCAN_KNOWN_MAX allows; else, and
- * after anything went wrong, the appliance is asked), and for each chunk what the first reading of this cycle saw, for
- * the second reading to compare with.
+ * What a scan remembers of a disk: for each block the digest that the appliance has (as far as
+ * SCAN_KNOWN_MAX allows; else, and after anything went wrong, the appliance is asked), and for
+ * each chunk what the first reading of this cycle saw, for the second reading to compare with.
  *
- * Several workers may use one object at once on different chunks. scan_digests_forget and scan_digests_begin: only
- * while no worker does.
+ * Several workers may use one object at once on different chunks. scan_digests_forget and
+ * scan_digests_begin: only while no worker does.
  */
 #ifndef MOBILITY_AGENT_SCAN_DIGESTS_H
 #define MOBILITY_AGENT_SCAN_DIGESTS_H
@@ -37,7 +37,10 @@ void scan_digests_forget(struct scan_digests *s);
 
 /* A cycle begins: no chunk has been read. */
 void scan_digests_begin(struct scan_digests *s);
-/* The digests (block after block) of the chunk at offset as this reading saw it, `bytes` of digests. */
+/*
+ * The digests (block after block) of the chunk at offset as this reading saw it, `bytes` of
+ * digests.
+ */
 void scan_digests_saw(struct scan_digests *s, uint64_t offset, const uint8_t *digests,
 		      size_t bytes);
 /* Did this reading see the same? False also if the first reading did not reach the chunk. */

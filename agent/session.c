@@ -213,8 +213,8 @@ static void step(struct session *s)
 	int r;
 
 	/*
-	 * The order matters: whoever cancels changes the state first, so that a cancellation that is
-	 * cleared here is seen as that change below.
+	 * The order matters: whoever cancels changes the state first, so that a cancellation that
+	 * is cleared here is seen as that change below.
 	 */
 	if (!agent_stopping(s->a))
 		__atomic_store_n(&s->a->cancel, false, __ATOMIC_SEQ_CST);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The session: the one thread that decides. It attaches disks, agrees with the appliance where each stands, takes boundaries,
- * lets the workers drain, and commits. All functions but session_main are for that thread alone (session*.c, epoch*.c).
+ * The session: the one thread that decides. It attaches disks, agrees with the appliance where
+ * each stands, takes boundaries, lets the workers drain, and commits. All functions but
+ * session_main are for that thread alone (session*.c, epoch*.c).
  */
 #ifndef MOBILITY_AGENT_SESSION_H
 #define MOBILITY_AGENT_SESSION_H
@@ -31,21 +32,31 @@ void session_beat(void *s); /* shows that the session lives */
 /* The connection under the identity as it is now. */
 int session_connect(struct session *s, const struct state *st, struct err *e);
 
-/* session_local.c: create, find, attach and drop disks as the state wants it; heeds what happened to them. */
+/*
+ * session_local.c: create, find, attach and drop disks as the state wants it; heeds what happened
+ * to them.
+ */
 int session_local(struct session *s, struct err *e);
 /* Ask for a resync of d from 0, remembered until the appliance knows. */
 int session_request_resync(struct session *s, struct disk *d, const char *cause, struct err *e);
-/* What becomes of a request for a resync that the state may hold (an operator's may come at any time). */
+/*
+ * What becomes of a request for a resync that the state may hold (an operator's may come at any
+ * time).
+ */
 enum record { RECORD_KEEP, RECORD_REQUEST, RECORD_CLEAR };
-/* Remember the attachment and the cause from which replication of d goes on. Writes only what changed. */
+/*
+ * Remember the attachment and the cause from which replication of d goes on. Writes only what
+ * changed.
+ */
 int session_record(struct session *s, struct disk *d, enum record what, struct err *e);
 
 /* session_sync.c: register, unregister, and decide for each disk where it goes on. */
 int session_sync(struct session *s, const struct state *st, struct err *e);
 
 /*
- * epoch.c: one epoch from open to commit. scan: read the scanned disks too. 0: committed. -ECANCELED, -ESTALE (lost; nothing is
- * missing, begin another), or another error of api.h; the session syncs before it goes on.
+ * epoch.c: one epoch from open to commit. scan: read the scanned disks too. 0: committed.
+ * -ECANCELED, -ESTALE (lost; nothing is missing, begin another), or another error of api.h; the
+ * session syncs before it goes on.
  */
 int epoch_run(struct session *s, bool scan, struct err *e);
 

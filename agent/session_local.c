@@ -146,7 +146,7 @@ static int apply_state(struct session *s, const struct state *st, struct err *e)
 	return 0;
 }
 
-/* --- finding and attaching ----------------------------------------------------------------------- */
+/* --- finding and attaching -------------------------------------------------------------------- */
 
 static void look_for_module(struct session *s)
 {
@@ -178,7 +178,10 @@ static void look_for_module(struct session *s)
 	}
 }
 
-/* Where the disk is now. What the module tracks under the recorded id is the disk, whatever is written on it now. */
+/*
+ * Where the disk is now. What the module tracks under the recorded id is the disk, whatever is
+ * written on it now.
+ */
 static int locate(struct session *s, struct disk *d, const struct state_disk *known,
 		  char path[PATH_MAX], struct err *e)
 {
@@ -265,7 +268,7 @@ static void reach(struct session *s, struct disk *d, const struct state_disk *kn
 	log_info("%s: %s, source %s", d->name, path, src->ops->name);
 }
 
-/* --- what happened to attached disks ------------------------------------------------------------ */
+/* --- what happened to attached disks ---------------------------------------------------------- */
 
 static int heed_events(struct session *s, struct disk *d, struct err *e)
 {
@@ -291,7 +294,10 @@ static int heed_events(struct session *s, struct disk *d, struct err *e)
 		d->look_ns = 0;
 		return r;
 	}
-	/* Recorded first, acknowledged then: whatever happens between, the disk is resynchronised. */
+	/*
+	 * Recorded first, acknowledged then: whatever happens between, the disk is
+	 * resynchronised.
+	 */
 	r = session_request_resync(s, d, "writes of unknown range (pass-through commands)", e);
 	return r ? r : d->source->ops->ack(d->source, st.events, e);
 }

@@ -27,7 +27,10 @@ static int edit_remove(struct state *st, void *arg, struct err *e)
 	return 0;
 }
 
-/* End on the appliance the protection of what is not protected here. Its recovery points stay there. */
+/*
+ * End on the appliance the protection of what is not protected here. Its recovery points stay
+ * there.
+ */
 static int unregister_rest(struct session *s, const struct state *st, struct remote_machine *m,
 			   struct err *e)
 {

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where the content of a disk, and the knowledge of what changed, comes from: the kernel module (kmod) or reading
- * everything (scan). The rest of the agent sees this interface alone.
+ * Where the content of a disk, and the knowledge of what changed, comes from: the kernel module
+ * (kmod) or reading everything (scan). The rest of the agent sees this interface alone.
  *
- *	struct source	one disk. status() may be called from any thread, with the disk's lock held; mark, ack, drain_* and
- *			detach by the session; read by several workers at once, between drain_open and drain_close.
- *	struct kmod	the module of this machine: the session. kmod_view may be called from any thread.
+ *	struct source	one disk. status() may be called from any thread, with the disk's lock held;
+ *			mark, ack, drain_* and detach by the session; read by several workers at
+ *			once, between drain_open and drain_close; mark by workers too.
+ *	struct kmod	the module of this machine: the session. kmod_view from any thread.
  *	struct boundary	one epoch of the module: the session.
  *
- * All calls may sleep. Sizes and offsets are bytes. Errors are negative errnos; those with a struct err fill it.
+ * All calls may sleep. Sizes and offsets are bytes. Errors are negative errnos; those with a
+ * struct err fill it.
  */
 #ifndef MOBILITY_AGENT_SOURCE_H
 #define MOBILITY_AGENT_SOURCE_H
@@ -52,8 +54,8 @@ struct source_ops {
 			  struct err *e);
 	void (*drain_close)(struct source *s);
 	/*
-	 * Exactly len bytes, whole granules. buf is aligned to 4096 and has room for len rounded up to 4096. -EIO: not readable (try a part);
-	 * -ESTALE: the epoch is gone.
+	 * Exactly len bytes, whole granules. buf is aligned to 4096 and has room for len rounded
+	 * up to 4096. -EIO: not readable (try a part); -ESTALE: the epoch is gone.
 	 */
 	int (*read)(struct source *s, void *buf, size_t len, uint64_t offset);
 	int (*detach)(struct source *s, struct err *e); /* end tracking; close it after */
@@ -73,7 +75,7 @@ struct source {
 /* path: a block device or plain file. */
 int source_scan_open(const char *path, struct source **out, struct err *e);
 
-/* --- kernel module ----------------------------------------------------------------------------- */
+/* --- kernel module ---------------------------------------------------------------------------- */
 
 struct kmod;
 
@@ -103,7 +105,10 @@ struct boundary_info {
 	uint64_t realtime_ns, monotonic_ns;
 };
 
-/* Takes a boundary and waits until the epoch is sealed or *cancel (-ECANCELED). -EAGAIN: the module is still busy with the last. */
+/*
+ * Takes a boundary and waits until the epoch is sealed or *cancel (-ECANCELED). -EAGAIN: the
+ * module is still busy with the last.
+ */
 int boundary_take(struct kmod *k, const volatile bool *cancel, struct boundary **out,
 		  struct boundary_info *info, struct err *e);
 /* Torn? reason ("" if not) has room for size bytes. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between source_kmod.c (disks) and source_kmod_epoch.c (the module and its epochs) alone; the rules of source.h hold. */
+/*
+ * Between source_kmod.c (disks) and source_kmod_epoch.c (the module and its epochs) alone; the
+ * rules of source.h hold.
+ */
 #ifndef MOBILITY_AGENT_SOURCE_KMOD_H
 #define MOBILITY_AGENT_SOURCE_KMOD_H
 

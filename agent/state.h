@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the agent remembers between its lives: STATE_DIR/state.json, replaced atomically at each change. The keys and
- * certificates are files beside it. What was replicated is not here: the appliance knows it.
+ * What the agent remembers between its lives: STATE_DIR/state.json, replaced atomically at each
+ * change. The keys and certificates are files beside it. What was replicated is not here: the
+ * appliance knows it.
  *
  * A struct store may be used from any thread. A struct state is a private copy of its caller.
  */
@@ -61,8 +62,8 @@ void store_close(struct store *s);
 int store_copy(struct store *s, struct state *out, struct err *e); /* state_clear it */
 
 /*
- * Change the state: edit gets a copy, which becomes the state when it returned 0 and the file has been replaced.
- * announce: the change is for the session to act on (store_generation grows).
+ * Change the state: edit gets a copy, which becomes the state when it returned 0 and the file has
+ * been replaced. announce: the change is for the session to act on (store_generation grows).
  */
 int store_update(struct store *s, bool announce,
 		 int (*edit)(struct state *st, void *arg, struct err *e), void *arg, struct err *e);

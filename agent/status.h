@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What `mobilityctl status --json` shows; docs/status.schema.json describes it. Any thread that is registered with RCU; sleeps
- * only for moments.
+ * What `mobilityctl status --json` shows; docs/status.schema.json describes it. Any thread that
+ * is registered with RCU; sleeps only for moments.
  */
 #ifndef MOBILITY_AGENT_STATUS_H
 #define MOBILITY_AGENT_STATUS_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One worker of the pool and what it does with a piece. Everything here belongs to that worker's thread, but for the disk's
- * atomics and the parts of agent.h that lock. Between drain.c (threads) and worker*.c alone.
+ * One worker of the pool and what it does with a piece. Everything here belongs to that worker's
+ * thread, but for the disk's atomics and the parts of agent.h that lock. Between drain.c
+ * (threads) and worker*.c alone.
  */
 #ifndef MOBILITY_AGENT_WORKER_H
 #define MOBILITY_AGENT_WORKER_H
@@ -41,7 +42,10 @@ int worker_flush(struct worker *w, struct err *e);
 /* Forget what was not sent: the epoch is abandoned. */
 void worker_forget(struct worker *w);
 
-/* Add one extent of at most WIRE_BLOCK bytes to the segment of d; digest is NULL if unknown. (worker_send.c) */
+/*
+ * Add one extent of at most WIRE_BLOCK bytes to the segment of d; digest is NULL if unknown.
+ * (worker_send.c)
+ */
 int worker_add(struct worker *w, struct disk *d, uint64_t offset, const uint8_t *data, size_t len,
 	       const uint8_t *digest, struct err *e);
 /* The appliance's digests of a range, asked until there is an answer. */

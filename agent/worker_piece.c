@@ -37,7 +37,10 @@ static int grow_buffer(struct worker *w, size_t size, struct err *e)
 	return 0;
 }
 
-/* What cannot be read stays to be sent: it goes into the next epoch, and this one becomes no recovery point. */
+/*
+ * What cannot be read stays to be sent: it goes into the next epoch, and this one becomes no
+ * recovery point.
+ */
 static int postpone(struct disk *d, uint64_t offset, size_t len, struct err *e)
 {
 	atomic_fetch_add(&d->unread, len);
@@ -90,7 +93,10 @@ static const uint8_t *digest_at(const uint8_t *digests, uint64_t offset, size_t 
 	return digests + ((offset + at) / WIRE_BLOCK - offset / WIRE_BLOCK) * DIGEST_BYTES;
 }
 
-/* Tracked: nothing to remember. expected is NULL, or the appliance's digests from the block of offset on. */
+/*
+ * Tracked: nothing to remember. expected is NULL, or the appliance's digests from the block of
+ * offset on.
+ */
 static int add_tracked(struct worker *w, struct disk *d, uint64_t offset, size_t len,
 		       const uint8_t *expected, struct err *e)
 {

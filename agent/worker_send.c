@@ -122,7 +122,10 @@ void worker_forget(struct worker *w)
 	w->open = NULL;
 }
 
-/* A segment for d that has room. The number is taken only now: numbers without a segment would be a gap. */
+/*
+ * A segment for d that has room. The number is taken only now: numbers without a segment would be
+ * a gap.
+ */
 static int begin(struct worker *w, struct disk *d, struct err *e)
 {
 	int r;

@@ -24,7 +24,10 @@ static int fail(const struct err *e)
 	return e->code == -ECONNREFUSED ? CTL_NOT_RUNNING : CTL_FAILED;
 }
 
-/* Send the request (it is the callee's then). NULL: the sentence has been printed. *status is the exit status. */
+/*
+ * Send the request (it is the callee's then). NULL: the sentence has been printed. *status is the
+ * exit status.
+ */
 static json_t *ask(struct ctl *c, json_t *request, int *status)
 {
 	struct err e = {.code = -ENOMEM, .text = "out of memory"};
@@ -78,7 +81,7 @@ int ctl_enroll(struct ctl *c)
 	return status;
 }
 
-/* --- disks ------------------------------------------------------------------------------------- */
+/* --- disks ------------------------------------------------------------------------------------ */
 
 /* mobilityd has another working directory: paths that exist are made absolute. */
 static json_t *disk_list(const struct ctl *c)
@@ -141,7 +144,7 @@ int ctl_resync(struct ctl *c)
 	return on_disks(c, "resync");
 }
 
-/* --- the rest ------------------------------------------------------------------------------------ */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 static int plain(struct ctl *c, const char *command)
 {

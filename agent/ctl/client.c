@@ -16,14 +16,15 @@
 static int dial(const char *path, struct err *e)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	_cleanup_close_ int fd = -1;
 	int code;
 
-	if (fd < 0)
-		return err_errno(e, -errno, "cannot create a socket");
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return err_set(e, -ENAMETOOLONG, "the path of the socket is too long: %s", path);
 	strcpy(addr.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_errno(e, -errno, "cannot create a socket");
 	if (!connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
 		return cleanup_steal_fd(&fd);
 	code = -errno;

@@ -8,8 +8,8 @@
 #include "lib/err.h"
 
 /*
- * The answer, owned by the caller; NULL and *e when mobilityd refused (its sentence) or cannot be asked. -ECONNREFUSED: it does
- * not run. The request is borrowed.
+ * The answer, owned by the caller; NULL and *e when mobilityd refused (its sentence) or cannot be
+ * asked. -ECONNREFUSED: it does not run. The request is borrowed.
  */
 json_t *client_ask(const char *socket_path, const json_t *request, struct err *e);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The status of mobilityd as a person reads it, in one screen. Pure: works on the JSON of `status --json` alone, so that what is shown is
- * what programs get.
+ * The status of mobilityd as a person reads it, in one screen. Pure: works on the JSON of `status
+ * --json` alone, so that what is shown is what programs get.
  */
 #ifndef MOBILITY_CTL_TEXT_H
 #define MOBILITY_CTL_TEXT_H

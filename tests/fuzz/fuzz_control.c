@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzzes what mobilityd reads besides segments: requests on its control socket, and its own state file. A request that is accepted
- * keeps its bounds; a state that is accepted is the same after it was written and read again.
+ * Fuzzes what mobilityd reads besides segments: requests on its control socket, and its own state
+ * file. A request that is accepted keeps its bounds; a state that is accepted is the same after
+ * it was written and read again.
  */
 #include <string.h>
 

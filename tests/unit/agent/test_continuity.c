@@ -9,7 +9,10 @@
 #define ID_B "ffeeddccbbaa99887766554433221100"
 #define SIZE (1ull << 30)
 
-/* A tracked disk for which nothing speaks against going on: the appliance has epoch 7, the module forgot up to 7. */
+/*
+ * A tracked disk for which nothing speaks against going on: the appliance has epoch 7, the module
+ * forgot up to 7.
+ */
 static struct continuity_in good(void)
 {
 	return (struct continuity_in){

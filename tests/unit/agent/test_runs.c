@@ -73,7 +73,10 @@ START_TEST(runs_at_the_edges)
 }
 END_TEST
 
-/* Take a plan apart and check what every plan must keep to. Returns the bytes that were handed out. */
+/*
+ * Take a plan apart and check what every plan must keep to. Returns the bytes that were handed
+ * out.
+ */
 static uint64_t check_plan(struct plan_disk *d, uint8_t *seen, uint64_t unit)
 {
 	struct plan plan = {.disks = d, .disk_count = 1};

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What a worker makes of a piece, with a disk in memory in place of a source. No segment is ever full here, so nothing is
- * sent: the segment is taken out of the builder and read with the library's parser.
+ * What a worker makes of a piece, with a disk in memory in place of a source. No segment is ever
+ * full here, so nothing is sent: the segment is taken out of the builder and read with the
+ * library's parser.
  */
 #include <errno.h>
 #include <string.h>
@@ -93,7 +94,10 @@ static void tear_down(void)
 	free(fake.content);
 }
 
-/* Read the segment that was begun; every extent is checked against the disk. Returns the bytes that it covers. */
+/*
+ * Read the segment that was begun; every extent is checked against the disk. Returns the bytes
+ * that it covers.
+ */
 static uint64_t check_segment(uint8_t *covered)
 {
 	_cleanup_(codec_freep) struct codec *codec = codec_new();
