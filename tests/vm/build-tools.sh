@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Builds the programs that run inside guests, statically, into build/vm/bin/: oracle (the write-order
-# oracle) and drain (a small user of the kernel module's interface). Only what changed is built.
+# oracle), drain (a small user of the kernel module's interface), churn (a busy tree of files). Only what changed is built.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -23,5 +23,6 @@ build() {		# NAME: from the .c files of the folder of that name
 
 exec {lock}>"$out/.lock"
 flock "$lock"
-build oracle
-[ ! -d "$here/drain" ] || build drain
+for name in oracle drain churn; do
+	build $name
+done

@@ -6,12 +6,11 @@ set -euo pipefail
 test_name=demo
 # shellcheck source=tests/vm/functions.sh
 . "$(dirname "${BASH_SOURCE[0]}")/functions.sh"
+# shellcheck source=tests/vm/replication.sh
+. "$(dirname "${BASH_SOURCE[0]}")/replication.sh"
 trap demo_end EXIT
 
-bin=${MOBILITY_BIN:-$top/build/bin}
-store=$vm_build/appliance
 began=$SECONDS
-appliance_pid=
 step="preparing"
 
 say() {
@@ -22,7 +21,7 @@ say() {
 demo_end() {
 	local status=$?
 
-	[ -z "$appliance_pid" ] || kill "$appliance_pid" 2>/dev/null || true
+	appliance_kill
 	guest_cleanup
 	if [ $status -ne 0 ]; then
 		echo "the demo failed at: $step (logs: ${vm_build#"$top"/}/)"
@@ -35,82 +34,28 @@ fail() {
 	exit 1
 }
 
-appliance() {
-	"$bin/mobility-appliance" --dir "$store" "$@"
-}
-
-agent_status() {	# JQ-EXPRESSION
-	guest_sh protected "mobilityctl --config /root/m.conf status --json" | jq -r "$1"
-}
-
-wait_for_status() {	# SECONDS WHAT JQ-CONDITION: progress is told while it lasts
-	local end=$((SECONDS + $1)) last=0
-
-	until [ "$(agent_status "$3" 2>/dev/null || echo false)" = true ]; do
-		[ $SECONDS -lt $end ] || fail "$2 did not happen in $1 s: $(agent_status . || true)"
-		if [ $((SECONDS - last)) -ge 5 ]; then
-			last=$SECONDS
-			agent_status '.disks[] | "        \(.name): \(.state), \(.replicated / 1048576 | floor) of \(.size / 1048576 | floor) MiB"' || true
-		fi
-		sleep 1
-	done
-}
-
-start_appliance() {
-	local tries=0
-
-	rm -rf "$store" "$vm_build/images"
-	# The guest reaches the host's 127.0.0.1 as 10.0.2.2.
-	appliance init --name 10.0.2.2,127.0.0.1 --control 127.0.0.1:0 --data 127.0.0.1:0 >/dev/null
-	appliance serve >"$vm_build/appliance.log" 2>&1 &
-	appliance_pid=$!
-	until [ -s "$store/run/ports.json" ] && grep -q 'control on' "$vm_build/appliance.log"; do
-		tries=$((tries + 1))
-		[ $tries -lt 100 ] || fail "the appliance did not start: $(tail -n 3 "$vm_build/appliance.log")"
-		sleep 0.1
-	done
-	appliance token --json >"$vm_build/token.json"
-	jq -r .token "$vm_build/token.json" >"$vm_build/token"
-	chmod 600 "$vm_build/token"*
-}
-
 boot_protected() {
 	"$vm_dir/rootfs.sh" --image "$vm_build/root.img"
 	guest_disk "$vm_build/data.img" 384M
-	printf '[agent]\nsocket=/run/mobilityd.sock\n' >"$vm_build/m.conf"
 	guest_start protected --root "$vm_build/root.img" --disk "$vm_build/data.img:raw:serial=demo-data" \
-		--mem 1024 --timeout 900 --file "$module:/mobility.ko" --file "$vm_build/m.conf:/root/m.conf" \
-		--file "$vm_build/token:/root/token" --bin "$bin/mobilityd" --bin "$bin/mobilityctl" \
+		--mem 1024 --timeout 900 --file "$module:/mobility.ko" "${agent_options[@]}" \
 		--script "$vm_dir/guest/demo-workload.sh"
 	guest_wait_for protected '^wrote ' 120 || fail "the guest's workload did not start"
-}
-
-protect() {
-	local port fingerprint
-
-	port=$(jq -r .control "$store/run/ports.json")
-	fingerprint=$(jq -r .fingerprint "$vm_build/token.json")
-	guest_sh protected "setsid mobilityd --config /root/m.conf >/run/mobilityd.log 2>&1 &"
-	guest_sh protected "for i in \$(seq 100); do [ -S /run/mobilityd.sock ] && exit; sleep 0.2; done; exit 1" ||
-		fail "mobilityd did not start: $(guest_sh protected "cat /run/mobilityd.log")"
-	guest_sh protected "mobilityctl --config /root/m.conf enroll 10.0.2.2:$port --fingerprint $fingerprint --token-file /root/token" ||
-		fail "enrolment"
-	guest_sh protected "mobilityctl --config /root/m.conf protect /dev/vda /dev/vdb" || fail "protect"
 }
 
 take_points() {
 	local n
 
 	for n in 1 2 3; do
-		guest_sh protected "mobilityctl --config /root/m.conf bookmark demo-$n --timeout 2m" || fail "recovery point demo-$n"
+		agent_ctl protected bookmark "demo-$n" --timeout 2m || fail "recovery point demo-$n"
 		sleep 4
 	done
 }
 
 # What the module and the agent counted, and the guest's clock against ours, while they can still be asked.
 last_words() {
-	guest_sh protected "mobilityctl --config /root/m.conf status" || true
-	agent_status . >"$vm_build/status.json"
+	agent_ctl protected status || true
+	agent_status protected . >"$vm_build/status.json"
 	guest_clock_ahead=$(($(guest_sh protected "/usr/bin/date +%s%N" | tr -dc 0-9) - $(date +%s%N)))
 }
 
@@ -147,7 +92,7 @@ boot_recovered() {
 	grep -a '^recovered machine:' "$vm_build/recovered/output.log" | sed 's/^/        /'
 }
 
-seconds() {	# NANOSECONDS
+seconds() {	# of NANOSECONDS
 	awk -v ns="$1" 'BEGIN { printf "%.1f s", ns / 1e9 }'
 }
 
@@ -172,13 +117,18 @@ say "preparing: kernel, root filesystem, module (downloads the first time)"
 # shellcheck disable=SC2119
 module=$(build_kmod 2>"$vm_build/kmod.log") || fail "the module does not build: $(tail -n 5 "$vm_build/kmod.log")"
 say "an appliance starts on the host"
-start_appliance
+rm -rf "$vm_build/images"
+appliance_init
+appliance_start
 say "a guest boots: root on ext4, data on XFS, a workload that writes and fsyncs files"
+agent_options
 boot_protected
 say "it enrols with a token, and both disks are protected while the workload runs"
-protect
+agent_start protected
+agent_enroll protected
+agent_ctl protected protect /dev/vda /dev/vdb || fail "protect"
 say "initial replication"
-wait_for_status 600 "initial replication" '(.disks | length == 2) and (.disks | all(.state == "protected"))'
+agent_wait protected 600 "initial replication" "$all_protected"
 say "deltas flow; three recovery points are taken"
 take_points
 last_words

@@ -25,7 +25,7 @@ list_files() {		# the module files, with what they depend on, relative to MODROO
 	for module in "${modules[@]}"; do
 		modprobe -d "$modroot" -S "$release" --show-depends "$module" 2>/dev/null || true
 	done | awk '$1 == "insmod" { print $2 }' | sort -u | sed "s|^$modroot/||;s|^/*||"
-	(cd "$modroot" && printf '%s\n' "lib/modules/$release"/modules.{builtin,order})
+	(cd "$modroot" && printf '%s\n' "lib/modules/$release"/modules.{builtin,builtin.modinfo,order})
 }
 
 store=$cache/initrd

@@ -12,7 +12,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/cache.sh"
 
 suite=bookworm
-image_size=640M
+image_size=448M
 packages=(
 	e2fsprogs xfsprogs util-linux iproute2 kmod dmsetup procps fio
 	libcurl4 libssl3 zlib1g liburcu8 libblkid1 libjansson4 libinih1 libzstd1 libsystemd0

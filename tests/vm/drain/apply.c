@@ -76,11 +76,11 @@ static bool all_zeros(const uint8_t *buf, size_t length)
 
 static int read_span(const struct job *j, uint64_t offset, size_t length)
 {
+	int fd = j->o->bypass ? j->s->direct_fd : j->d.drain_fd;
 	size_t done = 0;
 
 	while (done < length) {
-		ssize_t n =
-			pread(j->d.drain_fd, j->buf + done, length - done, (off_t)(offset + done));
+		ssize_t n = pread(fd, j->buf + done, length - done, (off_t)(offset + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;

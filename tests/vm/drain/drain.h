@@ -21,6 +21,7 @@ struct source {
 	char *device;
 	char *replica; /* NULL where none is needed */
 	int bdev_fd;
+	int direct_fd; /* the same, O_DIRECT */
 	int disk_fd;
 	int replica_fd;
 	uint32_t disk_id;
@@ -35,6 +36,7 @@ struct run_options {
 	unsigned int delay_us; /* between two reads, so that more is overwritten meanwhile */
 	unsigned int read_kib; /* at most so much at once */
 	bool random_order; /* of the reads */
+	bool bypass; /* read the disk itself: no preserved copies, so a wrong image */
 	bool torn_ok; /* a torn epoch is not a failure */
 	const char *progress; /* file to copy before and after each boundary */
 	const char *check; /* shell command run for each point */

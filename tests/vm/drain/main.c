@@ -19,7 +19,8 @@ static const char usage_text[] =
 	"       drain run [OPTION...] DEVICE=REPLICA...\n"
 	"run takes boundaries of the attached devices and applies each epoch to the replicas:\n"
 	"  --epochs N (0: until SIGTERM)  --interval MS  --abort-every N  --torn-ok  --random-order\n"
-	"  --delay US  --read KIB  --progress FILE (kept as FILE.before, FILE.after)  --check COMMAND\n";
+	"  --delay US  --read KIB  --progress FILE (kept as FILE.before, FILE.after)  --check COMMAND\n"
+	"  --bypass (reads the disk, not the epoch: for showing that a check can fail)\n";
 
 struct arguments {
 	struct run_options run;
@@ -82,6 +83,7 @@ static bool parse_options(int argc, char **argv, struct arguments *a)
 						{"read", required_argument, NULL, 'k'},
 						{"progress", required_argument, NULL, 'p'},
 						{"check", required_argument, NULL, 'c'},
+						{"bypass", no_argument, NULL, 'b'},
 						{"dirty", no_argument, NULL, 'D'},
 						{"granule-shift", required_argument, NULL, 'g'},
 						{"pool", required_argument, NULL, 'P'},
@@ -106,6 +108,9 @@ static bool parse_options(int argc, char **argv, struct arguments *a)
 			break;
 		case 'r':
 			a->run.random_order = true;
+			break;
+		case 'b':
+			a->run.bypass = true;
 			break;
 		case 'd':
 			a->run.delay_us = (unsigned int)atoi(optarg);
@@ -145,7 +150,8 @@ static int open_source(struct source *s, char *arg, bool with_replica)
 {
 	char *equals = strchr(arg, '=');
 
-	*s = (struct source){.device = arg, .bdev_fd = -1, .disk_fd = -1, .replica_fd = -1};
+	*s = (struct source){
+		.device = arg, .bdev_fd = -1, .direct_fd = -1, .disk_fd = -1, .replica_fd = -1};
 	if (with_replica != (equals != NULL)) {
 		fprintf(stderr, "drain: '%s': %s\n", arg,
 			with_replica ? "DEVICE=REPLICA is needed" : "a device is needed");
@@ -161,7 +167,8 @@ static int open_source(struct source *s, char *arg, bool with_replica)
 		}
 	}
 	s->bdev_fd = open(s->device, O_RDONLY | O_CLOEXEC);
-	if (s->bdev_fd < 0) {
+	s->direct_fd = open(s->device, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	if (s->bdev_fd < 0 || s->direct_fd < 0) {
 		fprintf(stderr, "drain: cannot open %s: %s\n", s->device, strerror(errno));
 		return -1;
 	}

@@ -1,0 +1,38 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# What keeps a filesystem busy while its disk is replicated. Sourced by the scripts that run in
+# guests (bash, `set -euo pipefail`).
+#   load_tree DIR        starts a process that makes, renames, links, cuts and removes files
+#   load_fio DIR [ARG…]  starts fio on files in DIR: direct, through the cache with fsync, io_uring
+#   load_stop            ends all of them, and waits
+
+load_pids=()
+
+load_tree() {
+	churn "$1" 60 &
+	load_pids+=($!)
+}
+
+load_fio() {
+	local dir=$1
+
+	shift
+	fio --output=/dev/null --directory="$dir" --time_based --runtime=3600 --size=16M \
+		--rate_iops=15 --overwrite=1 --randrepeat=0 "$@" \
+		--name=direct --ioengine=libaio --iodepth=8 --direct=1 --rw=randwrite \
+		--bssplit=512/20:4k/50:16k/20:128k/10 --bs_unaligned=0 --blockalign=512 \
+		--name=cached --ioengine=psync --fsync=20 --rw=randwrite --bs=4k \
+		--name=uring --ioengine=io_uring --iodepth=4 --direct=1 --rw=write --bs=32k &
+	load_pids+=($!)
+}
+
+load_stop() {
+	local pid failed=0
+
+	kill -TERM "${load_pids[@]}"
+	for pid in "${load_pids[@]}"; do
+		wait "$pid" || failed=$?
+	done
+	load_pids=()
+	[ $failed -eq 0 ] || [ $failed -eq 128 ] || { echo "a load failed, status $failed"; return 1; }
+}

@@ -1,0 +1,128 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Module, agent and appliance together, under the write-order oracle on two disks: the agent and the appliance are killed
+# again and again, the module is reloaded. Every recovery point, exported, is verified by the oracle; the last one equals the
+# disks byte by byte; the only full resync is the one with a cause.
+set -euo pipefail
+# shellcheck source=tests/vm/test-lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/test-lib.sh"
+# shellcheck source=tests/vm/replication.sh
+. "$(dirname "${BASH_SOURCE[0]}")/replication.sh"
+trap agent_test_end EXIT
+rounds=${ROUNDS:-6}
+
+agent_test_end() {
+	local status=$?
+
+	set +e
+	appliance_kill
+	(exit $status)
+	test_end
+}
+
+boot() {
+	local module
+
+	"$vm_dir/build-tools.sh"
+	# shellcheck disable=SC2119
+	module=$(build_kmod 2>"$vm_build/kmod.log") || fail "the kernel module does not build"
+	guest_disk "$vm_build/data1.img" 96M
+	guest_disk "$vm_build/data2.img" 64M
+	agent_options
+	guest_start main --disk "$vm_build/data1.img:raw:serial=data1" --disk "$vm_build/data2.img:raw:serial=data2" \
+		--timeout 420 --file "$module:/mobility.ko" --bin "$top/build/vm/bin/oracle" "${agent_options[@]}" \
+		--script "$vm_dir/guest/agent-load.sh"
+	guest_wait_for main '^writing' 60 || fail "the guest did not start its writer"
+}
+
+point() {	# NAME
+	agent_ctl main bookmark "$1" --timeout 2m || fail "no recovery point $1: $(guest_sh main "tail -n 5 /run/mobilityd.log")"
+}
+
+no_resync() {
+	[ "$(agent_status main '[.disks[].resync_cause] | all(. == null)')" = true ] ||
+		fail "a resync that nobody asked for: $(agent_status main '.disks[].resync_cause')"
+}
+
+kills() {
+	local n
+
+	for ((n = 1; n <= rounds; n++)); do
+		sleep "0.$((RANDOM % 10))"
+		agent_kill main
+		if [ $((n % 3)) -eq 0 ]; then
+			appliance_kill
+			appliance_start
+		fi
+		agent_start main
+		agent_wait main 60 "agreement with the appliance after kill $n" '.appliance.connected'
+		no_resync
+		[ $((n % 2)) -ne 0 ] || point "kill-$n"
+	done
+	sleep "0.$((RANDOM % 10))"
+	appliance_kill
+	sleep 2
+	appliance_start
+	point appliance
+	no_resync
+}
+
+reload_module() {
+	local unchanged
+
+	agent_kill main
+	guest_sh main "rmmod mobility && insmod /mobility.ko" ||
+		fail "the module cannot be reloaded"
+	agent_start main
+	agent_wait main 60 "a resync with its cause" '[.disks[] | select(.resync_cause != null)] | length > 0'
+	agent_wait main 120 "the resync" "$all_protected"
+	unchanged=$(agent_status main .totals.unchanged_bytes)
+	[ "$unchanged" -gt $((64 << 20)) ] || fail "the resync sent what was equal: $unchanged bytes unchanged"
+	point reloaded
+}
+
+# Name and image of each recovery point, against the oracle.
+verify_points() {
+	local id n=0
+
+	appliance verify || fail "stored digests do not match"
+	appliance points --json >"$vm_build/points.json"
+	for id in $(jq -r 'if type == "object" then .points else . end | .[] | .id' "$vm_build/points.json"); do
+		rm -rf "$vm_build/point"
+		mkdir "$vm_build/point"
+		appliance export guest "$id" --format raw "$vm_build/point" >"$vm_build/export.log" || fail "export of point $id"
+		"$top/build/vm/bin/oracle" verify "$vm_build/point/vda.raw" "$vm_build/point/vdb.raw" >"$vm_build/verify.log" ||
+			fail "point $id is not what it says: $(tail -n 2 "$vm_build/verify.log")"
+		n=$((n + 1))
+	done
+	[ $n -ge $((rounds / 2 + 3)) ] || fail "only $n recovery points"
+	echo "$n recovery points verified by the oracle"
+}
+
+appliance_init
+appliance_start
+boot
+agent_start main
+agent_enroll main
+agent_ctl main protect /dev/vda /dev/vdb || fail "protect"
+# the first kill comes in the middle of the initial replication
+sleep 1
+agent_kill main
+agent_start main
+agent_wait main 120 "initial replication" "$all_protected"
+no_resync
+kills
+reload_module
+guest_sh main "touch /run/stop"
+guest_wait_for main '^quiet' 30 || fail "the writer did not end"
+point last
+verify_points
+for n in 1 2; do
+	disk=$(tr 12 ab <<<"vd$n")
+	appliance export guest last --format raw "$vm_build/point" >/dev/null
+	cmp "$vm_build/data$n.img" "$vm_build/point/$disk.raw" || fail "the last point of $disk differs from the disk"
+done
+agent_ctl main status || fail "status is not healthy at the end"
+guest_sh main "touch /run/end"
+guest_wait main || fail "guest status $?"
+pass

@@ -1,0 +1,75 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# What the tests of the kernel module share. Sourced by test-*.sh, which print one line for their
+# result, "PASS name[: figures]" or "FAIL name reason", and end with 0 or 1.
+
+# shellcheck source=tests/vm/functions.sh
+. "$(dirname "${BASH_SOURCE[0]}")/functions.sh"
+
+reason="ended early"
+trap test_end EXIT
+
+test_end() {
+	local status=$?
+
+	guest_cleanup
+	[ $status -eq 0 ] || echo "FAIL $test_name $reason"
+}
+
+fail() {		# SENTENCE
+	reason=$*
+	exit 1
+}
+
+pass() {		# [WHAT WAS MEASURED]
+	rm -f "$vm_build"/*.img
+	echo "PASS $test_name${1:+: $1}"
+}
+
+test_name_of_disk=(root data1 data2)
+
+# The root disk, two data disks, and an empty replica of each (see guest/common.sh).
+test_disks() {
+	local i
+
+	"$vm_dir/build-tools.sh"
+	"$vm_dir/rootfs.sh" --image "$vm_build/root.img"
+	truncate -s 464M "$vm_build/root.img"
+	guest_disk "$vm_build/data1.img" 336M
+	guest_disk "$vm_build/data2.img" 80M
+	for i in 0 1 2; do
+		guest_disk "$vm_build/replica$i.img" \
+			"$(stat -c %s "$vm_build/${test_name_of_disk[$i]}.img")"
+	done
+}
+
+test_guest() {		# OPTION...: a guest with these disks, the module, and the guests' scripts
+	local module disk options=() status=0
+
+	# shellcheck disable=SC2119
+	module=$(build_kmod 2>"$vm_build/kmod.log") || {
+		cat "$vm_build/kmod.log" >&2
+		fail "the kernel module does not build"
+	}
+	for disk in data1 data2 replica0 replica1 replica2; do
+		options+=(--disk "$vm_build/$disk.img:raw:serial=$disk")
+	done
+	guest_run --root "$vm_build/root.img" "${options[@]}" --file "$module:/mobility.ko" \
+		--file "$vm_dir/guest:/guest" --bin "$top/build/vm/bin/oracle" \
+		--bin "$top/build/vm/bin/drain" --bin "$top/build/vm/bin/churn" "$@" || status=$?
+	[ $status -eq 0 ] ||
+		fail "guest status $status: $(grep -av '^oracle:' "$vm_build/main/output.log" | tail -n 1)"
+}
+
+# Every byte of the disks against the replicas, from outside of the guest.
+test_compare() {
+	local i source replica
+
+	for i in 0 1 2; do
+		source=$(sha256sum <"$vm_build/${test_name_of_disk[$i]}.img")
+		replica=$(sha256sum <"$vm_build/replica$i.img")
+		[ "$source" = "$replica" ] ||
+			fail "${test_name_of_disk[$i]}: sha256 ${source%% *}, its replica ${replica%% *}"
+		echo "${test_name_of_disk[$i]}: sha256 ${source%% *}, as its replica"
+	done
+}
