@@ -44,7 +44,7 @@ unit() {
 	variant clang-tsan CC=clang SAN=thread
 }
 
-all=(build lint unit model fuzz flow vm)
+all=(build lint unit model fuzz flow vm demo)
 [ $# -gt 0 ] || set -- "${all[@]}"
 for s in "$@"; do
 	case $s in
@@ -55,6 +55,7 @@ for s in "$@"; do
 	fuzz) suite fuzz tests/fuzz/run.sh "${FUZZ_SECONDS:-60}" ;;
 	flow) suite flow tests/flow/run-all.sh ;;
 	vm) suite vm tests/vm/run-all.sh ;;
+	demo) suite demo bash -c 'tests/vm/demo.sh && echo "PASS demo" || echo "FAIL demo"' ;;
 	*)
 		echo "check.sh: unknown suite '$s'; there are: ${all[*]}" >&2
 		exit 2

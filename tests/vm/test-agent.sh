@@ -74,8 +74,10 @@ reload_module() {
 	guest_sh main "rmmod mobility && insmod /mobility.ko" ||
 		fail "the module cannot be reloaded"
 	agent_start main
-	agent_wait main 60 "a resync with its cause" '[.disks[] | select(.resync_cause != null)] | length > 0'
+	agent_wait main 60 "agreement with the appliance" '.appliance.connected'
 	agent_wait main 120 "the resync" "$all_protected"
+	[ "$(guest_sh main "grep -c 'resynchronised by checksum: the kernel module was reloaded' /run/mobilityd.log" | head -n 1)" = 2 ] ||
+		fail "the cause of the resync of both disks is not in the log: $(guest_sh main "tail -n 5 /run/mobilityd.log")"
 	unchanged=$(agent_status main .totals.unchanged_bytes)
 	[ "$unchanged" -gt $((64 << 20)) ] || fail "the resync sent what was equal: $unchanged bytes unchanged"
 	point reloaded
