@@ -16,6 +16,7 @@
 #define HEARTBEAT_NS                                                                               \
 	(10 * NSEC_PER_SEC) /* an epoch at least this often, so that the RPO is honest */
 #define IDLE_NS (2 * NSEC_PER_SEC)
+#define BOOKMARK_GAP_NS NSEC_PER_SEC /* a bookmark does not wait for a longer min_epoch_interval */
 #define CERT_CHECK_NS (3600 * NSEC_PER_SEC)
 #define POLL_DISKS 64
 
@@ -129,6 +130,8 @@ static bool epoch_due(struct session *s, bool *scan)
 	uint64_t now = clock_monotonic_ns(), since = now - s->boundary_ns, wait = IDLE_NS, left;
 	uint64_t least = s->a->config.min_epoch_interval;
 
+	if (bookmarks_waiting(s->a->bookmarks) && least > BOOKMARK_GAP_NS)
+		least = BOOKMARK_GAP_NS;
 	left = until_scan(s, now);
 	*scan = left == 0;
 	if (!any_reachable(s)) {
