@@ -37,19 +37,6 @@ void mob_bitmap_free(struct mob_bitmap *bm)
 	bm->summary = NULL;
 }
 
-/*
- * A summary bit follows its bits. Whoever finds a bit set and leaves the summary
- * to the one that set it relies on scans beginning only when both are done
- * (mob_sections_sync()).
- */
-static void mob_summary_set(struct mob_bitmap *bm, u64 bit)
-{
-	unsigned long chunk = bit / MOB_BITMAP_CHUNK;
-
-	if (!test_bit(chunk, bm->summary))
-		set_bit(chunk, bm->summary);
-}
-
 /* Sets the bits of @mask in a word; returns how many were clear. */
 static unsigned int mob_word_set(unsigned long *word, unsigned long mask)
 {
@@ -69,19 +56,12 @@ static unsigned int mob_word_set(unsigned long *word, unsigned long mask)
 	return added;
 }
 
-u64 mob_bitmap_set(struct mob_bitmap *bm, u64 first, u64 count)
+u64 mob_bitmap_set_range(struct mob_bitmap *bm, u64 first, u64 count)
 {
 	u64 last = first + count - 1;
 	u64 bit = first;
 	u64 added = 0;
 
-	/* The common case, a write within one granule, must stay a few instructions. */
-	if (likely(count == 1)) {
-		if (test_bit(first, bm->bits) || test_and_set_bit(first, bm->bits))
-			return 0;
-		mob_summary_set(bm, first);
-		return 1;
-	}
 	while (bit <= last) {
 		u64 end = min(last, bit | (BITS_PER_LONG - 1));
 		unsigned int n = mob_word_set(&bm->bits[BIT_WORD(bit)],

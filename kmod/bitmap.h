@@ -21,6 +21,8 @@
 #ifndef MOB_BITMAP_H
 #define MOB_BITMAP_H
 
+#include <linux/bitops.h>
+#include <linux/compiler.h>
 #include <linux/types.h>
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -42,12 +44,37 @@ struct mob_bitmap {
 int mob_bitmap_init(struct mob_bitmap *bm, u64 granules);
 void mob_bitmap_free(struct mob_bitmap *bm);
 
+/* The part of mob_bitmap_set() that need not be fast. */
+u64 mob_bitmap_set_range(struct mob_bitmap *bm, u64 first, u64 count);
+
+/*
+ * A summary bit follows its bits. Whoever finds a bit set and leaves the summary
+ * to the one that set it relies on scans beginning only when both are done
+ * (mob_sections_sync()).
+ */
+static inline void mob_summary_set(struct mob_bitmap *bm, u64 bit)
+{
+	unsigned long chunk = bit / MOB_BITMAP_CHUNK;
+
+	if (!test_bit(chunk, bm->summary))
+		set_bit(chunk, bm->summary);
+}
+
 /*
  * Sets @count > 0 bits from @first on; the range must lie within the bitmap.
  * Returns how many were clear before; each bit is counted by one caller only,
  * except that concurrent setters of a whole word may both count it.
  */
-u64 mob_bitmap_set(struct mob_bitmap *bm, u64 first, u64 count);
+static inline u64 mob_bitmap_set(struct mob_bitmap *bm, u64 first, u64 count)
+{
+	if (unlikely(count != 1))
+		return mob_bitmap_set_range(bm, first, count);
+	/* Most writes find their granule dirty already and need no atomic operation. */
+	if (test_bit(first, bm->bits) || test_and_set_bit(first, bm->bits))
+		return 0;
+	mob_summary_set(bm, first);
+	return 1;
+}
 
 /* Is any bit of the range set in @dirty and clear in @safe? */
 bool mob_bitmap_any_unsafe(const struct mob_bitmap *dirty, const struct mob_bitmap *safe,

@@ -38,8 +38,6 @@ enum mob_verdict {
 	MOB_REFILL,	/* nothing was done: this CPU has no context left */
 };
 
-static void mob_endio(struct bio *bio);
-
 /* Interrupts off. */
 static __always_inline struct mob_io *mob_cache_pop(void)
 {
@@ -151,7 +149,7 @@ static noinline void mob_blind(struct mob_disk *disk)
 
 static __always_inline bool mob_bio_is_ours(const struct bio *bio, const struct mob_disk *disk)
 {
-	return bio->bi_end_io == mob_endio && ((struct mob_io *)bio->bi_private)->disk == disk;
+	return bio->bi_end_io == mob_track_endio && ((struct mob_io *)bio->bi_private)->disk == disk;
 }
 
 static __always_inline void mob_interpose(struct mob_io *io, struct bio *bio)
@@ -159,7 +157,7 @@ static __always_inline void mob_interpose(struct mob_io *io, struct bio *bio)
 	io->end_io = bio->bi_end_io;
 	io->private = bio->bi_private;
 	bio->bi_private = io;
-	bio->bi_end_io = mob_endio;
+	bio->bi_end_io = mob_track_endio;
 }
 
 /* The marking section. Interrupts off. */
@@ -204,7 +202,6 @@ static __always_inline enum mob_verdict mob_section(struct bio *bio, struct gend
 	io->sector = sector;
 	io->sectors = sectors;
 	io->epoch = epoch;
-	io->parity = mob_parity(epoch);
 	mob_interpose(io, bio);
 	if (likely(mob_word_phase(word) == MOB_PHASE_OPEN))
 		return MOB_PASS;
@@ -256,10 +253,10 @@ static noinline void mob_write_failed(struct mob_io *io, blk_status_t status)
 }
 
 /* The bio is the submitter's again; its end_io may free it. */
-static void mob_finish(struct mob_io *io, struct bio *bio)
+static __always_inline void mob_finish(struct mob_io *io, struct bio *bio)
 {
 	struct mob_disk *disk = io->disk;
-	unsigned int parity = io->parity;
+	unsigned int parity = mob_parity(io->epoch);
 	unsigned long flags;
 
 	mob_test_delay(MOB_DELAY_COMPLETED);
@@ -291,11 +288,11 @@ static bool mob_chain_is_deep(const struct mob_io *io)
 {
 	const struct bio *parent = io->private;
 
-	return parent->bi_end_io == mob_endio &&
+	return parent->bi_end_io == mob_track_endio &&
 	       ((struct mob_io *)parent->bi_private)->end_io == mob_chain_endio;
 }
 
-static void mob_endio(struct bio *bio)
+void mob_track_endio(struct bio *bio)
 {
 	struct mob_io *io = bio->bi_private;
 
@@ -329,7 +326,7 @@ void mob_track_mark(struct mob_disk *disk, sector_t sector, u64 sectors)
 static bool mob_is_part_of_tracked(const struct bio *bio)
 {
 	return bio->bi_end_io == mob_chain_endio &&
-	       ((struct bio *)bio->bi_private)->bi_end_io == mob_endio;
+	       ((struct bio *)bio->bi_private)->bi_end_io == mob_track_endio;
 }
 
 /*
@@ -371,10 +368,8 @@ static noinline void mob_complete_untracked(struct bio *bio)
 	local_irq_restore(flags);
 }
 
-void mob_track_complete(struct bio *bio)
+void mob_track_complete_other(struct bio *bio)
 {
-	if (!op_is_write(bio_op(bio)) || likely(bio->bi_end_io == mob_endio))
-		return;
 	if (likely(!mob_disk_maybe(mob_bio_disk(bio))) || mob_is_part_of_tracked(bio))
 		return;
 	mob_complete_untracked(bio);

@@ -25,7 +25,6 @@ struct mob_io {
 	void *private;
 	sector_t sector;		/* of the whole write, for the case that it fails */
 	unsigned int sectors;
-	unsigned int parity;
 	u64 epoch;			/* the tag */
 	union {
 		struct mob_io *next;	/* in a cache */
@@ -51,8 +50,17 @@ void mob_track_exit(void);
  */
 bool mob_track_submit(struct bio *bio);
 
+/* What tracked bios have for their bi_end_io. */
+void mob_track_endio(struct bio *bio);
+/* A bio that is not tracked, at its completion. */
+void mob_track_complete_other(struct bio *bio);
+
 /* Every bio at its completion, before its bi_end_io is called. Any context. */
-void mob_track_complete(struct bio *bio);
+static __always_inline void mob_track_complete(struct bio *bio)
+{
+	if (op_is_write(bio_op(bio)) && bio->bi_end_io != mob_track_endio)
+		mob_track_complete_other(bio);
+}
 
 /*
  * Sets the bits of a range of sectors in the active epoch. May be called from any
