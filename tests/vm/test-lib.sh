@@ -21,9 +21,10 @@ fail() {		# SENTENCE
 	exit 1
 }
 
-pass() {		# [WHAT WAS MEASURED]
+figures=""		# what was measured, for the line that says PASS
+pass() {
 	rm -f "$vm_build"/*.img
-	echo "PASS $test_name${1:+: $1}"
+	echo "PASS $test_name${figures:+: $figures}"
 }
 
 test_name_of_disk=(root data1 data2)
@@ -72,4 +73,8 @@ test_compare() {
 			fail "${test_name_of_disk[$i]}: sha256 ${source%% *}, its replica ${replica%% *}"
 		echo "${test_name_of_disk[$i]}: sha256 ${source%% *}, as its replica"
 	done
+}
+
+test_value() {		# NAME: of NAME=… in the last line of the script's output that has it
+	grep -a "\<$1=" "$vm_build/main/output.log" | tail -n 1 | sed "s/.*\<$1=\([^ ]*\).*/\1/"
 }

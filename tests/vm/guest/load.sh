@@ -4,9 +4,12 @@
 # guests (bash, `set -euo pipefail`).
 #   load_tree DIR        starts a process that makes, renames, links, cuts and removes files
 #   load_fio DIR [ARG…]  starts fio on files in DIR: direct, through the cache with fsync, io_uring
-#   load_stop            ends all of them, and waits
+#   load_stop            ends all of them, and waits; fails if one of them failed
+#   oracle_start DISK@OFFSET…   formats these and starts the oracle's writers ($progress)
+#   oracle_stop          ends them; fails if one of their writes failed
 
 load_pids=()
+progress=/tmp/progress
 
 load_tree() {
 	churn "$1" 60 &
@@ -35,4 +38,21 @@ load_stop() {
 	done
 	load_pids=()
 	[ $failed -eq 0 ] || [ $failed -eq 128 ] || { echo "a load failed, status $failed"; return 1; }
+}
+
+oracle_start() {
+	oracle format "$@"
+	oracle write --pause "${oracle_pause:-5000}" --progress $progress "$@" >/tmp/oracle.log 2>&1 &
+	oracle_pid=$!
+}
+
+oracle_stop() {
+	kill -TERM "$oracle_pid" || true
+	wait "$oracle_pid" || { echo "a write of the oracle failed"; cat /tmp/oracle.log; return 1; }
+	cat /tmp/oracle.log
+}
+
+# how many blocks the oracle's writers have completed so far
+oracle_blocks() {
+	od -An -v -t u8 -j 16 -N 128 $progress | awk '{ for (i = 1; i <= NF; i++) n += $i } END { print n }'
 }

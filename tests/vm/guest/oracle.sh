@@ -8,7 +8,6 @@ here=$(dirname "$0")
 # shellcheck source=tests/vm/guest/load.sh
 . "$here/load.sh"
 boundaries=$1
-progress=/tmp/progress
 
 start_load() {
 	load_tree /root/tree
@@ -17,13 +16,11 @@ start_load() {
 	mkdir -p /root/fio /data1/fio
 	load_fio /root/fio
 	load_fio /data1/fio
-	oracle write --pause 5000 --progress $progress "${oracle_disks[@]}" >/tmp/oracle.log &
-	oracle_pid=$!
+	oracle_start "${oracle_disks[@]}"
 }
 
 set_up_disks
 modprobe -a loop dm-snapshot
-oracle format "${oracle_disks[@]}"
 start_load
 insmod /mobility.ko pool_bytes=$((128 << 20))
 drain attach --dirty "${disks[@]}"
@@ -48,9 +45,7 @@ grep -q '^VIOLATION' /tmp/bypass.log ||
 echo "control: without preserved copies, $(grep -c '^VIOLATION' /tmp/bypass.log) violations"
 
 load_stop
-kill -TERM $oracle_pid
-wait $oracle_pid || die "the oracle's writer failed: $(cat /tmp/oracle.log)"
-cat /tmp/oracle.log
+oracle_stop
 quiesce_disks
 nice -n -15 drain run --epochs 1 "${pairs[@]}"
 expect_clean
