@@ -78,7 +78,7 @@ static void show_point(FILE *f, const json_t *status)
 	}
 	fprintf(f, "RPO         %s\n",
 		is_set(status, "rpo_ns") ? duration_format(num(status, "rpo_ns"), rpo) : "unknown");
-	fprintf(f, "Last point  %" PRIu64 ", %s, %s-consistent", num(p, "id"),
+	fprintf(f, "Last point  recovery point %" PRIu64 ", %s, %s-consistent", num(p, "id"),
 		clock_format_utc(num(p, "time"), when), str(p, "consistency"));
 	if (str(p, "name")[0])
 		fprintf(f, ", \"%s\"", str(p, "name"));
