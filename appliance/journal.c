@@ -166,7 +166,7 @@ static bool is_stored(const struct journal *j, uint32_t number, uint64_t serial)
 /* Sync for all that have appended by now, with the lock given up meanwhile. */
 static void lead_sync(struct journal *j)
 {
-	uint64_t upto = j->serial;
+	uint64_t target = j->serial;
 	int rc;
 
 	j->syncing = true;
@@ -175,7 +175,7 @@ static void lead_sync(struct journal *j)
 	pthread_mutex_lock(&j->lock);
 	j->syncing = false;
 	if (rc == 0) {
-		j->synced = upto;
+		j->synced = target;
 	} else {
 		j->failure = rc;
 		roll_back(j);

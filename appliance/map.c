@@ -69,10 +69,13 @@ static int merge_top(struct map *m)
 	if (!out.pieces)
 		return -ENOMEM;
 	merge(&older, &newer, &out);
+	/* Shrinking; where it fails the larger array serves as well. */
 	less = reallocarray(out.pieces, out.count + 1, sizeof(*out.pieces));
+	if (less)
+		out.pieces = less;
 	free(older.pieces);
 	free(newer.pieces);
-	m->level[top - 1].pieces = less ? less : out.pieces;
+	m->level[top - 1].pieces = out.pieces;
 	m->level[top - 1].count = out.count;
 	m->level[top - 1].rank++;
 	m->levels--;

@@ -45,13 +45,12 @@ static void closedirp(DIR **d)
 
 static int sync_folder(int at, const char *folder, struct err *e)
 {
-	_cleanup_close_ int fd =
-		openat(at, *folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(at, *folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fd < 0 || fsync(fd) < 0 ? -errno : 0;
 
-	if (fd < 0 || fsync(fd) < 0)
-		return err_errno(e, -errno, "cannot make the folder %s of the store durable",
-				 folder);
-	return 0;
+	if (fd >= 0)
+		close(fd);
+	return rc ? err_errno(e, rc, "cannot make the folder %s of the store durable", folder) : 0;
 }
 
 /* The folder part of name into out; "" when there is none. */

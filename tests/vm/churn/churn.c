@@ -83,9 +83,11 @@ static int one_step(void)
 	random_path(b);
 	switch (roll(16)) {
 	case 0:
-		return mkdir((*strchr(a, '/') = 0, a), 0755);
+		a[strcspn(a, "/")] = 0;
+		return mkdir(a, 0755);
 	case 1:
-		return rmdir((*strchr(a, '/') = 0, a));
+		a[strcspn(a, "/")] = 0;
+		return rmdir(a);
 	case 2:
 	case 3:
 		return rename(a, b);

@@ -30,7 +30,9 @@ int mob_open(void)
 {
 	int fd = open("/dev/" MOB_DEVICE_NAME, O_RDWR | O_CLOEXEC);
 
-	return fd < 0 ? fail("open", "/dev/" MOB_DEVICE_NAME) : fd;
+	if (fd < 0)
+		fail("open", "/dev/" MOB_DEVICE_NAME);
+	return fd;
 }
 
 int mob_info(int control, struct mob_info *info)

@@ -295,7 +295,7 @@ static struct orc_progress *map_progress(const char *path, const struct orc_layo
 static int load_layout(struct disk *disks, unsigned int count, struct orc_layout *l)
 {
 	uint8_t *sector = aligned(ORC_PAGE);
-	struct orc_layout other;
+	struct orc_layout other = {0};
 	uint32_t disk;
 	int ret = -1;
 
