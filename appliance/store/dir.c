@@ -343,18 +343,18 @@ static const struct store_ops dir_ops = {
 
 int store_dir_open(const char *dir, struct store **out, struct err *e)
 {
-	struct dir_store *d = malloc(sizeof(*d));
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dir_store *d;
 
-	if (!d)
+	if (fd < 0)
+		return err_errno(e, -errno, "cannot open the store %s", dir);
+	d = malloc(sizeof(*d));
+	if (!d) {
+		close(fd);
 		return err_set(e, -ENOMEM, "out of memory");
-	d->store.ops = &dir_ops;
-	d->fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (d->fd < 0) {
-		int rc = err_errno(e, -errno, "cannot open the store %s", dir);
-
-		free(d);
-		return rc;
 	}
+	d->store.ops = &dir_ops;
+	d->fd = fd;
 	*out = &d->store;
 	return 0;
 }
