@@ -72,6 +72,7 @@ at_exit() {
 	exit "$status"
 }
 trap at_exit EXIT
+trap 'echo "FAILED: interrupted" >&2; exit 143' TERM INT
 trap 'echo "FAILED: ${BASH_SOURCE[0]##*/}:$LINENO: $BASH_COMMAND" >&2' ERR
 
 # The end of every test: the store is clean, everything stops in an orderly way, no sanitizer said anything.

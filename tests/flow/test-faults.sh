@@ -40,21 +40,23 @@ note "$struck faults, $((up / mib)) MiB passed upwards"
 [ "$up" -lt $(((32 + 16 + struck * 8) * mib)) ] || fail "$up bytes upwards for 32 MiB and $struck faults"
 [ "$struck" -ge 3 ] || fail "hardly a fault struck"
 
+proxy pass
 note "the named faults, one after another, each hitting a delta"
 kinds=("drop up 100000" "drop down 200" "truncate up 300000" "truncate down 100" "reset up 200000"
 	"reset down 1" "stall up 50000 0" "stall down 0 0" "corrupt up 150000" "corrupt down 50" "halfopen"
 	"slow up 0 100000")
+struck() { [ "$(proxy_stat "${kind%% *}")" -gt "$before" ]; }
 for kind in "${kinds[@]}"; do
-	proxy pass
-	struck=$(proxy_stat "${kind%% *}")
-	python3 "$flow/image.py" edit a $RANDOM 8
-	# connections are kept: the first two of the next ones get it
-	proxy once "$kind"
-	proxy once "$kind"
+	before=$(proxy_stat "${kind%% *}")
+	python3 "$flow/image.py" make more 1M random $RANDOM
+	proxy every "$kind"
 	proxy close
+	# more than any of the faults lets through, so that each of them hits a segment
+	dd if=more of=a bs=1M seek=$((RANDOM % 32)) conv=notrunc status=none
+	until_true 30 "$kind to strike" struck
+	proxy pass
 	bookmark agent "after-${kind// /-}" 60
 	point_equals agent "after-${kind// /-}" a
-	[ "$(proxy_stat "${kind%% *}")" -gt "$struck" ] || fail "$kind did not strike"
 done
 
 note "the appliance cannot be reached for a while: status says so, then it goes on by itself"

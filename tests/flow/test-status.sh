@@ -49,7 +49,7 @@ bookmark agent first
 valid protected
 says protected '\ba\b'
 says protected 'protected'
-says protected 'first|recovery point'
+says protected 'first|last point'
 jq -e --arg now "$(date +%s%N)" '(.last_point.id > 0) and .last_point.consistency == "crash" and (.last_point.name | type == "string" or . == null) and
 	.rpo_ns >= 0 and .rpo_ns < 60e9 and (($now | tonumber) - .time | fabs) < 10e9' protected.json >/dev/null ||
 	fail "last point: $(jq -c '[.last_point, .rpo_ns, .time]' protected.json)"

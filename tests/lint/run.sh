@@ -58,7 +58,7 @@ lint_python() {
 spdx_expected() {
 	case $1 in
 	include/mobility/uapi.h) echo 'GPL-2.0 WITH Linux-syscall-note' ;;
-	kmod/* | Kbuild) echo 'GPL-2.0' ;;
+	kmod/* | Kbuild | tests/unit/kmod/*) echo 'GPL-2.0' ;; # those tests are one program with the module's sources
 	*) echo 'Apache-2.0' ;;
 	esac
 }
