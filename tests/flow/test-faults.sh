@@ -3,7 +3,7 @@
 #
 # Connections through a proxy that drops, truncates, resets, stalls and corrupts them. Replication gets through by itself, the
 # result is equal, and what was sent is bounded: no fault makes the agent begin from the start.
-# timeout: 240
+# timeout: 360
 # shellcheck source=tests/flow/functions.sh
 source "$(dirname "$0")/functions.sh"
 

@@ -3,7 +3,7 @@
 #
 # kill -9 of agent and of appliance, alternately, at 50 random moments, from the initial replication on and under continuing edits.
 # In the end source and latest point are equal, and every point that the appliance lists was a state of the disk.
-# timeout: 240
+# timeout: 360
 # shellcheck source=tests/flow/functions.sh
 source "$(dirname "$0")/functions.sh"
 
