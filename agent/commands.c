@@ -241,7 +241,7 @@ static int refuse_disk(const struct disk *d, struct err *e)
 {
 	char done[32], all[32];
 
-	if (!d->source)
+	if (!d->source && d->error[0])
 		return err_set(e, -ENODEV, "no recovery point can be made: %s cannot be reached",
 			       d->name);
 	if (d->state == DISK_PROTECTED)
@@ -253,9 +253,37 @@ static int refuse_disk(const struct disk *d, struct err *e)
 		       d->name, size_format(d->replicated, done), size_format(d->size, all));
 }
 
-static int may_bookmark(struct agent *a, struct err *e)
+static int refuse_disks(struct agent *a, const struct state *st, struct err *e)
 {
 	const struct disk_table *t;
+	int r = 0;
+
+	agent_rcu_lock();
+	t = agent_rcu_read(a->disks);
+	for (size_t i = 0; !r && i < st->disk_count; i++) {
+		struct disk *d = disk_table_find(t, st->disk[i].key);
+
+		if (st->disk[i].removing)
+			continue;
+		if (!d) {
+			/* After a start the session may not have come to it yet: that takes a moment. */
+			if (st->disk[i].last_state != DISK_PROTECTED)
+				r = err_set(e, -EBUSY,
+					    "no recovery point can be made yet: the initial "
+					    "replication of %s is about to begin",
+					    st->disk[i].name);
+			continue;
+		}
+		pthread_mutex_lock(&d->lock);
+		r = refuse_disk(d, e);
+		pthread_mutex_unlock(&d->lock);
+	}
+	agent_rcu_unlock();
+	return r;
+}
+
+static int may_bookmark(struct agent *a, struct err *e)
+{
 	struct state st;
 	int r = store_copy(a->store, &st, e);
 
@@ -267,15 +295,9 @@ static int may_bookmark(struct agent *a, struct err *e)
 		r = err_set(e, -EBUSY, "replication is paused: mobilityctl resume");
 	else if (!st.disk_count)
 		r = err_set(e, -ENODEV, "no disk is protected: mobilityctl protect DISK");
+	if (!r)
+		r = refuse_disks(a, &st, e);
 	state_clear(&st);
-	agent_rcu_lock();
-	t = agent_rcu_read(a->disks);
-	for (size_t i = 0; !r && i < t->count; i++) {
-		pthread_mutex_lock(&t->disk[i]->lock);
-		r = refuse_disk(t->disk[i], e);
-		pthread_mutex_unlock(&t->disk[i]->lock);
-	}
-	agent_rcu_unlock();
 	return r;
 }
 

@@ -73,6 +73,15 @@ void disk_clear_error(struct disk *d)
 	pthread_mutex_unlock(&d->lock);
 }
 
+struct disk *disk_table_find(const struct disk_table *t, const char *key)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		if (!strcmp(t->disk[i]->key, key))
+			return t->disk[i];
+	}
+	return NULL;
+}
+
 void disk_set_state(struct disk *d, enum disk_state state, uint64_t replicated, const char *cause)
 {
 	pthread_mutex_lock(&d->lock);

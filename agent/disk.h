@@ -77,4 +77,7 @@ struct disk_table {
 	struct disk *disk[];
 };
 
+/* NULL: none by this key. */
+struct disk *disk_table_find(const struct disk_table *t, const char *key);
+
 #endif

@@ -91,15 +91,6 @@ int session_request_resync(struct session *s, struct disk *d, const char *cause,
 
 /* --- the table -------------------------------------------------------------------------------- */
 
-static struct disk *table_find(const struct disk_table *t, const char *key)
-{
-	for (size_t i = 0; i < t->count; i++) {
-		if (!strcmp(t->disk[i]->key, key))
-			return t->disk[i];
-	}
-	return NULL;
-}
-
 /* The disks that the state wants: those there are, and new ones. NULL: out of memory. */
 static struct disk_table *wanted_table(const struct disk_table *old, const struct state *st)
 {
@@ -110,7 +101,7 @@ static struct disk_table *wanted_table(const struct disk_table *old, const struc
 
 		if (st->disk[i].removing)
 			continue;
-		d = table_find(old, st->disk[i].key);
+		d = disk_table_find(old, st->disk[i].key);
 		if (!d)
 			d = disk_new(&st->disk[i]);
 		/* Out of memory: the next round tries again. */
@@ -139,7 +130,7 @@ static int apply_state(struct session *s, const struct state *st, struct err *e)
 	agent_rcu_publish(s->a->disks, new);
 	agent_rcu_wait();
 	for (size_t i = 0; i < old->count; i++) {
-		if (!table_find(new, old->disk[i]->key))
+		if (!disk_table_find(new, old->disk[i]->key))
 			drop_disk(old->disk[i]);
 	}
 	free(old);

@@ -67,7 +67,8 @@ static void view_disk(struct disk *d, struct disk_view *v)
 	strcpy(v->resync_cause, d->state == DISK_RESYNC ? d->resync_cause : "");
 	strcpy(v->error, d->error);
 	strcpy(v->remedy, d->remedy);
-	v->reachable = d->source != NULL;
+	/* Without an error it has not been looked for yet. */
+	v->reachable = d->source || !d->error[0];
 	v->tracks = d->source ? d->source->ops->tracks : d->choice == SOURCE_KMOD;
 	v->granule = d->source ? 1ull << d->source->shift : 0;
 	v->choice = d->choice;
@@ -81,20 +82,45 @@ static void view_disk(struct disk *d, struct disk_view *v)
 	v->eta_ns = d->state == DISK_PROTECTED ? 0 : meter_eta_ns(v->backlog, v->rate);
 }
 
-static int view_disks(struct agent *a, struct status_view *v, struct err *e)
+/* A disk that was protected a moment ago: the session has not come to it yet. */
+static void view_pending(const struct state_disk *d, struct disk_view *v)
+{
+	strcpy(v->name, d->name);
+	strcpy(v->path, d->path);
+	strcpy(v->key, d->key);
+	v->reachable = true;
+	v->tracks = d->source == SOURCE_KMOD;
+	v->choice = d->source;
+	v->file = d->file;
+	v->state = d->last_state;
+	v->eta_ns = UINT64_MAX;
+}
+
+/* The disks that are protected by the state's word, as the session has them. */
+static int view_disks(struct agent *a, const struct state *st, struct status_view *v, struct err *e)
 {
 	const struct disk_table *t;
 
+	v->disk = calloc(st->disk_count + 1, sizeof(*v->disk));
+	if (!v->disk)
+		return err_set(e, -ENOMEM, "out of memory");
 	agent_rcu_lock();
 	t = agent_rcu_read(a->disks);
-	v->disk = calloc(t->count + 1, sizeof(*v->disk));
-	for (size_t i = 0; v->disk && i < t->count; i++) {
-		pthread_mutex_lock(&t->disk[i]->lock);
-		view_disk(t->disk[i], &v->disk[v->disk_count++]);
-		pthread_mutex_unlock(&t->disk[i]->lock);
+	for (size_t i = 0; i < st->disk_count; i++) {
+		struct disk *d = disk_table_find(t, st->disk[i].key);
+
+		if (st->disk[i].removing)
+			continue;
+		if (d) {
+			pthread_mutex_lock(&d->lock);
+			view_disk(d, &v->disk[v->disk_count++]);
+			pthread_mutex_unlock(&d->lock);
+		} else {
+			view_pending(&st->disk[i], &v->disk[v->disk_count++]);
+		}
 	}
 	agent_rcu_unlock();
-	return v->disk ? 0 : err_set(e, -ENOMEM, "out of memory");
+	return 0;
 }
 
 static json_t *text_or_null(const char *s)
@@ -218,7 +244,7 @@ json_t *status_json(struct agent *a, struct err *e)
 	v.paused = st.paused;
 	v.cert_expiry_ns = v.enrolled ? enroll_expiry(a) : 0;
 	agent_kmod_view(a, &v.kmod);
-	r = view_disks(a, &v, e);
+	r = view_disks(a, &st, &v, e);
 	if (!r) {
 		o = assemble(a, &st, &v);
 		if (!o)
