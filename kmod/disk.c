@@ -18,6 +18,7 @@
 /* What is marked in one go with interrupts off. */
 #define MOB_MARK_GRANULES	(1U << 20)
 
+/* Serialises attach, detach and boundaries; never taken on the path of a write. */
 DEFINE_MUTEX(mob_mutex);
 LIST_HEAD(mob_disk_list);
 struct hlist_head mob_disk_hash[1 << MOB_HASH_BITS] __read_mostly;

@@ -89,6 +89,7 @@ static inline unsigned int mob_parity(u64 epoch)
  */
 static inline u64 mob_epoch_word(const struct mob_epochs *m)
 {
+	/* Acquire: as said above. */
 	return smp_load_acquire(&m->word);
 }
 

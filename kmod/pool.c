@@ -12,7 +12,8 @@
 
 static unsigned long pool_bytes;
 module_param(pool_bytes, ulong, 0644);
-MODULE_PARM_DESC(pool_bytes, "bound of the memory for preserved copies, over all disks; default: 1 % of RAM, at most 256 MiB");
+MODULE_PARM_DESC(pool_bytes,
+		 "bound of all preserved copies, in bytes (default: 1 % of RAM, at most 256 MiB)");
 
 static atomic_long_t mob_pool_pages;
 
