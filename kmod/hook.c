@@ -54,7 +54,7 @@ static struct ftrace_ops mob_submit_ops = {
 
 static void mob_passthrough(struct request *rq)
 {
-	if (blk_op_is_passthrough(req_op(rq)) && op_is_write(req_op(rq)))
+	if (blk_rq_is_passthrough(rq) && op_is_write(req_op(rq)))
 		mob_track_unknown(rq->q);
 }
 
@@ -107,6 +107,12 @@ static int mob_filter(struct ftrace_ops *ops, const char *name)
 	return addr ? ftrace_set_filter_ip(ops, addr, 0, 0) : -ENOENT;
 }
 
+/* Of ops that are not registered. */
+static void mob_unfilter(struct ftrace_ops *ops)
+{
+	ftrace_set_filter(ops, NULL, 0, 1);
+}
+
 static int mob_submit_hook(void)
 {
 	int ret;
@@ -128,14 +134,14 @@ static int mob_submit_hook(void)
 		snprintf(mob_reason, sizeof(mob_reason),
 			 "ftrace refused the submission function (%d)", ret);
 	if (ret)
-		ftrace_free_filter(&mob_submit_ops);
+		mob_unfilter(&mob_submit_ops);
 	return ret;
 }
 
 static void mob_submit_unhook(void)
 {
 	unregister_ftrace_function(&mob_submit_ops);
-	ftrace_free_filter(&mob_submit_ops);
+	mob_unfilter(&mob_submit_ops);
 }
 
 static void mob_trace_complete(void *data, struct request_queue *q, struct bio *bio)
@@ -148,15 +154,12 @@ static void mob_trace_queue(void *data, MOB_TRACE_QUEUE_ARG struct bio *bio)
 	mob_track_submit(bio);
 }
 
-/*
- * A driver remaps a bio to a disk below it, which block_bio_queue does not tell of again
- * (md raid0). If that is a partition, its own remapping is traced next.
- */
+/* A driver remaps a bio to a disk below it: block_bio_queue does not tell of it again (md raid0). */
 static void mob_trace_remap(void *data, MOB_TRACE_QUEUE_ARG struct bio *bio, dev_t dev,
 			    sector_t from)
 {
-	if (!mob_bio_unmapped(bio, dev))
-		mob_track_submit(bio);
+	mob_bio_note_remap(bio, dev);
+	mob_track_submit(bio);
 }
 
 struct mob_trace {
@@ -207,7 +210,9 @@ static int mob_traces_init(void)
 
 		if (trace->track_only && !mob_track_only)
 			continue;
-		ret = trace->tp ? tracepoint_probe_register(trace->tp, trace->probe, NULL) : -ENOENT;
+		ret = -ENOENT;
+		if (trace->tp)
+			ret = tracepoint_probe_register(trace->tp, trace->probe, NULL);
 		if (ret)
 			pr_err("cannot use the tracepoint %s (%d)\n", trace->name, ret);
 		else
@@ -237,8 +242,8 @@ static int mob_bypass_init(void)
 		return 0;
 	unregister_ftrace_function(&mob_execute_ops);
 free_filters:
-	ftrace_free_filter(&mob_execute_ops);
-	ftrace_free_filter(&mob_cloned_ops);
+	mob_unfilter(&mob_execute_ops);
+	mob_unfilter(&mob_cloned_ops);
 	pr_err("cannot watch for passthrough requests (%d)\n", ret);
 	return ret;
 }
@@ -247,8 +252,8 @@ static void mob_bypass_exit(void)
 {
 	unregister_ftrace_function(&mob_cloned_ops);
 	unregister_ftrace_function(&mob_execute_ops);
-	ftrace_free_filter(&mob_execute_ops);
-	ftrace_free_filter(&mob_cloned_ops);
+	mob_unfilter(&mob_execute_ops);
+	mob_unfilter(&mob_cloned_ops);
 }
 
 static int mob_choose_mode(void)

@@ -6,6 +6,7 @@
 
 #include "compat.h"
 #include "disk.h"
+#include "io.h"
 #include "pool.h"
 #include "preserve.h"
 #include "read.h"

@@ -1,34 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/blkdev.h>
-#include <linux/mempool.h>
-#include <linux/slab.h>
 #include <linux/smp.h>
 
 #include "compat.h"
 #include "disk.h"
+#include "io.h"
 #include "preserve.h"
 #include "testdelay.h"
 #include "track.h"
-
-#define MOB_IO_RESERVE	256	/* contexts that memory pressure cannot take */
-#define MOB_CACHE_MAX	64	/* contexts kept by each CPU */
 
 static const char mob_reason_blind[] = "no memory to account for a write";
 static const char mob_reason_unknown[] = "a write of unknown range (passthrough) reached a disk";
 static const char mob_reason_overwritten[] = "overwritten before it was read (track-only mode)";
 
-struct mob_cache {
-	struct mob_io *free;
-	unsigned int count;
-};
-
 struct mob_epochs mob_epochs;
 struct workqueue_struct *mob_wq;
 bool mob_track_only;
 
-static DEFINE_PER_CPU(struct mob_cache, mob_cache);
-static struct kmem_cache *mob_io_slab;
-static mempool_t *mob_io_pool;
 static bio_end_io_t *mob_chain_endio;
 static bool mob_window_writes;
 
@@ -37,46 +25,6 @@ enum mob_verdict {
 	MOB_HOLD,	/* to the preserver first */
 	MOB_REFILL,	/* nothing was done: this CPU has no context left */
 };
-
-/* Interrupts off. */
-static __always_inline struct mob_io *mob_cache_pop(void)
-{
-	struct mob_cache *cache = this_cpu_ptr(&mob_cache);
-	struct mob_io *io = cache->free;
-
-	if (likely(io)) {
-		cache->free = io->next;
-		cache->count--;
-	}
-	return io;
-}
-
-/* Interrupts off. */
-static __always_inline void mob_cache_push(struct mob_io *io)
-{
-	struct mob_cache *cache = this_cpu_ptr(&mob_cache);
-
-	if (unlikely(cache->count >= MOB_CACHE_MAX)) {
-		mempool_free(io, mob_io_pool);
-		return;
-	}
-	io->next = cache->free;
-	cache->free = io;
-	cache->count++;
-}
-
-static bool mob_cache_refill(void)
-{
-	struct mob_io *io = mempool_alloc(mob_io_pool, GFP_NOWAIT | __GFP_NOWARN);
-	unsigned long flags;
-
-	if (!io)
-		return false;
-	local_irq_save(flags);
-	mob_cache_push(io);
-	local_irq_restore(flags);
-	return true;
-}
 
 struct mob_granules {
 	u64 first;
@@ -177,7 +125,7 @@ static __always_inline enum mob_verdict mob_section(struct bio *bio, struct gend
 	 */
 	if (!disk || mob_bio_is_ours(bio, disk))
 		return MOB_PASS;
-	io = mob_cache_pop();
+	io = mob_io_pop();
 	if (unlikely(!io) && !blind)
 		return MOB_REFILL;
 	/*
@@ -220,7 +168,7 @@ static noinline bool mob_track_write(struct bio *bio, struct gendisk *gd)
 		local_irq_restore(flags);
 		if (likely(verdict != MOB_REFILL))
 			break;
-		blind = !mob_cache_refill();
+		blind = !mob_io_refill();
 	}
 	mob_test_delay(MOB_DELAY_MARKED);
 	if (likely(verdict == MOB_PASS))
@@ -267,7 +215,7 @@ static __always_inline void mob_finish(struct mob_io *io, struct bio *bio)
 	 * above. The epoch only seals a little later for it.
 	 */
 	local_irq_save(flags);
-	mob_cache_push(io);
+	mob_io_push(io);
 	this_cpu_ptr(disk->cpu)->in_flight[parity]--;
 	local_irq_restore(flags);
 }
@@ -421,42 +369,19 @@ static bio_end_io_t *mob_find_chain_endio(void)
 	return child.bi_end_io;
 }
 
-static void mob_caches_free(void)
-{
-	unsigned int cpu;
-
-	for_each_possible_cpu(cpu) {
-		struct mob_cache *cache = per_cpu_ptr(&mob_cache, cpu);
-
-		while (cache->free) {
-			struct mob_io *io = cache->free;
-
-			cache->free = io->next;
-			mempool_free(io, mob_io_pool);
-		}
-		cache->count = 0;
-	}
-}
-
 int mob_track_init(void)
 {
+	int ret;
+
 	mob_epochs_init(&mob_epochs);
 	mob_chain_endio = mob_find_chain_endio();
-	mob_io_slab = KMEM_CACHE(mob_io, SLAB_HWCACHE_ALIGN);
-	if (!mob_io_slab)
-		return -ENOMEM;
-	mob_io_pool = mempool_create_slab_pool(MOB_IO_RESERVE, mob_io_slab);
-	if (!mob_io_pool)
-		goto free_slab;
+	ret = mob_io_init();
+	if (ret)
+		return ret;
 	mob_wq = alloc_workqueue("mobility", WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI, 0);
-	if (!mob_wq)
-		goto free_pool;
-	return 0;
-
-free_pool:
-	mempool_destroy(mob_io_pool);
-free_slab:
-	kmem_cache_destroy(mob_io_slab);
+	if (mob_wq)
+		return 0;
+	mob_io_exit();
 	return -ENOMEM;
 }
 
@@ -469,7 +394,5 @@ void mob_track_exit(void)
 	 */
 	synchronize_rcu();
 	mob_synchronize_tasks();
-	mob_caches_free();
-	mempool_destroy(mob_io_pool);
-	kmem_cache_destroy(mob_io_slab);
+	mob_io_exit();
 }

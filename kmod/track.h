@@ -12,27 +12,12 @@
 #define MOB_TRACK_H
 
 #include <linux/bio.h>
-#include <linux/ktime.h>
 #include <linux/workqueue.h>
 
 #include "epoch.h"
 
 struct mob_disk;
-
-struct mob_io {
-	struct mob_disk *disk;
-	bio_end_io_t *end_io;		/* the submitter's */
-	void *private;
-	sector_t sector;		/* of the whole write, for the case that it fails */
-	unsigned int sectors;
-	u64 epoch;			/* the tag */
-	union {
-		struct mob_io *next;	/* in a cache */
-		struct bio *bio;	/* held, or its completion is */
-	};
-	ktime_t held_since;
-	struct work_struct work;
-};
+struct request_queue;
 
 extern struct mob_epochs mob_epochs;
 /* Held writes, retiring, completions that would nest too deep. Makes progress without memory. */

@@ -23,6 +23,11 @@
 #error "mobility needs a 64-bit kernel with CONFIG_FTRACE and CONFIG_KPROBES"
 #endif
 
+/* 5.12 renamed it. */
+#ifndef BIO_MAX_VECS
+#define BIO_MAX_VECS	BIO_MAX_PAGES
+#endif
+
 /* The whole disk that a bio goes to. */
 static __always_inline struct gendisk *mob_bio_disk(const struct bio *bio)
 {
@@ -33,32 +38,54 @@ static __always_inline struct gendisk *mob_bio_disk(const struct bio *bio)
 #endif
 }
 
+#ifndef MOB_HAVE_BIO_BDEV
+/* The partition that a bio has not been remapped from yet, or NULL. Under RCU. */
+static inline struct hd_struct *mob_bio_part(const struct bio *bio)
+{
+	struct disk_part_tbl *table = rcu_dereference_raw(bio->bi_disk->part_tbl);
+
+	if (!bio->bi_partno || bio->bi_partno >= table->len)
+		return NULL;
+	return rcu_dereference_raw(table->part[bio->bi_partno]);
+}
+#endif
+
 /*
  * The first sector of a bio on the whole disk, also where the hook sees a bio
  * before the kernel has remapped it from its partition. Inside an RCU read-side
  * section, which interrupts off are.
  */
-static __always_inline sector_t mob_bio_sector(const struct bio *bio)
+static __always_inline sector_t mob_bio_sector(struct bio *bio)
 {
 	sector_t sector = bio->bi_iter.bi_sector;
-#ifndef MOB_HAVE_BIO_BDEV
-	if (unlikely(bio->bi_partno)) {
-		struct hd_struct *part = __disk_get_part(bio->bi_disk, bio->bi_partno);
 
-		if (part)
-			sector += part->start_sect;
-	}
+#ifdef MOB_HAVE_BIO_BDEV
+	if (bdev_is_partition(bio->bi_bdev) && !bio_flagged(bio, BIO_REMAPPED))
+		sector += bio->bi_bdev->bd_start_sect;
+#else
+	struct hd_struct *part = mob_bio_part(bio);
+
+	if (part)
+		sector += part->start_sect;
 #endif
 	return sector;
 }
 
-/* Does the sector of this bio, traced as remapped from @from, count from a partition? */
-static inline bool mob_bio_unmapped(const struct bio *bio, dev_t from)
+/*
+ * A bio is traced as remapped from @from. Its own partition's remapping is traced just
+ * before the kernel notes it in the bio; a driver's remapping to a partition is not that
+ * yet. Inside an RCU read-side section.
+ */
+static inline void mob_bio_note_remap(struct bio *bio, dev_t from)
 {
 #ifdef MOB_HAVE_BIO_BDEV
-	return bdev_is_partition(bio->bi_bdev) && bio->bi_bdev->bd_dev != from;
+	if (bdev_is_partition(bio->bi_bdev) && bio->bi_bdev->bd_dev == from)
+		bio_set_flag(bio, BIO_REMAPPED);
 #else
-	return false;
+	struct hd_struct *part = mob_bio_part(bio);
+
+	if (part && part_devt(part) == from)
+		bio->bi_partno = 0;
 #endif
 }
 
@@ -67,7 +94,7 @@ static inline void mob_bio_make_patient(struct bio *bio)
 {
 	bio->bi_opf &= ~REQ_NOWAIT;
 #ifdef MOB_HAVE_REQ_POLLED
-	bio->bi_opf &= ~REQ_POLLED;
+	bio_clear_polled(bio);	/* what it was allocated from is not safe in interrupts, either */
 #else
 	bio->bi_opf &= ~REQ_HIPRI;
 #endif

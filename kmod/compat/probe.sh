@@ -7,6 +7,13 @@ set -eu
 compiler=$1
 shift
 
+# A compiler that this kernel cannot be built with would make every probe fail.
+# shellcheck disable=SC2086 # The command is a list of words by contract.
+if ! echo 'extern int probe;' | $compiler -DMODULE -fsyntax-only -x c -; then
+	echo "probe.sh: the compiler does not accept this kernel's options; set CC" >&2
+	exit 1
+fi
+
 echo "/* Generated from the probes in kmod/compat; do not edit. */"
 for probe; do
 	name=$(basename "$probe" .c | tr '[:lower:]' '[:upper:]')
