@@ -154,7 +154,7 @@ static void mob_trace_queue(void *data, MOB_TRACE_QUEUE_ARG struct bio *bio)
 	mob_track_submit(bio);
 }
 
-/* A driver remaps a bio to a disk below it: block_bio_queue does not tell of it again (md raid0). */
+/* A driver remaps a bio to a disk below: block_bio_queue does not tell of it again (md raid0). */
 static void mob_trace_remap(void *data, MOB_TRACE_QUEUE_ARG struct bio *bio, dev_t dev,
 			    sector_t from)
 {

@@ -97,7 +97,8 @@ static noinline void mob_blind(struct mob_disk *disk)
 
 static __always_inline bool mob_bio_is_ours(const struct bio *bio, const struct mob_disk *disk)
 {
-	return bio->bi_end_io == mob_track_endio && ((struct mob_io *)bio->bi_private)->disk == disk;
+	return bio->bi_end_io == mob_track_endio &&
+	       ((struct mob_io *)bio->bi_private)->disk == disk;
 }
 
 static __always_inline void mob_interpose(struct mob_io *io, struct bio *bio)
