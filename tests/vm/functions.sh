@@ -27,6 +27,7 @@
 #   --smp N (2)  --mem MIB (1024)  --timeout SECONDS (300)
 #   --allow REGEX          kernel messages that would fail the run but are expected by this test
 #   --cache MODE           of the disks (unsafe: the host's page cache outlives a killed QEMU)
+#   --append WORDS         more for the kernel's command line
 #   --qemu ARG             a further argument of QEMU (may be repeated)
 #
 # What a run leaves in build/vm/<test>/<guest>/: console.log, output.log (what the script printed),
@@ -41,6 +42,11 @@ test_name=${test_name:-$(basename "$0" .sh)}
 vm_build=$top/build/vm/$test_name
 vm_sockets=$(mktemp -d "${TMPDIR:-/tmp}/mob-vm.XXXXXX")
 mkdir -p "$vm_build"
+exec {vm_lock}>"$vm_build/.lock"
+if ! flock -n "$vm_lock"; then
+	echo "waiting for another run of $test_name" >&2
+	flock "$vm_lock"
+fi
 trap guest_cleanup EXIT
 
 # what no healthy kernel prints
@@ -92,6 +98,7 @@ guest_options() {
 		--timeout) limit=$2 ;;
 		--allow) allow=$2 ;;
 		--cache) disk_cache=$2 ;;
+		--append) more_append=$2 ;;
 		--qemu) extra+=("$2") ;;
 		*) echo "guest_start: unknown option $1" >&2; return 2 ;;
 		esac
@@ -166,7 +173,7 @@ guest_port() {		# NAME CHARDEV: adds a port to the array args
 guest_start() {
 	local name=$1 dir=$vm_build/$1
 	local script="" command="" kernel=${MOBILITY_KERNEL:-bookworm}
-	local flavour=${MOBILITY_FLAVOUR:-cloud-amd64} root=busybox smp=2 mem=1024 limit=300 allow=""
+	local flavour=${MOBILITY_FLAVOUR:-cloud-amd64} root=busybox smp=2 mem=1024 limit=300 allow="" more_append=""
 	local disk_cache=unsafe disks=() files=() bins=() extra=() args append initrd
 	# shellcheck disable=SC2034
 	local RELEASE KERNEL KDIR MODROOT
@@ -179,7 +186,7 @@ guest_start() {
 	initrd=$("$vm_dir/initrd.sh" "$RELEASE" "$MODROOT")
 	append="console=ttyS0 loglevel=6 panic=-1 oops=panic mitigations=off no_timer_check"
 	append+=" rcupdate.rcu_cpu_stall_timeout=60 watchdog_thresh=30"
-	append+=" mob.timeout=$limit mob.time=$(date +%s)"
+	append+=" mob.timeout=$limit mob.time=$(date +%s)${more_append:+ $more_append}"
 	case $root in
 	busybox) ;;
 	debian) "$vm_dir/rootfs.sh" --image "$dir/root.img"; disks=("$dir/root.img" "${disks[@]}") ;;
@@ -201,7 +208,7 @@ guest_start() {
 	guest_port ctl "socket,path=$vm_sockets/$name.ctl,server=on,wait=off"
 	guest_drives
 	timeout -k 5 "$limit" qemu-system-x86_64 "${args[@]}" "${extra[@]}" \
-		</dev/null >"$dir/qemu.log" 2>&1 &
+		</dev/null >"$dir/qemu.log" 2>&1 {vm_lock}>&- &
 	echo $! >"$dir/job"
 }
 

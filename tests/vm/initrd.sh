@@ -14,7 +14,7 @@ modules=(
 	virtio_pci virtio_blk virtio_net virtio_console virtio_rng virtio_scsi sd_mod
 	ext4 xfs vfat loop brd null_blk scsi_debug nbd sg nvme
 	raid0 raid1 dm-mod dm-delay dm-flakey dm-log-writes dm-era dm-snapshot dm-crypt dm-thin-pool
-	zram overlay fuse
+	zram overlay fuse configfs
 )
 
 release=$1 modroot=$2

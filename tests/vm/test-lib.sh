@@ -44,9 +44,14 @@ test_disks() {
 	done
 }
 
-test_guest() {		# OPTION...: a guest with these disks, the module, and the guests' scripts
-	local module disk options=() status=0
+test_guest() {		# OPTION...: a Debian guest with these disks
+	test_guest_on "$vm_build/root.img" "$@"
+}
 
+test_guest_on() {	# ROOT OPTION...: a guest with the data disks, the module, and the guests' scripts
+	local root=$1 module disk options=() status=0
+
+	shift
 	# shellcheck disable=SC2119
 	module=$(build_kmod 2>"$vm_build/kmod.log") || {
 		cat "$vm_build/kmod.log" >&2
@@ -55,7 +60,7 @@ test_guest() {		# OPTION...: a guest with these disks, the module, and the guest
 	for disk in data1 data2 replica0 replica1 replica2; do
 		options+=(--disk "$vm_build/$disk.img:raw:serial=$disk")
 	done
-	guest_run --root "$vm_build/root.img" "${options[@]}" --file "$module:/mobility.ko" \
+	guest_run --root "$root" "${options[@]}" --file "$module:/mobility.ko" \
 		--file "$vm_dir/guest:/guest" --bin "$top/build/vm/bin/oracle" \
 		--bin "$top/build/vm/bin/drain" --bin "$top/build/vm/bin/churn" "$@" || status=$?
 	[ $status -eq 0 ] ||

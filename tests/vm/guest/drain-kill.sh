@@ -72,15 +72,16 @@ oracle_start "${oracle_disks[@]}"
 load_tree /root/tree
 load_tree /data1/tree
 load_tree /data2/tree
+load_yield
 insmod /mobility.ko
 drain attach --dirty "${disks[@]}"
 kill_initial
-nice -n -15 drain run --epochs 1 --torn-ok "${pairs[@]}"
+drain run --epochs 1 --torn-ok "${pairs[@]}"
 kill_often
 stop_and_go
 
 # and the points that come after are points
-nice -n -15 drain run --epochs 3 --progress $progress \
+drain run --epochs 3 --progress $progress \
 	--check "oracle verify --at-least $progress.before --at-most $progress.after ${oracle_replicas[*]}" \
 	"${pairs[@]}"
 load_stop

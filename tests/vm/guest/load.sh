@@ -4,6 +4,8 @@
 # guests (bash, `set -euo pipefail`).
 #   load_tree DIR        starts a process that makes, renames, links, cuts and removes files
 #   load_fio DIR [ARG…]  starts fio on files in DIR: direct, through the cache with fsync, io_uring
+#   load_yield           from here on, what the script starts goes before the load: a guest without
+#                        KVM is slow, and its load takes all that it can get
 #   load_stop            ends all of them, and waits; fails if one of them failed
 #   oracle_start DISK@OFFSET…   formats these and starts the oracle's writers ($progress)
 #   oracle_stop          ends them; fails if one of their writes failed
@@ -27,6 +29,10 @@ load_fio() {
 		--name=cached --ioengine=psync --fsync=20 --rw=randwrite --bs=4k \
 		--name=uring --ioengine=io_uring --iodepth=4 --direct=1 --rw=write --bs=32k &
 	load_pids+=($!)
+}
+
+load_yield() {
+	renice -n -15 -p $$ >/dev/null
 }
 
 load_stop() {

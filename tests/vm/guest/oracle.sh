@@ -22,14 +22,15 @@ start_load() {
 set_up_disks
 modprobe -a loop dm-snapshot
 start_load
+load_yield
 insmod /mobility.ko pool_bytes=$((128 << 20))
 drain attach --dirty "${disks[@]}"
 echo "attached; initial replication"
-nice -n -15 drain run --epochs 1 "${pairs[@]}"
+drain run --epochs 1 "${pairs[@]}"
 
 echo "$boundaries boundaries"
 status=0
-nice -n -15 drain run --epochs "$boundaries" --abort-every 17 --random-order --progress $progress \
+drain run --epochs "$boundaries" --abort-every 17 --random-order --progress $progress \
 	--check "$here/check-point.sh $progress" "${pairs[@]}" >/tmp/drain.log || status=$?
 tail -n 3 /tmp/drain.log
 [ $status -eq 0 ] || die "drain failed, status $status"
@@ -38,7 +39,7 @@ tail -n 3 /tmp/drain.log
 
 # the same, read without the copies that were preserved: the oracle has to notice
 status=0
-nice -n -15 drain run --epochs 20 --bypass --torn-ok --random-order --read 16 --progress $progress \
+drain run --epochs 20 --bypass --torn-ok --random-order --read 16 --progress $progress \
 	--check "oracle verify ${oracle_replicas[*]}" "${pairs[@]}" >/tmp/bypass.log || status=$?
 grep -q '^VIOLATION' /tmp/bypass.log ||
 	die "reading around the preserved copies was not noticed: the oracle proves nothing here"
@@ -47,7 +48,7 @@ echo "control: without preserved copies, $(grep -c '^VIOLATION' /tmp/bypass.log)
 load_stop
 oracle_stop
 quiesce_disks
-nice -n -15 drain run --epochs 1 "${pairs[@]}"
+drain run --epochs 1 "${pairs[@]}"
 expect_clean
 drain info
 compare_disk 2

@@ -17,14 +17,15 @@ oracle_pause=1000 oracle_start "${oracle_disks[@]}"
 load_tree /root/tree
 load_tree /data1/tree
 load_tree /data2/tree
+load_yield
 insmod /mobility.ko "$@"
 drain attach --dirty "${disks[@]}"
 info=$(drain info)
 [ "$(value mode "$info")" = "$wanted_mode" ] || die "mode $wanted_mode was expected: $info"
 
 # under load, with a slow reader: points may be lost, a wrong one may not be shown
-nice -n -15 drain run --epochs 1 --torn-ok "${pairs[@]}"
-nice -n -15 drain run --epochs 10 --torn-ok --random-order --delay 200 --progress $progress \
+drain run --epochs 1 --torn-ok "${pairs[@]}"
+drain run --epochs 10 --torn-ok --random-order --delay 200 --progress $progress \
 	--check "$verify" "${pairs[@]}" | tee /tmp/slow.log
 summary=$(tail -n 1 /tmp/slow.log)
 [ "$(value torn "$summary")" -gt 0 ] || die "no epoch was torn, so nothing was shown: $summary"
@@ -35,7 +36,7 @@ summary=$(tail -n 1 /tmp/slow.log)
 load_stop
 kill -STOP $oracle_pid
 sync
-nice -n -15 drain run --epochs 3 --torn-ok --progress $progress --check "$verify" "${pairs[@]}" |
+drain run --epochs 3 --torn-ok --progress $progress --check "$verify" "${pairs[@]}" |
 	tee /tmp/quiet.log
 summary=$(tail -n 1 /tmp/quiet.log)
 [ "$(value checked "$summary")" -gt 0 ] || die "no point could be taken of idle disks: $summary"

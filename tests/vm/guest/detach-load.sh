@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# In a busybox guest (bash is put there): the module comes and goes while every kind of I/O goes on.
+# See test-detach-load.sh.
+# usage: detach-load.sh ROUNDS
+set -euo pipefail
+# shellcheck source=tests/vm/guest/load.sh
+. "$(dirname "$0")/load.sh"
+rounds=$1
+disks=(/dev/mob/data1 /dev/mob/data2 /dev/nullb0)
+replicas=(/dev/mob/replica0 /dev/mob/replica1 /dev/mob/replica2)
+oracle_disks=("${disks[0]}@16M" "${disks[1]}@16M" "${disks[2]}@16M")
+oracle_replicas=("${replicas[0]}@16M" "${replicas[1]}@16M" "${replicas[2]}@16M")
+pairs=("${disks[0]}=${replicas[0]}" "${disks[1]}=${replicas[1]}" "${disks[2]}=${replicas[2]}")
+
+die() { echo "$*" >&2; exit 1; }
+
+# fio on the first 16 MiB of a disk, a job for each way to submit that is named
+fio_disk() {		# NAME DEVICE WAY...
+	local name=$1 device=$2 way jobs=()
+
+	shift 2
+	for way; do
+		jobs+=(--name="$way")
+		case $way in
+		psync) jobs+=(--ioengine=psync) ;;
+		libaio) jobs+=(--ioengine=libaio --iodepth=16 --iodepth_batch=8) ;;
+		uring) jobs+=(--ioengine=io_uring --iodepth=8) ;;
+		polled) jobs+=(--ioengine=io_uring --hipri --iodepth=2 --rate_iops=10) ;;
+		vector) jobs+=(--ioengine=pvsync2 --bs=16k) ;;
+		trim) jobs+=(--ioengine=psync --rw=randtrim --bs=64k) ;;
+		esac
+	done
+	fio --output="/tmp/fio-$name" --filename="$device" --size=15M --time_based --runtime=3600 \
+		--thread --rw=randwrite --bs=4k --direct=1 --rate_iops=20 --randrepeat=0 \
+		--allow_mounted_write=1 "${jobs[@]}" &
+	load_pids+=($!)
+}
+
+detach_all() {
+	drain detach "${disks[@]}" || die "detach failed in round $1"
+}
+
+# a null_blk disk that keeps what is written, 24 MiB, with a queue for polled I/O
+make_null_blk() {
+	local dir=/sys/kernel/config/nullb/nullb0 setting
+
+	modprobe configfs || true		# built in, where it is not a module
+	[ -d /sys/kernel/config/nullb ] || mount -t configfs configfs /sys/kernel/config
+	modprobe null_blk nr_devices=0
+	mkdir $dir
+	for setting in size=24 memory_backed=1 blocksize=512 queue_mode=2 submit_queues=2 discard=1 \
+		poll_queues=1 power=1; do
+		[ ! -e $dir/${setting%=*} ] || echo "${setting#*=}" >$dir/${setting%=*}
+	done
+	[ -b /dev/nullb0 ] || die "no null_blk"
+}
+
+# Each round ends in another state: detached while idle, while an epoch is open, or not at all.
+one_round() {
+	local drain_pid=
+
+	insmod /mobility.ko pool_bytes=4194304
+	[ $(($1 % 2)) -ne 0 ] || drain attach "${disks[@]}" >/dev/null
+	[ $(($1 % 2)) -ne 1 ] || drain attach --dirty "${disks[@]}" >/dev/null
+	case $(($1 % 4)) in
+	0)	detach_all "$1" ;;
+	1)	drain run --epochs 2 --torn-ok --random-order "${pairs[@]}" >/dev/null
+		detach_all "$1" ;;
+	2)	drain run --epochs 0 --torn-ok --read 16 --delay 500 "${pairs[@]}" >/tmp/drain.log 2>&1 &
+		drain_pid=$!
+		sleep "0.$((RANDOM % 10))"
+		detach_all "$1"			# with an epoch open, read from
+		kill -TERM $drain_pid 2>/dev/null || true
+		wait $drain_pid || true ;;	# whatever it was told: the disks are gone
+	3)	drain run --epochs 1 --torn-ok "${pairs[@]}" >/dev/null ;;	# rmmod detaches
+	esac
+	rmmod mobility || die "rmmod failed in round $1"
+}
+
+make_null_blk
+oracle_pause=20000 oracle_start "${oracle_disks[@]}"
+fio_disk data1 "${disks[0]}" psync uring polled trim
+fio_disk data2 "${disks[1]}" libaio vector
+fio_disk null "${disks[2]}" uring polled trim
+load_yield
+for ((round = 0; round < rounds; round++)); do
+	one_round "$round"
+done
+echo "$rounds rounds of load, attach, detach, unload"
+
+insmod /mobility.ko pool_bytes=$((64 << 20))
+drain attach --dirty "${disks[@]}"
+drain run --epochs 1 --torn-ok "${pairs[@]}"
+drain run --epochs 5 --torn-ok --progress $progress \
+	--check "oracle verify --at-least $progress.before --at-most $progress.after ${oracle_replicas[*]}" \
+	"${pairs[@]}"
+load_stop || { cat /tmp/fio-*; die "an I/O of fio failed"; }
+oracle_stop
+drain run --epochs 1 --torn-ok "${pairs[@]}"
+drain status "${disks[@]}"
+for i in 0 1 2; do
+	cmp "${disks[$i]}" "${replicas[$i]}" || die "the replica of ${disks[$i]} differs"
+done
+rmmod mobility
