@@ -41,7 +41,7 @@ check_xfs() {		# NAME DEVICE
 
 oracle verify --at-least "$1.before" --at-most "$1.after" "${oracle_replicas[@]}" ||
 	die "epoch $EPOCH"
-if [ $((EPOCH % 50)) -eq 0 ]; then
+if [ "${RECOVER_EVERY:-0}" -gt 0 ] && [ $((EPOCH % RECOVER_EVERY)) -eq 0 ]; then
 	check_ext4 root "${replicas[0]}"
 	check_xfs data1 "${replicas[1]}"
 	check_ext4 data2 "${replicas[2]}"

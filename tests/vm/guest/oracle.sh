@@ -8,6 +8,7 @@ here=$(dirname "$0")
 # shellcheck source=tests/vm/guest/load.sh
 . "$here/load.sh"
 boundaries=$1
+export RECOVER_EVERY=$2
 
 start_load() {
 	load_tree /root/tree
