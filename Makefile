@@ -128,7 +128,7 @@ check-flow: deps-check all
 	@tests/check.sh flow
 check-vm: deps-guest all
 	@tests/check.sh vm
-# Points of a busy machine, judged by the recovery of their filesystems; finds what docs/known-issues.md tells.
+# Every tenth of 200 points of a busy machine, judged by the recovery of its filesystems.
 check-recovery: deps-guest all
 	@RECOVER_EVERY=10 tests/vm/run-all.sh oracle
 check-fuzz: deps-check

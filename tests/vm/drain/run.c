@@ -69,11 +69,26 @@ static int take_boundary(int control, const struct run_options *o, struct mob_ad
 	return ret ? -1 : 0;
 }
 
-static int check_point(const struct run_options *o, uint64_t epoch)
+static int sync_replicas(const struct source *sources, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		if (fsync(sources[i].replica_fd)) {
+			fprintf(stderr, "drain: cannot sync %s: %s\n", sources[i].replica,
+				strerror(errno));
+			return -1;
+		}
+	return 0;
+}
+
+/* A check may read a replica below the page cache, as device mapper does. */
+static int check_point(const struct source *sources, unsigned int count,
+		       const struct run_options *o, uint64_t epoch)
 {
 	char number[32];
 	int status;
 
+	if (sync_replicas(sources, count))
+		return -1;
 	snprintf(number, sizeof(number), "%" PRIu64, epoch);
 	setenv("EPOCH", number, 1);
 	status = system(o->check);
@@ -125,22 +140,11 @@ static int run_epoch(int control, struct source *sources, unsigned int count,
 		}
 	} else if (o->check) {
 		totals->checked++;
-		ret = check_point(o, a.epoch);
+		ret = check_point(sources, count, o, a.epoch);
 	}
 out:
 	close(a.epoch_fd);
 	return ret;
-}
-
-static int sync_replicas(const struct source *sources, unsigned int count)
-{
-	for (unsigned int i = 0; i < count; i++)
-		if (fsync(sources[i].replica_fd)) {
-			fprintf(stderr, "drain: cannot sync %s: %s\n", sources[i].replica,
-				strerror(errno));
-			return -1;
-		}
-	return 0;
 }
 
 int run(int control, struct source *sources, unsigned int count, const struct run_options *o)
