@@ -25,6 +25,10 @@
 #   --file HOST:GUEST      a file or folder put into the guest (may be repeated)
 #   --bin HOST[:GUEST]     a program, to /usr/local/bin; a busybox guest gets its libraries too
 #   --smp N (2)  --mem MIB (1024)  --timeout SECONDS (300)
+#   --tcg single           one host thread for all CPUs (default multi). For guests that change kernel
+#                          text under load, as loading the module does: QEMU before 8.1 may keep a
+#                          translation of code that another CPU has just patched back, and then
+#                          loops in a breakpoint that is gone (QEMU's commit deba78709a ends it).
 #   --allow REGEX          kernel messages that would fail the run but are expected by this test
 #   --cache MODE           of the disks (unsafe: the host's page cache outlives a killed QEMU)
 #   --append WORDS         more for the kernel's command line
@@ -94,6 +98,7 @@ guest_options() {
 		--file) files+=("$2") ;;
 		--bin) bins+=("$2") ;;
 		--smp) smp=$2 ;;
+		--tcg) tcg=$2 ;;
 		--mem) mem=$2 ;;
 		--timeout) limit=$2 ;;
 		--allow) allow=$2 ;;
@@ -174,7 +179,7 @@ guest_start() {
 	local name=$1 dir=$vm_build/$1
 	local script="" command="" kernel=${MOBILITY_KERNEL:-bookworm}
 	local flavour=${MOBILITY_FLAVOUR:-cloud-amd64} root=busybox smp=2 mem=1024 limit=300 allow="" more_append=""
-	local disk_cache=unsafe disks=() files=() bins=() extra=() args append initrd
+	local tcg=multi disk_cache=unsafe disks=() files=() bins=() extra=() args append initrd
 	# shellcheck disable=SC2034
 	local RELEASE KERNEL KDIR MODROOT
 
@@ -197,7 +202,7 @@ guest_start() {
 	echo "$allow" >"$dir/allow"
 
 	# shellcheck disable=SC2054
-	args=(-accel "tcg,thread=multi" -cpu max -smp "$smp" -m "$mem" -nodefaults -no-user-config
+	args=(-accel "tcg,thread=$tcg" -cpu max -smp "$smp" -m "$mem" -nodefaults -no-user-config
 		-display none -no-reboot -kernel "$KERNEL" -initrd "$dir/initrd" -append "$append"
 		-serial "file:$dir/console.log" -pidfile "$vm_sockets/$name.pid"
 		-netdev user,id=net -device virtio-net-pci,netdev=net,romfile=
@@ -231,6 +236,7 @@ guest_wait() {
 	fi
 	if [ -n "$alarms" ]; then
 		guest_fail "$1" "kernel messages: $alarms"
+		guest_traces "$1" >&2
 		status=99
 	fi
 	if [ "$status" -ne 0 ]; then
@@ -246,6 +252,17 @@ guest_alarms() {	# NAME: the kernel messages that fail the run
 	allow=$(cat "$dir/allow")
 	cat "$dir/console.log" "$dir/out/dmesg" 2>/dev/null | tr -d '\r' | grep -aE "$vm_alarms" |
 		{ if [ -n "$allow" ]; then grep -avE "$allow"; else cat; fi } | sort -u | head -20 || true
+}
+
+guest_traces() {	# NAME: the first call traces of its kernel, each on one line
+	tr -d '\r' <"$vm_build/$1/console.log" | awk '
+		/(BUG|WARNING|INFO|RIP):/ { sub(/^\[[ 0-9.]*\] */, ""); about = about " " $0 }
+		/Call Trace:/ { inside = 1; line = ""; next }
+		inside && /[a-z_]\+0x/ { sub(/^\[[ 0-9.]*\] */, ""); if ($1 != "?") line = line " < " $1 }
+		inside && /<\/TASK>/ {
+			print "trace:" substr(about, 1, 400) line; about = ""; inside = 0
+			if (++n == 6) exit
+		}'
 }
 
 guest_run() {

@@ -68,10 +68,12 @@ kills() {
 }
 
 reload_module() {
-	local unchanged
+	local unchanged stop="killall -STOP oracle" go="killall -CONT oracle" reload
 
 	agent_kill main
-	guest_sh main "rmmod mobility && insmod /mobility.ko" ||
+	# The writer pauses while kernel text changes (--tcg in functions.sh), and writes in between.
+	reload="$stop; rmmod mobility && $go && sleep 0.5 && $stop && insmod /mobility.ko && $go"
+	guest_sh main "$reload" ||
 		fail "the module cannot be reloaded"
 	agent_start main
 	agent_wait main 60 "agreement with the appliance" '.appliance.connected'

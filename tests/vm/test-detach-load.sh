@@ -12,7 +12,7 @@ rounds=${ROUNDS:-20}
 for disk in data1 data2 replica0 replica1 replica2; do
 	guest_disk "$vm_build/$disk.img" 24M
 done
-test_guest_on busybox --timeout 400 --bin "$(command -v fio)" --bin "$(command -v bash):/bin/bash" \
+test_guest_on busybox --tcg single --timeout 400 --bin "$(command -v fio)" --bin "$(command -v bash):/bin/bash" \
 	--append "virtio_blk.poll_queues=1" --command "/guest/detach-load.sh $rounds"
 for i in 1 2; do
 	cmp "$vm_build/data$i.img" "$vm_build/replica$((i - 1)).img" || fail "the replica of data$i differs"

@@ -68,12 +68,12 @@ stop_and_go() {
 }
 
 set_up_disks
+insmod /mobility.ko
 oracle_start "${oracle_disks[@]}"
 load_tree /root/tree
 load_tree /data1/tree
 load_tree /data2/tree
 load_yield
-insmod /mobility.ko
 drain attach --dirty "${disks[@]}"
 kill_initial
 drain run --epochs 1 --torn-ok "${pairs[@]}"

@@ -22,9 +22,9 @@ start_load() {
 
 set_up_disks
 modprobe -a loop dm-snapshot
+insmod /mobility.ko pool_bytes=$((128 << 20))
 start_load
 load_yield
-insmod /mobility.ko pool_bytes=$((128 << 20))
 drain attach --dirty "${disks[@]}"
 echo "attached; initial replication"
 drain run --epochs 1 "${pairs[@]}"

@@ -13,12 +13,12 @@ shift
 verify="oracle verify --at-least $progress.before --at-most $progress.after ${oracle_replicas[*]}"
 
 set_up_disks
+insmod /mobility.ko "$@"
 oracle_pause=1000 oracle_start "${oracle_disks[@]}"
 load_tree /root/tree
 load_tree /data1/tree
 load_tree /data2/tree
 load_yield
-insmod /mobility.ko "$@"
 drain attach --dirty "${disks[@]}"
 info=$(drain info)
 [ "$(value mode "$info")" = "$wanted_mode" ] || die "mode $wanted_mode was expected: $info"
