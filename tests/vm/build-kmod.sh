@@ -3,18 +3,28 @@
 # Builds the kernel module for a kernel of the cache, in a folder of its own, so that several
 # kernels do not get in each other's way.
 #
-# usage: build-kmod.sh [--path] [KERNEL [FLAVOUR]]	(KERNEL, FLAVOUR as for fetch-kernel.sh)
-# The module is build/kmod/RELEASE/mobility.ko; --path only prints this name.
+# usage: build-kmod.sh [--path] [--patch FILE] [--define NAME] [KERNEL [FLAVOUR]]
+# KERNEL, FLAVOUR as for fetch-kernel.sh. The module is build/kmod/RELEASE/mobility.ko; --path only
+# prints this name. --patch and --define build a changed module, for tests of the tests, in a
+# folder of its own: build/kmod/RELEASE+NAME/.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/vm/cache.sh
 . "$here/cache.sh"
 
-only_path=
-if [ "${1-}" = --path ]; then only_path=1; shift; fi
+only_path="" patch="" define="" variant=""
+while [ $# -gt 0 ]; do
+	case $1 in
+	--path) only_path=1 ;;
+	--patch) patch=$(realpath "$2") variant+=+$(basename "$2" .patch); shift ;;
+	--define) define=$2 variant+=+$2; shift ;;
+	*) break ;;
+	esac
+	shift
+done
 eval "$("$here/fetch-kernel.sh" "${1:-${MOBILITY_KERNEL:-bookworm}}" \
 	"${2:-${MOBILITY_FLAVOUR:-cloud-amd64}}")"
-out=$top/build/kmod/$RELEASE
+out=$top/build/kmod/$RELEASE$variant
 if [ -n "$only_path" ]; then
 	echo "$out/mobility.ko"
 	exit
@@ -29,6 +39,8 @@ sources=(-type f '(' -name Makefile -o -name Kbuild -o -name '*.[ch]' -o -name '
 find "$out/src" "${sources[@]}" -delete
 (cd "$top" && find Makefile Kbuild include kmod "${sources[@]}" -print0 |
 	tar --null -T - -cf -) | tar -C "$out/src" -xf -
+[ -z "$patch" ] || patch -s -d "$out/src" -p1 <"$patch" >&2
+[ -z "$define" ] || echo "ccflags-y += -D$define" >>"$out/src/Kbuild"
 make -C "$out/src" kmod KDIR="$KDIR"
 module=$(find "$out/src" -name mobility.ko | head -1)
 [ -n "$module" ] || { echo "build-kmod: make kmod left no mobility.ko in $out/src" >&2; exit 1; }

@@ -44,19 +44,26 @@ test_disks() {
 	done
 }
 
-test_guest() {		# OPTION...: a Debian guest with these disks
-	test_guest_on "$vm_build/root.img" "$@"
-}
-
-test_guest_on() {	# ROOT OPTION...: a guest with the data disks, the module, and the guests' scripts
-	local root=$1 module disk options=() status=0
-
-	shift
+# Sets module: MOBILITY_MODULE (a mutated one, see cases/mutate.sh) or one that is built now.
+test_module() {
+	module=${MOBILITY_MODULE-}
+	[ -z "$module" ] || return 0
 	# shellcheck disable=SC2119
 	module=$(build_kmod 2>"$vm_build/kmod.log") || {
 		cat "$vm_build/kmod.log" >&2
 		fail "the kernel module does not build"
 	}
+}
+
+test_guest() {		# OPTION...: a Debian guest with these disks
+	test_guest_on "$vm_build/root.img" "$@"
+}
+
+test_guest_on() {	# ROOT OPTION...: a guest with the data disks, the module, and the guests' scripts
+	local root=$1 disk options=() status=0
+
+	shift
+	test_module
 	for disk in data1 data2 replica0 replica1 replica2; do
 		options+=(--disk "$vm_build/$disk.img:raw:serial=$disk")
 	done

@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Can the cases fail? For each mutations/NN-*.patch, which takes the protection of case NN out of the
+# module, the case runs with that module and has to fail, for the reason that the line "expect:
+# REGEX" at the head of the patch names.
+#
+# usage: mutate.sh [--apply] [PATTERN...]	--apply only looks whether every patch still applies
+set -uo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cd "$here" || exit 1
+failed=0
+only_apply=""
+if [ "${1-}" = --apply ]; then only_apply=1; shift; fi
+
+applies() {		# PATCH
+	patch -s --dry-run -f -d "$here/../../.." -p1 <"$1" >/dev/null
+}
+
+mutate() {		# PATCH
+	local patch=$1 name case expect module log
+
+	name=$(basename "$patch" .patch)
+	expect=$(sed -n 's/^expect: //p' "$patch" | head -n 1)
+	case=$(ls "${name%%-*}"-*.sh) || { echo "FAIL mutation-$name has no case"; return 1; }
+	applies "$patch" || { echo "FAIL mutation-$name does not apply to kmod/"; return 1; }
+	[ -z "$only_apply" ] || { echo "PASS mutation-$name applies"; return 0; }
+	log=$(mktemp)
+	if ! ../build-kmod.sh --patch "$patch" >"$log" 2>&1; then
+		echo "FAIL mutation-$name does not build"
+		tail -n 20 "$log"
+		return 1
+	fi
+	module=$(../build-kmod.sh --path --patch "$patch")
+	if MOBILITY_MODULE=$module "./$case" >"$log" 2>&1; then
+		echo "FAIL mutation-$name: the case passes without its protection"
+	elif ! grep "^FAIL ${case%.sh}" "$log" | grep -qE -- "$expect"; then
+		echo "FAIL mutation-$name: expected /$expect/, but: $(grep "^FAIL ${case%.sh}" "$log")"
+	else
+		echo "PASS mutation-$name: $(grep "^FAIL ${case%.sh}" "$log")"
+		rm -f "$log"
+		return 0
+	fi
+	tail -n 20 "$log"
+	rm -f "$log"
+	return 1
+}
+
+for pattern in "${@:-}"; do
+	for patch in mutations/"$pattern"*.patch; do
+		mutate "$patch" || failed=$((failed + 1))
+	done
+done
+[ $failed -eq 0 ]
