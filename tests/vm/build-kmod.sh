@@ -41,7 +41,7 @@ find "$out/src" "${sources[@]}" -delete
 	tar --null -T - -cf -) | tar -C "$out/src" -xf -
 [ -z "$patch" ] || patch -s -d "$out/src" -p1 <"$patch" >&2
 [ -z "$define" ] || echo "ccflags-y += -D$define" >>"$out/src/Kbuild"
-make -C "$out/src" kmod KDIR="$KDIR"
+make -C "$out/src" kmod KDIR="$KDIR" ${define:+"$define=y"}
 module=$(find "$out/src" -name mobility.ko | head -1)
 [ -n "$module" ] || { echo "build-kmod: make kmod left no mobility.ko in $out/src" >&2; exit 1; }
 cp "$module" "$out/mobility.ko.new"

@@ -29,6 +29,15 @@ struct source {
 	uint32_t granule_shift;
 };
 
+/* How far an epoch has come. */
+enum hold_stage {
+	HOLD_CLOSING,
+	HOLD_SEALED,
+	HOLD_READING, /* from here on its granules are read */
+	HOLD_READ,
+	HOLD_STAGES
+};
+
 struct run_options {
 	unsigned int epochs; /* stop after so many commits, 0: until SIGTERM */
 	unsigned int abort_every; /* every n-th epoch is read in part and closed, 0: none */
@@ -40,6 +49,8 @@ struct run_options {
 	bool torn_ok; /* a torn epoch is not a failure */
 	const char *progress; /* file to copy before and after each boundary */
 	const char *check; /* shell command run for each point */
+	enum hold_stage until; /* of hold */
+	bool commit; /* hold ends with reading it all and a commit, not with closing it */
 };
 
 struct totals {
@@ -72,7 +83,24 @@ uint64_t now_ns(void);
 int apply_disk(int epoch_fd, const struct source *s, const struct run_options *o, double part,
 	       struct totals *totals);
 
+/* diff.c: in how many granules a disk differs from its replica, both as they are on the disks now */
+int diff(const struct source *s, uint64_t *granules);
+
 /* run.c: the loop; returns the exit status of the program */
 int run(int control, struct source *sources, unsigned int count, const struct run_options *o);
+
+/* Its parts. The boundary is tried for a minute; `progress` is copied before and after it. */
+int take_boundary(int control, const struct run_options *o, struct mob_advance *a,
+		  struct totals *totals);
+int apply_all(int epoch_fd, struct source *sources, unsigned int count, const struct run_options *o,
+	      double part, struct totals *totals);
+
+/*
+ * hold.c: takes a boundary and goes on with its epoch to the stage o->until, where it waits for SIGTERM;
+ * then the epoch is closed, or read to its end and committed. Prints a line at each stage. Returns
+ * the exit status of the program.
+ */
+int hold(int control, struct source *sources, unsigned int count, const struct run_options *o);
+int hold_stage(const char *name); /* or -1 */
 
 #endif

@@ -16,11 +16,16 @@ static const char usage_text[] =
 	"       drain status DEVICE...\n"
 	"       drain mark --offset N --length N DEVICE...\n"
 	"       drain detach DEVICE...\n"
+	"       drain diff DEVICE=REPLICA... (in how many granules do they differ?)\n"
 	"       drain run [OPTION...] DEVICE=REPLICA...\n"
+	"       drain hold [--until closing|sealed|reading|read] [--commit] [OPTION...] "
+	"DEVICE=REPLICA...\n"
 	"run takes boundaries of the attached devices and applies each epoch to the replicas:\n"
 	"  --epochs N (0: until SIGTERM)  --interval MS  --abort-every N  --torn-ok  --random-order\n"
 	"  --delay US  --read KIB  --progress FILE (kept as FILE.before, FILE.after)  --check COMMAND\n"
-	"  --bypass (reads the disk, not the epoch: for showing that a check can fail)\n";
+	"  --bypass (reads the disk, not the epoch: for showing that a check can fail)\n"
+	"hold takes a boundary, goes on with its epoch to a stage and waits there for SIGTERM; then it\n"
+	"closes the epoch, or reads it to its end and commits it.\n";
 
 struct arguments {
 	struct run_options run;
@@ -84,13 +89,15 @@ static bool parse_options(int argc, char **argv, struct arguments *a)
 						{"progress", required_argument, NULL, 'p'},
 						{"check", required_argument, NULL, 'c'},
 						{"bypass", no_argument, NULL, 'b'},
+						{"until", required_argument, NULL, 'u'},
+						{"commit", no_argument, NULL, 'C'},
 						{"dirty", no_argument, NULL, 'D'},
 						{"granule-shift", required_argument, NULL, 'g'},
 						{"pool", required_argument, NULL, 'P'},
 						{"offset", required_argument, NULL, 'o'},
 						{"length", required_argument, NULL, 'l'},
 						{0}};
-	int c;
+	int c, stage;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
@@ -123,6 +130,15 @@ static bool parse_options(int argc, char **argv, struct arguments *a)
 			break;
 		case 'c':
 			a->run.check = optarg;
+			break;
+		case 'u':
+			stage = hold_stage(optarg);
+			if (stage < 0)
+				return false;
+			a->run.until = (enum hold_stage)stage;
+			break;
+		case 'C':
+			a->run.commit = true;
 			break;
 		case 'D':
 			a->dirty = true;
@@ -199,11 +215,29 @@ static int cmd_each(int control, const char *command, struct arguments *a)
 	return ret ? 1 : 0;
 }
 
-static int cmd_run(int control, struct arguments *a)
+static int cmd_diff(const struct arguments *a)
+{
+	uint64_t granules;
+
+	for (unsigned int i = 0; i < a->count; i++) {
+		if (diff(&a->sources[i], &granules))
+			return 1;
+		printf("device=%s differing_granules=%" PRIu64 "\n", a->sources[i].device,
+		       granules);
+	}
+	return 0;
+}
+
+/* run, hold, diff: devices and their replicas */
+static int cmd_pairs(int control, const char *command, struct arguments *a)
 {
 	for (unsigned int i = 0; i < a->count; i++)
 		if (mob_reopen(control, &a->sources[i]))
 			return 1;
+	if (!strcmp(command, "diff"))
+		return cmd_diff(a);
+	if (!strcmp(command, "hold"))
+		return hold(control, a->sources, a->count, &a->run);
 	return run(control, a->sources, a->count, &a->run);
 }
 
@@ -212,7 +246,8 @@ int main(int argc, char **argv)
 	static const char *const each[] = {"attach", "status", "mark", "detach"};
 	struct arguments a = {.run.read_kib = 1024};
 	const char *command = argc > 1 ? argv[1] : "";
-	bool is_run = !strcmp(command, "run");
+	bool pairs =
+		!strcmp(command, "run") || !strcmp(command, "hold") || !strcmp(command, "diff");
 	int control;
 
 	if (argc < 2 || !parse_options(argc - 1, argv + 1, &a))
@@ -224,12 +259,12 @@ int main(int argc, char **argv)
 	if (!strcmp(command, "info"))
 		return cmd_info(control);
 	for (; *argv && a.count < DISKS_MAX; argv++)
-		if (open_source(&a.sources[a.count++], *argv, is_run))
+		if (open_source(&a.sources[a.count++], *argv, pairs))
 			return 1;
 	if (!a.count || *argv)
 		return usage();
-	if (is_run)
-		return cmd_run(control, &a);
+	if (pairs)
+		return cmd_pairs(control, command, &a);
 	for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++)
 		if (!strcmp(command, each[i]))
 			return cmd_each(control, command, &a);

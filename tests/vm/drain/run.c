@@ -45,8 +45,8 @@ static int copy_file(const char *from, const char *suffix)
 }
 
 /* Takes a boundary, with what had completed before it and after it in PROGRESS.before and .after. */
-static int take_boundary(int control, const struct run_options *o, struct mob_advance *a,
-			 struct totals *totals)
+int take_boundary(int control, const struct run_options *o, struct mob_advance *a,
+		  struct totals *totals)
 {
 	uint64_t begin = now_ns(), start, took;
 	int ret;
@@ -99,8 +99,8 @@ static int check_point(const struct source *sources, unsigned int count,
 	return -1;
 }
 
-static int apply_all(int epoch_fd, struct source *sources, unsigned int count,
-		     const struct run_options *o, double part, struct totals *totals)
+int apply_all(int epoch_fd, struct source *sources, unsigned int count, const struct run_options *o,
+	      double part, struct totals *totals)
 {
 	for (unsigned int i = 0; i < count; i++)
 		if (apply_disk(epoch_fd, &sources[i], o, part, totals))
