@@ -9,7 +9,7 @@
  *
  *	function			context
  *	mob_disk_maybe			any
- *	mob_disk_find			interrupts off; the result is valid while they are
+ *	mob_disk_find, _find_in		interrupts off; the result is valid while they are
  *	mob_disk_find_get, _by_id	process; takes a reference
  *	mob_disk_get, _raise		any
  *	mob_disk_put			process, may sleep
@@ -89,21 +89,31 @@ extern struct hlist_head mob_disk_hash[1 << MOB_HASH_BITS];
 
 #define mob_disk_for_each(disk)	list_for_each_entry(disk, &mob_disk_list, list)
 
+static __always_inline struct hlist_head *mob_disk_head(const struct gendisk *gd)
+{
+	return &mob_disk_hash[hash_ptr(gd, MOB_HASH_BITS)];
+}
+
 /* False if the disk is certainly not attached: the whole cost of most other disks. */
 static __always_inline bool mob_disk_maybe(const struct gendisk *gd)
 {
-	return !hlist_empty(&mob_disk_hash[hash_ptr(gd, MOB_HASH_BITS)]);
+	return !hlist_empty(mob_disk_head(gd));
 }
 
-static __always_inline struct mob_disk *mob_disk_find(const struct gendisk *gd)
+static __always_inline struct mob_disk *mob_disk_find_in(struct hlist_head *head,
+							 const struct gendisk *gd)
 {
-	struct hlist_head *head = &mob_disk_hash[hash_ptr(gd, MOB_HASH_BITS)];
 	struct mob_disk *disk;
 
 	hlist_for_each_entry_rcu(disk, head, hash, irqs_disabled())
 		if (disk->gd == gd)
 			return disk;
 	return NULL;
+}
+
+static __always_inline struct mob_disk *mob_disk_find(const struct gendisk *gd)
+{
+	return mob_disk_find_in(mob_disk_head(gd), gd);
 }
 
 struct mob_disk *mob_disk_find_get(const struct gendisk *gd);

@@ -101,8 +101,15 @@ static __always_inline bool mob_bio_is_ours(const struct bio *bio, const struct 
 	       ((struct mob_io *)bio->bi_private)->disk == disk;
 }
 
-static __always_inline void mob_interpose(struct mob_io *io, struct bio *bio)
+/* The write is counted in flight from here on. Interrupts off. */
+static __always_inline void mob_interpose(struct mob_io *io, struct bio *bio,
+					  struct mob_disk *disk, u64 epoch, sector_t sector)
 {
+	this_cpu_ptr(disk->cpu)->in_flight[mob_parity(epoch)]++;
+	io->disk = disk;
+	io->sector = sector;
+	io->sectors = bio_sectors(bio);
+	io->epoch = epoch;
 	io->end_io = bio->bi_end_io;
 	io->private = bio->bi_private;
 	bio->bi_private = io;
@@ -146,19 +153,51 @@ static __always_inline enum mob_verdict mob_section(struct bio *bio, struct gend
 		mob_blind(disk);
 		return MOB_PASS;
 	}
-	pc->in_flight[mob_parity(epoch)]++;
-	io->disk = disk;
-	io->sector = sector;
-	io->sectors = sectors;
-	io->epoch = epoch;
-	mob_interpose(io, bio);
+	mob_interpose(io, bio, disk, epoch, sector);
 	if (likely(mob_word_phase(word) == MOB_PHASE_OPEN))
 		return MOB_PASS;
 	return mob_overwrite(disk, word, g);
 }
 
-static noinline bool mob_track_write(struct bio *bio, struct gendisk *gd)
+/*
+ * The marking section of most writes: to one granule, with no epoch ended. It calls
+ * nothing, so it keeps nothing on the stack. False: this is another one, nothing is done.
+ */
+static __always_inline bool mob_section_short(struct bio *bio, struct hlist_head *head)
 {
+	struct mob_disk *disk = mob_disk_find_in(head, mob_bio_disk(bio));
+	struct mob_disk_cpu *pc;
+	sector_t sector, last;
+	struct mob_io *io;
+	u64 word, granule;
+
+	if (unlikely(!disk || mob_bio_is_ours(bio, disk)))
+		return false;
+	sector = mob_bio_sector(bio);
+	last = sector + bio_sectors(bio) - 1;
+	granule = sector >> disk->shift;
+	if (last >> disk->shift != granule || unlikely(last >= disk->sectors))
+		return false;
+	/* As in mob_section(). */
+	word = mob_epoch_word(&mob_epochs);
+	if (mob_word_phase(word) != MOB_PHASE_OPEN)
+		return false;
+	io = mob_io_pop();
+	if (unlikely(!io))
+		return false;
+	mob_test_delay(MOB_DELAY_EPOCH_READ);
+	pc = this_cpu_ptr(disk->cpu);
+	if (mob_bitmap_set(&disk->map[mob_parity(mob_word_epoch(word))], granule, 1))
+		pc->dirty[mob_parity(mob_word_epoch(word))]++;
+	pc->writes++;
+	pc->bytes += bio->bi_iter.bi_size;
+	mob_interpose(io, bio, disk, mob_word_epoch(word), sector);
+	return true;
+}
+
+static noinline bool mob_track_any_write(struct bio *bio)
+{
+	struct gendisk *gd = mob_bio_disk(bio);
 	enum mob_verdict verdict;
 	bool blind = false;
 	unsigned long flags;
@@ -178,16 +217,18 @@ static noinline bool mob_track_write(struct bio *bio, struct gendisk *gd)
 	return true;
 }
 
-bool mob_track_submit(struct bio *bio)
+bool mob_track_write(struct bio *bio, struct hlist_head *head)
 {
-	struct gendisk *gd;
+	unsigned long flags;
+	bool done;
 
-	if (!op_is_write(bio_op(bio)) || !bio_sectors(bio))
-		return false;
-	gd = mob_bio_disk(bio);
-	if (likely(!mob_disk_maybe(gd)))
-		return false;
-	return mob_track_write(bio, gd);
+	local_irq_save(flags);
+	done = mob_section_short(bio, head);
+	local_irq_restore(flags);
+	if (!done)
+		return mob_track_any_write(bio);
+	mob_test_delay(MOB_DELAY_MARKED);
+	return false;
 }
 
 /*

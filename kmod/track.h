@@ -14,9 +14,10 @@
 #include <linux/bio.h>
 #include <linux/workqueue.h>
 
+#include "compat.h"
+#include "disk.h"
 #include "epoch.h"
 
-struct mob_disk;
 struct request_queue;
 
 extern struct mob_epochs mob_epochs;
@@ -29,11 +30,24 @@ int mob_track_init(void);
 /* No hook calls any more, no disk is hooked. Waits out what may still run. */
 void mob_track_exit(void);
 
+/* A write to a disk that may be attached: @head is where it would be in the hash. */
+bool mob_track_write(struct bio *bio, struct hlist_head *head);
+
 /*
  * Every bio on its way to the driver. True: the bio is held, the caller must not
  * touch it again, nor pass it on. Any context that may submit a bio.
  */
-bool mob_track_submit(struct bio *bio);
+static __always_inline bool mob_track_submit(struct bio *bio)
+{
+	struct hlist_head *head;
+
+	if (!op_is_write(bio_op(bio)) || !bio_sectors(bio))
+		return false;
+	head = mob_disk_head(mob_bio_disk(bio));
+	if (likely(hlist_empty(head)))
+		return false;
+	return mob_track_write(bio, head);
+}
 
 /* What tracked bios have for their bi_end_io. */
 void mob_track_endio(struct bio *bio);
