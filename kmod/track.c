@@ -325,7 +325,7 @@ static bool mob_is_part_of_tracked(const struct bio *bio)
  */
 static u64 mob_bio_bytes_behind(const struct bio *bio)
 {
-	u64 bytes = bio->bi_iter.bi_bvec_done;
+	u64 bytes = mob_iter_offset(&bio->bi_iter);
 	unsigned int i;
 
 	for (i = 0; i < bio->bi_iter.bi_idx; i++)

@@ -89,6 +89,16 @@ static inline void mob_bio_note_remap(struct bio *bio, dev_t from)
 #endif
 }
 
+/* What an iterator has behind it in its present segment, in bytes. */
+static inline unsigned int mob_iter_offset(const struct bvec_iter *iter)
+{
+#ifdef MOB_HAVE_BVEC_ITER_OFFSET
+	return iter->bi_offset;
+#else
+	return iter->bi_bvec_done;
+#endif
+}
+
 /* A bio that another thread issues may wait, and nobody polls for it. */
 static inline void mob_bio_make_patient(struct bio *bio)
 {

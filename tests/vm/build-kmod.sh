@@ -6,12 +6,13 @@
 # usage: build-kmod.sh [--path] [--patch FILE] [--define NAME] [KERNEL [FLAVOUR]]
 # KERNEL, FLAVOUR as for fetch-kernel.sh. The module is build/kmod/RELEASE/mobility.ko; --path only
 # prints this name. --patch and --define build a changed module, for tests of the tests, in a
-# folder of its own: build/kmod/RELEASE+NAME/.
+# folder of its own: build/kmod/RELEASE+NAME/. KMOD_MAKE: further words for make (C=1).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/vm/cache.sh
 . "$here/cache.sh"
 
+read -ra make_args <<<"${KMOD_MAKE-}"
 only_path="" patch="" define="" variant=""
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -41,7 +42,13 @@ find "$out/src" "${sources[@]}" -delete
 	tar --null -T - -cf -) | tar -C "$out/src" -xf -
 [ -z "$patch" ] || patch -s -d "$out/src" -p1 <"$patch" >&2
 [ -z "$define" ] || echo "ccflags-y += -D$define" >>"$out/src/Kbuild"
-make -C "$out/src" kmod KDIR="$KDIR" ${define:+"$define=y"}
+# no pahole is needed for a module; kernels of newer suites want the tools of their suite
+kmake=(make -C "$out/src" kmod KDIR="$KDIR" CONFIG_DEBUG_INFO_BTF_MODULES= ${define:+"$define=y"}
+	"${make_args[@]}")
+case $SUITE in
+bullseye|bookworm) "${kmake[@]}" ;;
+*) "$here/toolchain.sh" "$SUITE" "${kmake[@]}" ;;
+esac
 module=$(find "$out/src" -name mobility.ko | head -1)
 [ -n "$module" ] || { echo "build-kmod: make kmod left no mobility.ko in $out/src" >&2; exit 1; }
 cp "$module" "$out/mobility.ko.new"

@@ -29,3 +29,17 @@ apt_private() {
 		-o "Dir::State=$1" -o "Dir::State::status=$1/status" -o "Dir::State::lists=$1/lists"
 		-o "Dir::Cache=$1" -o Acquire::Languages=none -o APT::Sandbox::User=root)
 }
+
+# debian_sources SUITE: the lines of a sources.list for that suite, its updates included
+debian_sources() {
+	local signed='[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]'
+	local debian="deb $signed $debian_mirror/debian"
+	local security="deb $signed $debian_mirror/debian-security"
+
+	case $1 in
+	bullseye) echo "$security bullseye-security main" ;;
+	*-backports) echo "$debian ${1%-backports} main"; echo "$debian $1 main" ;;
+	sid) echo "$debian sid main" ;;
+	*) echo "$debian $1 main"; echo "$security $1-security main" ;;
+	esac
+}

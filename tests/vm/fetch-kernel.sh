@@ -5,14 +5,15 @@
 #
 # usage: fetch-kernel.sh [--refresh] [KERNEL [FLAVOUR]]
 #   KERNEL   a suite (bookworm), a series (6.1), both (bookworm/6.12), or a full release
-#            (6.1.0-56); default: bookworm
+#            (6.1.0-56); default: bookworm. kasan, kcsan: see sanitizer/build.sh
 #   FLAVOUR  cloud-amd64 (default) or amd64
 #
-# Prints four assignments, to be read with eval:
+# Prints five assignments, to be read with eval:
 #   RELEASE=  what uname -r says in the guest
 #   KERNEL=   the bootable image
 #   KDIR=     what `make kmod KDIR=` wants
 #   MODROOT=  the folder that holds lib/modules/RELEASE, with modules.dep
+#   SUITE=    the Debian suite that it was built in
 #
 # Once fetched, a kernel is used from the cache without the network; --refresh looks for a newer one.
 # MOBILITY_CACHE overrides the cache folder, MOBILITY_MIRROR the base address of the Debian mirror.
@@ -32,19 +33,6 @@ suite_of_series() {
 	7.3|7.3.*) echo trixie-backports ;;
 	7.*) echo sid ;;
 	*) die "no suite is known for kernel $1: say SUITE/$1" ;;
-	esac
-}
-
-write_sources() {	# SUITE: the sources.list lines of a suite
-	local signed='[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]'
-	local debian="deb $signed $debian_mirror/debian"
-	local security="deb $signed $debian_mirror/debian-security"
-
-	case $1 in
-	bullseye) echo "$security bullseye-security main" ;;
-	*-backports) echo "$debian ${1%-backports} main"; echo "$debian $1 main" ;;
-	sid) echo "$debian sid main" ;;
-	*) echo "$debian $1 main"; echo "$security $1-security main" ;;
 	esac
 }
 
@@ -110,15 +98,15 @@ unpack() {		# RELEASE DIR: fills DIR
 }
 
 describe() {
-	printf 'RELEASE=%q\nKERNEL=%q\nKDIR=%q\nMODROOT=%q\n' "$1" "$store/$1/vmlinuz" \
-		"$store/$1/usr/src/linux-headers-$1" "$store/$1"
+	printf 'RELEASE=%q\nKERNEL=%q\nKDIR=%q\nMODROOT=%q\nSUITE=%q\n' "$1" "$store/$1/vmlinuz" \
+		"$store/$1/usr/src/linux-headers-$1" "$store/$1" "${suite%-backports}"
 }
 
 fetch() {		# resolves and unpacks; the last line is the release
 	local apt tmp release
 
 	apt=$(mktemp -d "$store/.apt.XXXXXX")
-	apt_private "$apt" < <(write_sources "$suite")
+	apt_private "$apt" < <(debian_sources "$suite")
 	apt-get "${apt_options[@]}" -qq update || die "cannot read the package lists of $suite from $debian_mirror"
 	release=$(find_release "$series" "$flavour")
 	if ! complete "$release"; then
@@ -140,23 +128,33 @@ complete() {		# RELEASE
 		[ -e "$modules/modules.order" ]
 }
 
+store=$cache/kernels
 refresh=
 if [ "${1-}" = --refresh ]; then refresh=1; shift; fi
 [ $# -le 2 ] || die "usage: fetch-kernel.sh [--refresh] [SUITE | SERIES | SUITE/SERIES [FLAVOUR]]"
 wanted=${1:-bookworm}
 flavour=${2:-cloud-amd64}
 case $wanted in
+kasan|kcsan)
+	suite=bookworm
+	release=$("$here/sanitizer/build.sh" "$wanted")
+	describe "$release"
+	exit ;;
 */*) suite=${wanted%%/*} series=${wanted#*/} ;;
 [0-9]*) series=${wanted%-"$flavour"} suite=$(suite_of_series "${series%%-*}") ;;
 *) suite=$wanted series= ;;
 esac
 
-store=$cache/kernels
 alias=named-$suite${series:+_$series}-$flavour
 mkdir -p "$store"
-cache_lock "$store/.lock"
-if [ -n "$refresh" ] || ! complete "$(readlink "$store/$alias" || echo none)"; then
-	rm -rf "$store"/.apt.* "$store"/.new.*
-	fetch
+present() { complete "$(readlink "$store/$alias" || echo none)"; }
+
+# what is there is used without waiting for somebody who fetches another one
+if [ -n "$refresh" ] || ! present; then
+	cache_lock "$store/.lock"
+	if [ -n "$refresh" ] || ! present; then
+		rm -rf "$store"/.apt.* "$store"/.new.*
+		fetch
+	fi
 fi
 describe "$(readlink "$store/$alias")"
