@@ -13,14 +13,27 @@
 
 #define MOB_CHUNK_WORDS	(MOB_BITMAP_CHUNK / BITS_PER_LONG)
 
-int mob_bitmap_init(struct mob_bitmap *bm, u64 granules)
+static void mob_bitmap_measure(struct mob_bitmap *bm, u64 granules)
 {
 	u64 chunks = DIV_ROUND_UP_ULL(granules, MOB_BITMAP_CHUNK);
 
 	bm->granules = granules;
 	/* Whole chunks, so that no scan has to care for a last odd word. */
 	bm->bytes = ALIGN(chunks * (MOB_BITMAP_CHUNK / 8), PAGE_SIZE);
-	bm->summary_bytes = BITS_TO_LONGS(chunks) * sizeof(long);
+	bm->summary_bytes = ALIGN(BITS_TO_LONGS(chunks) * sizeof(long), PAGE_SIZE);
+}
+
+u64 mob_bitmap_cost(u64 granules)
+{
+	struct mob_bitmap bm;
+
+	mob_bitmap_measure(&bm, granules);
+	return bm.bytes + bm.summary_bytes;
+}
+
+int mob_bitmap_init(struct mob_bitmap *bm, u64 granules)
+{
+	mob_bitmap_measure(bm, granules);
 	bm->bits = vmalloc_user(bm->bytes);
 	bm->summary = vzalloc(bm->summary_bytes);
 	if (bm->bits && bm->summary)

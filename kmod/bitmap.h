@@ -40,6 +40,9 @@ struct mob_bitmap {
 	size_t summary_bytes;
 };
 
+/* The memory that one of so many granules takes. */
+u64 mob_bitmap_cost(u64 granules);
+
 /* All clear. 0 or -ENOMEM. */
 int mob_bitmap_init(struct mob_bitmap *bm, u64 granules);
 void mob_bitmap_free(struct mob_bitmap *bm);

@@ -3,7 +3,6 @@
 #include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/random.h>
 #include <linux/slab.h>
@@ -31,6 +30,7 @@ static void mob_disk_free(struct mob_disk *disk)
 	mob_bitmap_free(&disk->map[0]);
 	mob_bitmap_free(&disk->map[1]);
 	mob_bitmap_free(&disk->safe);
+	mob_room_release(&disk->room);
 	free_percpu(disk->cpu);
 	if (disk->file)
 		fput(disk->file);
@@ -61,20 +61,6 @@ static int mob_disk_check(struct file *file, struct block_device **bdev)
 	return 0;
 }
 
-/* The shift asked for, or the smallest that keeps a bitmap within its bound. */
-static int mob_choose_shift(struct block_device *bdev, unsigned int asked)
-{
-	u64 bytes = (u64)get_capacity(bdev->bd_disk) << SECTOR_SHIFT;
-	unsigned int least = max_t(unsigned int, MOB_GRANULE_SHIFT_MIN,
-				   ilog2(bdev_logical_block_size(bdev)));
-
-	if (asked)
-		return asked < least || asked > MOB_GRANULE_SHIFT_MAX ? -EINVAL : asked;
-	while (least < MOB_GRANULE_SHIFT_MAX && (bytes >> least) / 8 > MOB_BITMAP_BYTES_MAX)
-		least++;
-	return least;
-}
-
 static int mob_disk_alloc_maps(struct mob_disk *disk)
 {
 	u64 granules = ((u64)(disk->sectors - 1) >> disk->shift) + 1;
@@ -88,12 +74,9 @@ static int mob_disk_alloc_maps(struct mob_disk *disk)
 
 static struct mob_disk *mob_disk_new(struct block_device *bdev, const struct mob_attach *args)
 {
-	int shift = mob_choose_shift(bdev, args->granule_shift);
-	struct mob_disk *disk;
+	struct mob_disk *disk = kzalloc(sizeof(*disk), GFP_KERNEL);
+	int ret;
 
-	if (shift < 0)
-		return ERR_PTR(shift);
-	disk = kzalloc(sizeof(*disk), GFP_KERNEL);
 	if (!disk)
 		return ERR_PTR(-ENOMEM);
 	kref_init(&disk->ref);
@@ -103,7 +86,13 @@ static struct mob_disk *mob_disk_new(struct block_device *bdev, const struct mob
 	disk->bdev = bdev;
 	disk->gd = bdev->bd_disk;
 	disk->sectors = get_capacity(disk->gd);
-	disk->shift = shift - SECTOR_SHIFT;
+	ret = mob_room_reserve(&disk->room, mob_disk_bytes(disk), bdev_logical_block_size(bdev),
+			       args->granule_shift);
+	if (ret) {
+		kfree(disk);
+		return ERR_PTR(ret);
+	}
+	disk->shift = disk->room.shift - SECTOR_SHIFT;
 	disk->pool_limit = args->pool_limit ? args->pool_limit >> PAGE_SHIFT :
 					       ULONG_MAX >> PAGE_SHIFT;
 	strscpy(disk->name, disk->gd->disk_name, sizeof(disk->name));

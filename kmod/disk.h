@@ -34,12 +34,12 @@
 #include <mobility/uapi.h>
 
 #include "bitmap.h"
+#include "granule.h"
 #include "stats.h"
 
 #define MOB_DISKS_MAX		64
 #define MOB_HASH_BITS		7
-/* One bitmap of a disk stays within this if the granule is left to us. */
-#define MOB_BITMAP_BYTES_MAX	(32U << 20)
+#define MOB_DISK_MAPS		3
 
 /* What the write path counts, on the CPU that it runs on, interrupts off. */
 struct mob_disk_cpu {
@@ -60,6 +60,7 @@ struct mob_disk {
 	struct mob_bitmap map[2];	/* dirty bits, by parity of the epoch */
 	/* Granules of the ended epoch that need no preserving: a copy is visible, or drained. */
 	struct mob_bitmap safe;
+	struct mob_room room;		/* for these MOB_DISK_MAPS bitmaps */
 
 	struct xarray copies;		/* struct mob_copy by granule */
 	atomic_long_t pool_pages;
@@ -170,7 +171,7 @@ static inline u64 mob_disk_bytes(const struct mob_disk *disk)
 
 static inline u64 mob_disk_bitmap_bytes(const struct mob_disk *disk)
 {
-	return disk->map[0].bytes * 3 + disk->map[0].summary_bytes * 3;
+	return disk->room.bytes;
 }
 
 /* Writes in flight of a parity, over all disks; never less than there are. mob_mutex. */

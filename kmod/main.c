@@ -6,6 +6,7 @@
 #include "boundary.h"
 #include "ctl.h"
 #include "disk.h"
+#include "granule.h"
 #include "hook.h"
 #include "pool.h"
 #include "read.h"
@@ -18,6 +19,7 @@ static int __init mob_init(void)
 	int ret;
 
 	mob_pool_init();
+	mob_granule_init();
 	ret = mob_track_init();
 	if (ret)
 		return ret;
