@@ -12,14 +12,17 @@
 # load the module while something runs: one host thread (--tcg in functions.sh), two cases side by side.
 case_args=()
 case_guest() {		# OPTION...
-	local status=0
+	local status=0 tool tools=()
 
 	"$vm_dir/build-tools.sh"
+	for tool in "$vm_dir"/cases/tools/*.c; do
+		tools+=(--bin "$top/build/vm/bin/$(basename "$tool" .c)")
+	done
 	test_module
 	guest_run --tcg single --file "$module:/mobility.ko" --file "$vm_dir/guest:/guest" \
 		--file "$vm_dir/cases/guest:/cases" --bin "$top/build/vm/bin/oracle" \
 		--bin "$top/build/vm/bin/drain" --bin "$top/build/vm/bin/churn" \
-		--bin "$(command -v bash):/bin/bash" \
+		--bin "$(command -v bash):/bin/bash" "${tools[@]}" \
 		--command "/cases/$test_name.sh ${case_args[*]}" "$@" || status=$?
 	[ $status -eq 0 ] || fail "$(case_reason $status)"
 }

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Changes a range of a disk in one of the ways that Linux has, once.
+ *
+ * usage: blkio HOW DEVICE OFFSET LENGTH [BYTE]
+ *	write, nowait	pwrite, pwritev2 with RWF_NOWAIT, O_DIRECT
+ *	discard, secure, zero, punch	BLKDISCARD, BLKSECDISCARD, BLKZEROOUT, fallocate PUNCH_HOLE
+ *	sg		SG_IO with WRITE(10)
+ *	sg-read		SG_IO with READ(10): changes nothing
+ *	nvme, nvme-io, nvme-zero	NVME_IOCTL_IO_CMD with Write, NVME_IOCTL_SUBMIT_IO, Write Zeroes
+ * OFFSET and LENGTH are bytes, multiples of 4096, LENGTH at most 1 MiB where data is transferred. Status
+ * 0: done; 3: the device or its driver cannot (EOPNOTSUPP, ENOTTY); 1: it failed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <linux/nvme_ioctl.h>
+#include <scsi/sg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define DATA_MAX (1u << 20)
+#define NVME_WRITE 0x01
+#define NVME_WRITE_ZEROES 0x08
+
+struct target {
+	int fd;
+	uint64_t offset, length;
+	uint8_t *data;
+};
+
+static int whole(const struct target *t, ssize_t n)
+{
+	if (n >= 0 && (uint64_t)n != t->length)
+		errno = EIO;
+	return n >= 0 && (uint64_t)n == t->length ? 0 : -1;
+}
+
+static int do_write(const struct target *t)
+{
+	return whole(t, pwrite(t->fd, t->data, t->length, (off_t)t->offset));
+}
+
+static int do_nowait(const struct target *t)
+{
+	struct iovec v = {.iov_base = t->data, .iov_len = t->length};
+	ssize_t n;
+
+	do {
+		n = pwritev2(t->fd, &v, 1, (off_t)t->offset, RWF_NOWAIT);
+	} while (n < 0 && errno == EAGAIN);
+	return whole(t, n);
+}
+
+static int range_ioctl(const struct target *t, unsigned long request)
+{
+	uint64_t range[2] = {t->offset, t->length};
+
+	return ioctl(t->fd, request, range);
+}
+
+static int do_discard(const struct target *t)
+{
+	return range_ioctl(t, BLKDISCARD);
+}
+
+static int do_secure(const struct target *t)
+{
+	return range_ioctl(t, BLKSECDISCARD);
+}
+
+static int do_zero(const struct target *t)
+{
+	return range_ioctl(t, BLKZEROOUT);
+}
+
+static int do_punch(const struct target *t)
+{
+	return fallocate(t->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)t->offset,
+			 (off_t)t->length);
+}
+
+static int scsi(const struct target *t, uint8_t opcode, int direction)
+{
+	uint32_t block = (uint32_t)(t->offset / 512), blocks = (uint32_t)(t->length / 512);
+	uint8_t sense[32], cdb[10] = {opcode,
+				      0,
+				      (uint8_t)(block >> 24),
+				      (uint8_t)(block >> 16),
+				      (uint8_t)(block >> 8),
+				      (uint8_t)block,
+				      0,
+				      (uint8_t)(blocks >> 8),
+				      (uint8_t)blocks,
+				      0};
+	struct sg_io_hdr h = {.interface_id = 'S',
+			      .dxfer_direction = direction,
+			      .cmd_len = sizeof(cdb),
+			      .cmdp = cdb,
+			      .dxferp = t->data,
+			      .dxfer_len = (unsigned int)t->length,
+			      .sbp = sense,
+			      .mx_sb_len = sizeof(sense),
+			      .timeout = 60000};
+	int ret = ioctl(t->fd, SG_IO, &h);
+
+	if (!ret && (h.info & SG_INFO_OK_MASK) != SG_INFO_OK) {
+		errno = EIO;
+		ret = -1;
+	}
+	return ret;
+}
+
+static int do_sg(const struct target *t)
+{
+	return scsi(t, 0x2a, SG_DXFER_TO_DEV);
+}
+
+static int do_sg_read(const struct target *t)
+{
+	return scsi(t, 0x28, SG_DXFER_FROM_DEV);
+}
+
+static int nvme_command(const struct target *t, uint8_t opcode, bool data)
+{
+	struct nvme_passthru_cmd c = {.opcode = opcode,
+				      .nsid = (uint32_t)ioctl(t->fd, NVME_IOCTL_ID),
+				      .addr = data ? (uintptr_t)t->data : 0,
+				      .data_len = data ? (uint32_t)t->length : 0,
+				      .cdw10 = (uint32_t)(t->offset / 512),
+				      .cdw12 = (uint32_t)(t->length / 512 - 1)};
+	int ret = ioctl(t->fd, NVME_IOCTL_IO_CMD, &c);
+
+	if (ret > 0)
+		errno = EIO;
+	return ret ? -1 : 0;
+}
+
+static int do_nvme(const struct target *t)
+{
+	return nvme_command(t, NVME_WRITE, true);
+}
+
+static int do_nvme_zero(const struct target *t)
+{
+	return nvme_command(t, NVME_WRITE_ZEROES, false);
+}
+
+static int do_nvme_io(const struct target *t)
+{
+	struct nvme_user_io io = {.opcode = NVME_WRITE,
+				  .nblocks = (uint16_t)(t->length / 512 - 1),
+				  .addr = (uintptr_t)t->data,
+				  .slba = t->offset / 512};
+	int ret = ioctl(t->fd, NVME_IOCTL_SUBMIT_IO, &io);
+
+	if (ret > 0)
+		errno = EIO;
+	return ret ? -1 : 0;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(const struct target *t);
+} ways[] = {
+	{"write", do_write},	 {"nowait", do_nowait},	      {"discard", do_discard},
+	{"secure", do_secure},	 {"zero", do_zero},	      {"punch", do_punch},
+	{"sg", do_sg},		 {"sg-read", do_sg_read},     {"nvme", do_nvme},
+	{"nvme-io", do_nvme_io}, {"nvme-zero", do_nvme_zero},
+};
+
+int main(int argc, char **argv)
+{
+	struct target t;
+	int error;
+
+	if (argc < 5)
+		goto usage;
+	t.offset = strtoull(argv[3], NULL, 0);
+	t.length = strtoull(argv[4], NULL, 0);
+	t.data = aligned_alloc(4096, DATA_MAX);
+	if (!t.data || !t.length || (t.offset | t.length) % 4096)
+		goto usage;
+	memset(t.data, argc > 5 ? (int)strtoul(argv[5], NULL, 0) : 0, DATA_MAX);
+	t.fd = open(argv[2], O_RDWR | O_DIRECT | O_CLOEXEC);
+	if (t.fd < 0)
+		t.fd = open(argv[2], O_RDWR | O_CLOEXEC); /* a character device */
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		if (strcmp(argv[1], ways[i].name))
+			continue;
+		if (t.fd >= 0 && !ways[i].run(&t))
+			return 0;
+		error = errno;
+		fprintf(stderr, "blkio: %s %s at %s: %s\n", argv[1], argv[2], argv[3],
+			strerror(error));
+		return error == EOPNOTSUPP || error == ENOTTY ? 3 : 1;
+	}
+usage:
+	fprintf(stderr, "usage: blkio HOW DEVICE OFFSET LENGTH [BYTE]\n");
+	return 1;
+}
