@@ -1,21 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# In a busybox guest (bash is put there): the module comes and goes while every kind of I/O goes on.
-# See test-detach-load.sh.
-# usage: detach-load.sh ROUNDS
+# In the guest: the module comes and goes while every kind of I/O goes on.
+# usage: 12-detach-load.sh ROUNDS
 set -euo pipefail
 # shellcheck source=tests/vm/guest/load.sh
-. "$(dirname "$0")/load.sh"
+. /guest/load.sh
 rounds=$1
 disks=(/dev/mob/data1 /dev/mob/data2 /dev/nullb0)
 replicas=(/dev/mob/replica0 /dev/mob/replica1 /dev/mob/replica2)
-oracle_disks=("${disks[0]}@16M" "${disks[1]}@16M" "${disks[2]}@16M")
-oracle_replicas=("${replicas[0]}@16M" "${replicas[1]}@16M" "${replicas[2]}@16M")
+oracle_disks=("${disks[0]}@6M" "${disks[1]}@6M" "${disks[2]}@6M")
+oracle_replicas=("${replicas[0]}@6M" "${replicas[1]}@6M" "${replicas[2]}@6M")
 pairs=("${disks[0]}=${replicas[0]}" "${disks[1]}=${replicas[1]}" "${disks[2]}=${replicas[2]}")
 
 die() { echo "$*" >&2; exit 1; }
 
-# fio on the first 16 MiB of a disk, a job for each way to submit that is named
+# fio on the first 5 MiB of a disk, a job for each way to submit that is named
 fio_disk() {		# NAME DEVICE WAY...
 	local name=$1 device=$2 way jobs=()
 
@@ -31,8 +30,8 @@ fio_disk() {		# NAME DEVICE WAY...
 		trim) jobs+=(--ioengine=psync --rw=randtrim --bs=64k) ;;
 		esac
 	done
-	fio --output="/tmp/fio-$name" --filename="$device" --size=15M --time_based --runtime=3600 \
-		--thread --rw=randwrite --bs=4k --direct=1 --rate_iops=20 --randrepeat=0 \
+	fio --output="/tmp/fio-$name" --filename="$device" --size=5M --time_based --runtime=3600 \
+		--thread --rw=randwrite --bs=4k --direct=1 --rate_iops=10 --randrepeat=0 \
 		--allow_mounted_write=1 "${jobs[@]}" &
 	load_pids+=($!)
 }
@@ -41,19 +40,16 @@ detach_all() {
 	drain detach "${disks[@]}" || die "detach failed in round $1"
 }
 
-# a null_blk disk that keeps what is written, 24 MiB, with a queue for polled I/O
-make_null_blk() {
-	local dir=/sys/kernel/config/nullb/nullb0 setting
+# A null_blk disk with a queue for polled I/O
+make_null_blk() {	# NAME SETTING=VALUE...
+	local dir=/sys/kernel/config/nullb/$1 setting
 
-	modprobe configfs || true		# built in, where it is not a module
-	[ -d /sys/kernel/config/nullb ] || mount -t configfs configfs /sys/kernel/config
-	modprobe null_blk nr_devices=0
-	mkdir $dir
-	for setting in size=24 memory_backed=1 blocksize=512 queue_mode=2 submit_queues=2 discard=1 \
-		poll_queues=1 power=1; do
-		[ ! -e $dir/${setting%=*} ] || echo "${setting#*=}" >$dir/${setting%=*}
+	shift
+	mkdir "$dir"
+	for setting in blocksize=512 queue_mode=2 submit_queues=2 "$@" poll_queues=1 power=1; do
+		[ ! -e "$dir/${setting%=*}" ] || echo "${setting#*=}" >"$dir/${setting%=*}"
 	done
-	[ -b /dev/nullb0 ] || die "no null_blk"
+	[ -b "/dev/${dir##*/}" ] || die "no null_blk"
 }
 
 # Each round ends in another state: detached while idle, while an epoch is open, or not at all.
@@ -78,8 +74,28 @@ one_round() {
 	rmmod mobility || die "rmmod failed in round $1"
 }
 
-make_null_blk
-oracle_pause=20000 oracle_start "${oracle_disks[@]}"
+# A write takes seconds: unloading waits for it.
+unload_during_write() {
+	local pid
+
+	insmod /mobility.ko
+	drain attach /dev/nullb1 >/dev/null
+	blkio write /dev/nullb1 0 4096 &
+	pid=$!
+	until [ "$(awk '{ print $2 }' /sys/block/nullb1/inflight)" -gt 0 ]; do sleep 0.01; done
+	rmmod mobility || die "rmmod failed during a write"
+	! kill -0 $pid 2>/dev/null || [ "$(awk '{ print $2 }' /sys/block/nullb1/inflight)" = 0 ] ||
+		die "the module was unloaded while a write that it tracks was in flight"
+	wait $pid || die "the write during which the module was unloaded failed"
+}
+
+modprobe configfs || true		# built in, where it is not a module
+[ -d /sys/kernel/config/nullb ] || mount -t configfs configfs /sys/kernel/config
+modprobe null_blk nr_devices=0
+make_null_blk nullb0 size=8 memory_backed=1 discard=1
+make_null_blk nullb1 size=8 irqmode=2 completion_nsec=6000000000
+unload_during_write
+oracle_pause=40000 oracle_start "${oracle_disks[@]}"
 fio_disk data1 "${disks[0]}" psync uring polled trim
 fio_disk data2 "${disks[1]}" libaio vector
 fio_disk null "${disks[2]}" uring polled trim
@@ -92,7 +108,7 @@ echo "$rounds rounds of load, attach, detach, unload"
 insmod /mobility.ko pool_bytes=$((64 << 20))
 drain attach --dirty "${disks[@]}"
 drain run --epochs 1 --torn-ok "${pairs[@]}"
-drain run --epochs 5 --torn-ok --progress $progress \
+drain run --epochs 3 --torn-ok --progress $progress \
 	--check "oracle verify --at-least $progress.before --at-most $progress.after ${oracle_replicas[*]}" \
 	"${pairs[@]}"
 load_stop || { cat /tmp/fio-*; die "an I/O of fio failed"; }

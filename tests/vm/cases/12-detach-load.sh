@@ -1,0 +1,23 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The module is loaded, attached, detached and unloaded again, ROUNDS times (6), under every kind of
+# I/O: psync, libaio in batches, io_uring, polled, NOWAIT, discard; on virtio and null_blk disks,
+# with an epoch open or not, and during a write that takes seconds. No I/O fails, unloading waits for
+# the writes in flight; in the end points are right, and every byte equals.
+set -euo pipefail
+# shellcheck source=tests/vm/cases/case-lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/case-lib.sh"
+
+rounds=${ROUNDS:-6}
+disks=()
+for disk in data1 data2 replica0 replica1 replica2; do
+	guest_disk "$vm_build/$disk.img" 8M
+	disks+=(--disk "$vm_build/$disk.img:raw:serial=$disk")
+done
+case_args=("$rounds")
+case_guest "${disks[@]}" --timeout $((200 + rounds * 20)) --bin "$(command -v fio)" \
+	--append "virtio_blk.poll_queues=1"
+case_compare data1 replica0
+case_compare data2 replica1
+figures="$rounds rounds"
+pass
