@@ -336,24 +336,28 @@ static u64 mob_bio_bytes_behind(const struct bio *bio)
 /*
  * A write that was submitted before its disk was attached completes. Its bio may have
  * been advanced over what it did; one without pages (discard) has lost its range then.
+ * A write proper has pages: one without any range is a flush of a bio-based disk.
  */
 static noinline void mob_complete_untracked(struct bio *bio)
 {
+	u64 behind = mob_bio_bytes_behind(bio) >> SECTOR_SHIFT;
+	bool has_range = behind || bio_sectors(bio);
 	struct mob_disk *disk;
 	unsigned long flags;
 
+	if (!has_range && bio_op(bio) == REQ_OP_WRITE)
+		return;
 	local_irq_save(flags);
 	disk = mob_disk_find(mob_bio_disk(bio));
 	if (disk) {
 		sector_t sector = mob_bio_sector(bio);
-		u64 behind = mob_bio_bytes_behind(bio) >> SECTOR_SHIFT;
 
 		atomic64_inc(&mob_stats.untracked);
 		behind = min_t(u64, behind, sector);
-		if (!behind && !bio_sectors(bio))
-			mob_disk_raise(disk, MOB_EVENT_SUSPECT);
-		else
+		if (has_range)
 			mob_track_mark(disk, sector - behind, behind + bio_sectors(bio));
+		else
+			mob_disk_raise(disk, MOB_EVENT_SUSPECT);
 	}
 	local_irq_restore(flags);
 }
