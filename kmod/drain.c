@@ -226,7 +226,7 @@ static int mob_drain_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct mob_drain_file *df = file->private_data;
 
-	if (vma->vm_flags & VM_WRITE)
+	if (!capable(CAP_SYS_ADMIN) || vma->vm_flags & VM_WRITE)
 		return -EPERM;
 	mob_vma_forbid_write(vma);
 	return remap_vmalloc_range(vma, df->disk->map[mob_parity(df->epoch)].bits, vma->vm_pgoff);

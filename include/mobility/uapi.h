@@ -4,8 +4,8 @@
  *
  * MANUAL
  *
- * /dev/mobility (mode 0600) is the control device. Every ioctl, on every
- * descriptor below, needs CAP_SYS_ADMIN. Everything else is a file descriptor:
+ * /dev/mobility (mode 0600) is the control device. Every ioctl, read and mmap, on
+ * every descriptor below, needs CAP_SYS_ADMIN. Everything else is a file descriptor:
  *
  *	control fd --MOB_IOC_ATTACH / MOB_IOC_OPEN--> disk fd
  *	control fd --MOB_IOC_ADVANCE---------------> epoch fd
