@@ -15,6 +15,7 @@ check=(
 )
 guest=(
 	qemu-system-x86 qemu-utils debootstrap fio xfsprogs e2fsprogs busybox-static cpio kmod libelf-dev
+	fdisk lvm2 cryptsetup-bin mdadm thin-provisioning-tools btrfs-progs
 	bc flex bison xz-utils
 )
 

@@ -143,6 +143,8 @@ static int write_nowait(int fd, uint8_t *buf, size_t size, off_t offset)
 
 		if (n == (ssize_t)size)
 			return 0;
+		if (n < 0 && errno == EOPNOTSUPP) /* a stack with a layer that may wait */
+			break;
 		if (n < 0 && errno != EAGAIN)
 			return -1;
 		sched_yield();
@@ -206,8 +208,14 @@ static int make_zeros(struct writer *w, const struct disk *d, uint64_t offset)
 	uint64_t range[2] = {offset, ORC_SCRATCH_SIZE};
 	int mode = discard ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
 
+	if (d->block && discard) {
+		int ret = ioctl(d->direct, BLKDISCARD, range);
+
+		if (!ret || errno != EOPNOTSUPP) /* what a layer does not pass on */
+			return ret;
+	}
 	if (d->block)
-		return ioctl(d->direct, discard ? BLKDISCARD : BLKZEROOUT, range);
+		return ioctl(d->direct, BLKZEROOUT, range);
 	return fallocate(d->direct, mode | FALLOC_FL_KEEP_SIZE, (off_t)offset, ORC_SCRATCH_SIZE);
 }
 
