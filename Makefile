@@ -119,7 +119,7 @@ kmod-clean:
 
 # --- checks --------------------------------------------------------------------------------------
 
-.PHONY: check check-unit check-flow check-vm check-recovery check-fuzz model demo lint format
+.PHONY: check check-unit check-flow check-vm check-recovery check-delays check-fuzz model demo lint format
 check: deps-guest
 	@tests/check.sh
 check-unit: deps-check
@@ -131,6 +131,9 @@ check-vm: deps-guest all
 # Every tenth of 200 points of a busy machine, judged by the recovery of its filesystems.
 check-recovery: deps-guest all
 	@RECOVER_EVERY=10 tests/vm/run-all.sh oracle
+# 10,000 points with every race window of the module held open.
+check-delays: deps-guest
+	@BOUNDARIES=10000 tests/vm/test-delays.sh
 check-fuzz: deps-check
 	@tests/check.sh fuzz
 model: deps-check
@@ -168,6 +171,7 @@ help:
 	@echo 'make check               every test: lint, unit (sanitizers), fuzz, flow, guests'
 	@echo 'make check-unit|check-flow|check-vm|check-fuzz   one part of it'
 	@echo 'make check-recovery      recover the filesystems of many points of a busy guest'
+	@echo 'make check-delays        take 10,000 points with every race window of the module held open'
 	@echo 'make model               check the boundary protocol exhaustively with spin (minutes, 4 GB)'
 	@echo 'make lint                formatting, static analysis, conventions'
 	@echo 'make format              clang-format the userspace sources'

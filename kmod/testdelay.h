@@ -21,15 +21,19 @@ enum mob_delay_point {
 #include <linux/delay.h>
 #include <linux/random.h>
 
-/* The longest delay at each point in microseconds; module parameter test_delay_us. */
+/*
+ * The longest delay at each point in microseconds; module parameter test_delay_us. One call in
+ * eight is delayed: windows are long, and the others meanwhile quick.
+ */
 extern unsigned int mob_test_delay_us[MOB_DELAY_POINTS];
 
 static inline void mob_test_delay(enum mob_delay_point point)
 {
 	unsigned int us = READ_ONCE(mob_test_delay_us[point]);
+	u32 random = us ? get_random_u32() : 1;
 
-	if (us)
-		udelay(get_random_u32() % (us + 1));
+	if (random % 8 == 0)
+		udelay(random / 8 % (us + 1));
 }
 #else
 static inline void mob_test_delay(enum mob_delay_point point)

@@ -88,7 +88,7 @@ oracle_stop
 drain run --epochs 1 "${pairs[@]}"
 sync
 for disk in $slow $under $other; do
-	[ "$(value dirty_granules "$(drain status $disk)")" = 0 ] || die "$disk is dirty at the end"
+	[ "$(value dirty_granules "$(drain status "$disk")")" = 0 ] || die "$disk is dirty at the end"
 done
 drain detach $slow $under $other
 rmmod mobility

@@ -30,7 +30,7 @@ hold_start() {
 
 hold_reached() {	# STAGE
 	hold_line=$(grep "^hold: stage=$1 " $hold_log) && return 0
-	kill -0 $hold_pid 2>/dev/null || die "the holder of an epoch ended: $(tail -n 1 $hold_log)"
+	kill -0 "$hold_pid" 2>/dev/null || die "the holder of an epoch ended: $(tail -n 1 $hold_log)"
 	return 1
 }
 
@@ -39,14 +39,14 @@ hold_wait() {
 }
 
 hold_release() {
-	kill -TERM $hold_pid
-	wait $hold_pid || die "the holder of an epoch failed: $(tail -n 1 $hold_log)"
+	kill -TERM "$hold_pid"
+	wait "$hold_pid" || die "the holder of an epoch failed: $(tail -n 1 $hold_log)"
 	hold_line=$(tail -n 1 $hold_log)
 }
 
 hold_kill() {
-	kill -KILL $hold_pid
-	wait $hold_pid || true
+	kill -KILL "$hold_pid"
+	wait "$hold_pid" || true
 }
 
 counter() {
