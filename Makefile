@@ -128,6 +128,16 @@ check-flow: deps-check all
 	@tests/check.sh flow
 check-vm: deps-guest all
 	@tests/check.sh vm
+# Kernels from 5.10 to 7.x, two flavours of each; CASES="01 12" runs those cases only.
+.PHONY: kmatrix kasan kcsan check-ioctl
+kmatrix: deps-guest
+	@tests/vm/kmatrix.sh
+# The guest tests of the module in kernels that check themselves; MINUTES of the ioctl fuzzer.
+kasan kcsan: deps-guest
+	@tests/vm/sanitizer/run.sh $@
+MINUTES ?= 10
+check-ioctl: deps-guest
+	@MOBILITY_KERNEL=kasan MINUTES=$(MINUTES) tests/vm/test-ioctl-fuzz.sh
 # Every tenth of 200 points of a busy machine, judged by the recovery of its filesystems.
 check-recovery: deps-guest all
 	@RECOVER_EVERY=10 tests/vm/run-all.sh oracle
@@ -170,6 +180,10 @@ help:
 	@echo 'make demo                protect a live guest, kill it, recover it; ends with a table'
 	@echo 'make check               every test: lint, unit (sanitizers), fuzz, flow, guests'
 	@echo 'make check-unit|check-flow|check-vm|check-fuzz   one part of it'
+	@echo 'make kmatrix             build, load and test the module on kernels from 5.10 to 7.x'
+	@echo 'make kasan               the tests of the module in a kernel with KASAN, lockdep, kmemleak, ...'
+	@echo 'make kcsan               the same in a kernel that looks for data races'
+	@echo 'make check-ioctl MINUTES=10   call the module at random in the first of these kernels'
 	@echo 'make check-recovery      recover the filesystems of many points of a busy guest'
 	@echo 'make check-delays        take 10,000 points with every race window of the module held open'
 	@echo 'make model               check the boundary protocol exhaustively with spin (minutes, 4 GB)'

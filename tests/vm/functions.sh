@@ -185,6 +185,9 @@ guest_start() {
 
 	shift
 	guest_options "$@" || return 2
+	case $kernel in
+	kasan|kcsan) mem=$((mem * 2)) limit=$((limit * 4)) ;;	# they check everything, and remember much
+	esac
 	rm -rf "$dir"
 	mkdir -p "$dir/out"
 	eval "$("$vm_dir/fetch-kernel.sh" "$kernel" "$flavour")"

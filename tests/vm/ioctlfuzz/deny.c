@@ -31,9 +31,12 @@ static void become_namespace_root(void)
 
 static void expect_closed(int error)
 {
-	if (open(device, O_RDWR | O_CLOEXEC) >= 0 || errno != error)
-		broken("%s opens without privileges, or fails with %s instead of %s", device,
-		       strerror(errno), strerror(error));
+	int fd = open(device, O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0)
+		broken("%s opens without privileges", device);
+	if (errno != error)
+		broken("%s: %s, expected %s", device, strerror(errno), strerror(error));
 }
 
 /* In a child that has inherited the descriptors of all kinds. */

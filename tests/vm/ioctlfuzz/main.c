@@ -68,13 +68,15 @@ static void prepare(struct fuzz *f, unsigned int number, uint64_t seed)
 {
 	int fd = memfd_create("arguments", MFD_CLOEXEC);
 	char path[64];
+	void *at;
 
 	*f = (struct fuzz){.random = seed ^ (number * 0x1000003ULL), .number = number};
 	f->page = mmap(NULL, 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	f->buffer = malloc(BUFFER_BYTES);
 	if (fd < 0 || ftruncate(fd, 4096) || f->page == MAP_FAILED || !f->buffer)
 		broken("no memory");
-	if (mmap(f->page, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != f->page)
+	at = mmap(f->page, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+	if (at != f->page)
 		broken("no memory");
 	f->read_only = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
 	close(fd);
