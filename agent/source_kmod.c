@@ -207,7 +207,8 @@ static int attach(struct kmod_disk *d, int control, int bdev, struct err *e)
 			return find(d, control, bdev, e);
 		if (errno == EOPNOTSUPP)
 			return err_set(e, -EOPNOTSUPP,
-				       "the kernel module cannot track %s: it is a zoned disk",
+				       "the kernel module cannot track %s: it is zoned, or can be "
+				       "written past the block layer (DAX, a RAM disk)",
 				       d->path);
 		return err_errno(e, -errno, "the kernel module cannot track %s", d->path);
 	}
