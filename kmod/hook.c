@@ -52,10 +52,18 @@ static struct ftrace_ops mob_submit_ops = {
 		  MOB_FTRACE_REGS,
 };
 
+/*
+ * A command that sends no data counts as one that does not write, for the kernel: NVMe's
+ * Write Zeroes as well.
+ */
 static void mob_passthrough(struct request *rq)
 {
-	if (blk_rq_is_passthrough(rq) && op_is_write(req_op(rq)))
-		mob_track_unknown(rq->q);
+	if (!blk_rq_is_passthrough(rq))
+		return;
+	if (op_is_write(req_op(rq)))
+		mob_track_unknown(rq->q, true);
+	else if (!blk_rq_bytes(rq))
+		mob_track_unknown(rq->q, false);
 }
 
 static void notrace mob_hook_execute(unsigned long ip, unsigned long parent_ip,
@@ -71,7 +79,7 @@ static void notrace mob_hook_cloned(unsigned long ip, unsigned long parent_ip,
 	struct request *rq = (struct request *)mob_ftrace_arg(fregs, MOB_INSERT_CLONED_ARG);
 
 	if (op_is_write(req_op(rq)))
-		mob_track_unknown(rq->q);
+		mob_track_unknown(rq->q, true);
 }
 
 static struct ftrace_ops mob_execute_ops = {
@@ -149,6 +157,21 @@ static void mob_trace_complete(void *data, struct request_queue *q, struct bio *
 	mob_track_complete(bio);
 }
 
+/*
+ * What block_bio_complete does not tell of: the bios of a request, which are not advanced
+ * yet. Those from before an attachment matter, all others are tracked.
+ */
+static void mob_trace_rq_complete(void *data, struct request *rq, blk_status_t error,
+				  unsigned int bytes)
+{
+	struct bio *bio;
+
+	if (!op_is_write(req_op(rq)) || blk_rq_is_passthrough(rq))
+		return;
+	for (bio = rq->bio; bio; bio = bio->bi_next)
+		mob_track_complete(bio);
+}
+
 static void mob_trace_queue(void *data, MOB_TRACE_QUEUE_ARG struct bio *bio)
 {
 	mob_track_submit(bio);
@@ -172,6 +195,7 @@ struct mob_trace {
 
 static struct mob_trace mob_traces[] = {
 	{ .name = "block_bio_complete", .probe = mob_trace_complete },
+	{ .name = "block_rq_complete", .probe = mob_trace_rq_complete },
 	{ .name = "block_bio_queue", .probe = mob_trace_queue, .track_only = true },
 	{ .name = "block_bio_remap", .probe = mob_trace_remap, .track_only = true },
 };

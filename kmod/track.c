@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/blkdev.h>
+#include <linux/major.h>
 #include <linux/smp.h>
 
 #include "compat.h"
@@ -369,7 +370,23 @@ void mob_track_complete_other(struct bio *bio)
 	mob_complete_untracked(bio);
 }
 
-void mob_track_unknown(struct request_queue *q)
+/*
+ * SCSI disks get commands without data all the time (is it ready, does it spin), and the few
+ * that write (FORMAT UNIT, SANITIZE) are not told from them here.
+ */
+static bool mob_is_scsi(const struct gendisk *gd)
+{
+	switch (gd->major) {
+	case SCSI_DISK0_MAJOR:
+	case SCSI_DISK1_MAJOR ... SCSI_DISK7_MAJOR:
+	case SCSI_DISK8_MAJOR ... SCSI_DISK15_MAJOR:
+		return true;
+	default:
+		return false;
+	}
+}
+
+void mob_track_unknown(struct request_queue *q, bool data)
 {
 	struct mob_disk *disk;
 	unsigned long flags;
@@ -378,7 +395,7 @@ void mob_track_unknown(struct request_queue *q)
 	local_irq_save(flags);
 	for (i = 0; i < ARRAY_SIZE(mob_disk_hash); i++) {
 		hlist_for_each_entry_rcu(disk, &mob_disk_hash[i], hash, irqs_disabled()) {
-			if (disk->gd->queue != q)
+			if (disk->gd->queue != q || (!data && mob_is_scsi(disk->gd)))
 				continue;
 			mob_disk_raise(disk, MOB_EVENT_SUSPECT);
 			mob_epoch_tear_all(&mob_epochs, mob_reason_unknown);

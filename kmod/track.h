@@ -67,8 +67,11 @@ static __always_inline void mob_track_complete(struct bio *bio)
  */
 void mob_track_mark(struct mob_disk *disk, sector_t sector, u64 sectors);
 
-/* A request with an unknown range goes to the queue. Any context. */
-void mob_track_unknown(struct request_queue *q);
+/*
+ * A request with an unknown range goes to the queue; with or without data of its own. Any
+ * context.
+ */
+void mob_track_unknown(struct request_queue *q, bool data);
 
 /* Returns when every marking section that began before the call is over. May sleep. */
 void mob_sections_sync(void);
