@@ -1,0 +1,146 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# In the guest: one write after another, each in another way, and what the module knows of it.
+set -euo pipefail
+kib=1024 mib=$((1 << 20))
+SUSPECT=1
+tracked=0 suspected=0 cannot=0
+
+die() { echo "$*" >&2; exit 1; }
+
+status_of() {		# NAME DEVICE
+	drain status "$2" | sed -n "s/.*\<$1=\([^ ]*\).*/\1/p"
+}
+
+replica_of() { echo "/tmp/replica-${1##*/}"; }
+
+replicate() {		# DEVICE: one epoch, which is a point, and the replica equals
+	drain run --epochs 1 "$1=$(replica_of "$1")" >/tmp/drain.log || die "$1: $(tail -n 1 /tmp/drain.log)"
+	cmp <(dd if="$1" bs=1M iflag=direct status=none) "$(replica_of "$1")" ||
+		die "the replica of $1 differs after: $2"
+}
+
+start() {		# DEVICE
+	truncate -s 4M "$(replica_of "$1")"
+	drain attach --dirty "$1" >/dev/null
+	replicate "$1" "the initial replication"
+}
+
+expect_tracked() {	# DEVICE GRANULES WHAT
+	local dirty
+
+	dirty=$(status_of dirty_granules "$1")
+	[ "$dirty" = "$2" ] || die "$1: $3 marked $dirty granules instead of $2"
+	[ "$(status_of events "$1")" = 0 ] || die "$1: $3 raised events $(status_of events "$1")"
+	replicate "$1" "$3"
+	tracked=$((tracked + 1))
+}
+
+one_way() {		# DEVICE HOW OFFSET LENGTH...: one or more ranges
+	local device=$1 how=$2 status=0 granules=0
+
+	shift 2
+	while [ $# -gt 0 ] && [ $status -eq 0 ]; do
+		blkio "$how" "$device" "$1" "$2" 0x5a || status=$?
+		granules=$((granules + $2 / 4096))
+		shift 2
+	done
+	[ $status -ne 3 ] || { cannot=$((cannot + 1)); return 0; }
+	[ $status -eq 0 ] || die "$how on $device failed"
+	expect_tracked "$device" $granules "$how on $device"
+}
+
+batches() {		# DEVICE: 4 KiB blocks of 512 KiB, all of them once
+	local engine
+
+	for engine in io_uring libaio; do
+		fio --output=/tmp/fio --name=batch --filename="$1" --ioengine=$engine --direct=1 \
+			--iodepth=32 --iodepth_batch_submit=16 --iodepth_batch_complete_min=8 \
+			--rw=randwrite --bs=4k --offset=3M --size=512k --randrepeat=0 --thread ||
+			die "fio on $1 failed: $(cat /tmp/fio)"
+		expect_tracked "$1" 128 "batches of $engine on $1"
+	done
+}
+
+all_ways() {		# DEVICE
+	local how at=$mib
+
+	start "$1"
+	one_way "$1" write 0 $((512 * kib)) $mib $mib
+	one_way "$1" nowait $((2 * mib)) $((256 * kib))
+	for how in discard secure zero punch; do
+		one_way "$1" $how $at $((64 * kib)) $((at + 72 * kib)) $((4 * kib))
+		at=$((at + 128 * kib))
+	done
+	batches "$1"
+	drain detach "$1"
+}
+
+expect_suspect() {	# DEVICE WHAT
+	[ "$(status_of events "$1")" = $SUSPECT ] ||
+		die "$1: $2 was not noticed, events $(status_of events "$1")"
+	! drain run --epochs 1 "$1=$(replica_of "$1")" >/tmp/drain.log ||
+		die "$1: the epoch of $2 is not torn"
+	grep -q 'torn: a write of unknown range' /tmp/drain.log ||
+		die "$1: torn for another reason: $(cat /tmp/drain.log)"
+	drain detach "$1"
+	start "$1"
+	suspected=$((suspected + 1))
+}
+
+passthrough() {		# DISK HOW DEVICE: DEVICE leads to the disk, too
+	blkio "$2" "$3" $((3 * mib)) $((16 * kib)) 0xa5 || die "$2 through $3 failed"
+	expect_suspect "$1" "$2 through $3"
+}
+
+nvme_uring() {		# DISK DEVICE
+	fio --output=/tmp/fio --name=cmd --filename="$2" --ioengine=io_uring_cmd --cmd_type=nvme \
+		--rw=write --bs=4k --offset=1M --size=64k --thread || die "fio on $2 failed: $(cat /tmp/fio)"
+	expect_suspect "$1" "an io_uring command through $2"
+}
+
+refuse_zoned() {
+	local dir=/sys/kernel/config/nullb/nullb0 setting
+
+	modprobe configfs || true
+	[ -d /sys/kernel/config/nullb ] || mount -t configfs configfs /sys/kernel/config
+	modprobe null_blk nr_devices=0
+	mkdir $dir
+	for setting in size=8 memory_backed=1 zoned=1 zone_size=1 power=1; do
+		echo "${setting#*=}" >"$dir/${setting%=*}"
+	done
+	[ "$(cat /sys/block/nullb0/queue/zoned)" != none ] || die "the zoned disk is not zoned"
+	! drain attach /dev/nullb0 2>/tmp/refused || die "a zoned disk was attached"
+	grep -q 'Operation not supported' /tmp/refused || die "refused otherwise: $(cat /tmp/refused)"
+}
+
+modprobe scsi_debug dev_size_mb=4 lbpu=1 lbpws=1 delay=0
+modprobe sd_mod || true
+modprobe -a sg nvme || true
+for _ in {1..100}; do
+	[ ! -b /dev/sda ] || [ ! -b /dev/nvme0n1 ] || [ ! -c /dev/sg0 ] || break
+	sleep 0.1
+done
+nvme=/dev/nvme0n1
+insmod /mobility.ko
+refuse_zoned
+for disk in /dev/mob/data1 /dev/sda $nvme; do
+	all_ways "$disk"
+done
+echo "tracked=$tracked cannot=$cannot"
+
+start /dev/sda
+blkio sg-read /dev/sda 0 4096
+blkio sg-read /dev/sg0 0 4096
+[ "$(status_of events /dev/sda)" = 0 ] || die "a read by passthrough is suspected of being a write"
+passthrough /dev/sda sg /dev/sda
+passthrough /dev/sda sg /dev/sg0
+drain detach /dev/sda
+start $nvme
+for how in nvme nvme-io nvme-zero; do
+	passthrough $nvme $how $nvme
+done
+[ ! -c /dev/ng0n1 ] || nvme_uring $nvme /dev/ng0n1
+drain detach $nvme
+rmmod mobility
+echo "tracked=$tracked suspected=$suspected cannot=$cannot"
