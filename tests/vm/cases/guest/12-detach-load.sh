@@ -74,6 +74,8 @@ one_round() {
 	rmmod mobility || die "rmmod failed in round $1"
 }
 
+write_goes_on() { [ "$(awk '{ print $9 }' /sys/block/nullb1/stat)" -gt 0 ]; }
+
 # A write takes seconds: unloading waits for it.
 unload_during_write() {
 	local pid
@@ -82,9 +84,9 @@ unload_during_write() {
 	drain attach /dev/nullb1 >/dev/null
 	blkio write /dev/nullb1 0 4096 &
 	pid=$!
-	until [ "$(awk '{ print $2 }' /sys/block/nullb1/inflight)" -gt 0 ]; do sleep 0.01; done
+	until write_goes_on; do sleep 0.01; done
 	rmmod mobility || die "rmmod failed during a write"
-	! kill -0 $pid 2>/dev/null || [ "$(awk '{ print $2 }' /sys/block/nullb1/inflight)" = 0 ] ||
+	! write_goes_on ||
 		die "the module was unloaded while a write that it tracks was in flight"
 	wait $pid || die "the write during which the module was unloaded failed"
 }

@@ -1,0 +1,137 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# In the guest: a loop device over a file changes its size under the module.
+set -euo pipefail
+# shellcheck source=tests/vm/guest/load.sh
+. /guest/load.sh
+disk=/dev/loop0 image=/tmp/source.img replica=/tmp/replica.img
+mib=$((1 << 20))
+RESIZED=2
+
+die() { echo "$*" >&2; exit 1; }
+
+# value of NAME=… of the attached disk
+status_of() { drain status $disk | sed -n "s/.*\<$1=\([^ ]*\).*/\1/p"; }
+
+resize_to() {		# MIB
+	truncate -s "$1M" $image
+	losetup -c $disk
+}
+
+put() {			# OFFSET LENGTH BYTE, in bytes
+	blkio write $disk "$@"
+}
+
+replicate() {		# one epoch
+	drain run --epochs 1 $disk=$replica
+}
+
+expect_dirty() {	# GRANULES WHAT
+	[ "$(status_of dirty_granules)" = "$1" ] ||
+		die "$(status_of dirty_granules) granules are dirty instead of $1: $2"
+}
+
+compare() {		# MIB
+	cmp -n $(($1 * mib)) $disk $replica || die "the first $1 MiB of the replica differ"
+}
+
+expect_resized() {	# MIB WHAT: the size is this now
+	local line
+
+	line=$(diskwatch $RESIZED 30 $disk) || die "no RESIZED event: $2 (${line##*$'\n'})"
+	[[ $line == *" size=$((16 * mib)) size_now=$(($1 * mib)) "* ]] || die "wrong sizes: $2 ($line)"
+}
+
+grow_under_load() {
+	local pid
+
+	oracle_pause=20000 oracle_start $disk@4M
+	replicate
+	drain run --epochs 4 --interval 300 --progress $progress --check \
+		"oracle verify --at-least $progress.before --at-most $progress.after $replica@4M" \
+		$disk=$replica >/tmp/points &
+	pid=$!
+	resize_to 24
+	expect_resized 24 "the disk has grown"
+	wait $pid || { cat /tmp/points; die "a point was wrong while the disk grew"; }
+	tail -n 1 /tmp/points
+	oracle_stop
+	replicate
+	compare 16
+}
+
+write_past_the_end() {
+	expect_dirty 0 "nothing was written"
+	put $((20 * mib)) $mib 1
+	blkio discard $disk $((18 * mib)) $mib
+	expect_dirty 0 "only what lies past the end as attached was written"
+	put $((16 * mib - 8192)) 16384 2
+	expect_dirty 2 "half of this write lies past the end as attached"
+	replicate
+	compare 16
+}
+
+# One partition from 1 MiB to 9 MiB, then one from 2 MiB to 10 MiB
+partition() {		# FIRST-MIB
+	printf 'o\nn\np\n1\n%d\n%d\nw\n' $(($1 * 2048)) $((($1 + 8) * 2048 - 1)) |
+		fdisk -u $disk >/tmp/fdisk 2>&1 || true
+	blockdev --rereadpt $disk || { cat /tmp/fdisk; die "no partition table could be read"; }
+	[ -b ${disk}p1 ] || die "there is no partition"
+	[ "$(cat /sys/block/loop0/loop0p1/start)" = $(($1 * 2048)) ] || die "the partition is elsewhere"
+}
+
+repartition() {
+	local first
+
+	for first in 1 2; do
+		partition $first
+		sync
+		replicate
+		blkio write ${disk}p1 $mib 8192 $((first + 2))
+		expect_dirty 2 "8 KiB were written through a partition that begins at $first MiB"
+		replicate
+		cmp -s <(dd if=$replica bs=4k skip=$(((first + 1) * 256)) count=2 2>/dev/null) \
+			<(dd if=${disk}p1 bs=4k skip=256 count=2 2>/dev/null) ||
+			die "a write to a partition did not arrive where the partition is"
+		compare 16
+	done
+}
+
+shrink_and_grow() {
+	put $((12 * mib)) 8192 5
+	resize_to 8
+	expect_resized 8 "the disk has shrunk"
+	put $((2 * mib)) 4096 6
+	! blkio write $disk $((12 * mib)) 4096 7 2>/dev/null || die "a write past the end succeeded"
+	! replicate >/tmp/shrunk 2>&1 || die "an epoch with granules past the end was read: $(cat /tmp/shrunk)"
+	grep -q 'Input/output error' /tmp/shrunk || die "not an I/O error: $(cat /tmp/shrunk)"
+	drain detach $disk
+	drain attach $disk >/dev/null
+	put $((7 * mib)) 4096 8
+	expect_dirty 1 "attached at 8 MiB, 4 KiB were written"
+	replicate
+	expect_dirty 0 "the epoch of the smaller disk was committed"
+	resize_to 32
+	drain detach $disk
+	drain attach --dirty $disk >/dev/null
+	put $((31 * mib)) $mib 9
+	truncate -s 32M $replica
+	replicate
+	compare 32
+	[ "$(status_of events)" = 0 ] || die "events $(status_of events) after attaching again"
+}
+
+modprobe loop max_part=8
+truncate -s 16M $image
+truncate -s 16M $replica
+losetup $disk $image
+insmod /mobility.ko
+drain attach --dirty $disk
+grow_under_load
+write_past_the_end
+repartition
+shrink_and_grow
+drain detach $disk
+losetup -d $disk
+rmmod mobility
+grep -a checked= /tmp/points
