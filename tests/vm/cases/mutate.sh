@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Can the cases fail? For each mutations/NN-*.patch, which takes the protection of case NN out of the
 # module, the case runs with that module and has to fail, for the reason that the line "expect:
-# REGEX" at the head of the patch names.
+# REGEX" at the head of the patch names. NN-*.agent.patch is the same for the agent.
+# (MOBILITY_MUTATION: the patch, for a case that builds a further module.)
 #
 # usage: mutate.sh [--apply] [PATTERN...]	--apply only looks whether every patch still applies
 set -uo pipefail
@@ -16,22 +17,35 @@ applies() {		# PATCH
 	patch -s --dry-run -f -d "$here/../../.." -p1 <"$1" >/dev/null
 }
 
+# Builds what the patch changes; prints the assignment with which the case takes it.
+build() {		# PATCH LOG
+	local programs
+
+	case $1 in
+	*.agent.patch)
+		programs=$(./build-agent.sh "$1" 2>"$2") || return 1
+		echo "MOBILITY_BIN=$programs" ;;
+	*)
+		../build-kmod.sh --patch "$1" >"$2" 2>&1 || return 1
+		echo "MOBILITY_MODULE=$(../build-kmod.sh --path --patch "$1")" ;;
+	esac
+}
+
 mutate() {		# PATCH
-	local patch=$1 name case expect module log
+	local patch=$1 name case expect changed log
 
 	name=$(basename "$patch" .patch)
 	expect=$(sed -n 's/^expect: //p' "$patch" | head -n 1)
 	case=$(ls "${name%%-*}"-*.sh) || { echo "FAIL mutation-$name has no case"; return 1; }
-	applies "$patch" || { echo "FAIL mutation-$name does not apply to kmod/"; return 1; }
+	applies "$patch" || { echo "FAIL mutation-$name does not apply"; return 1; }
 	[ -z "$only_apply" ] || { echo "PASS mutation-$name applies"; return 0; }
 	log=$(mktemp)
-	if ! ../build-kmod.sh --patch "$patch" >"$log" 2>&1; then
+	if ! changed=$(build "$patch" "$log"); then
 		echo "FAIL mutation-$name does not build"
 		tail -n 20 "$log"
 		return 1
 	fi
-	module=$(../build-kmod.sh --path --patch "$patch")
-	if MOBILITY_MODULE=$module "./$case" >"$log" 2>&1; then
+	if env "$changed" "MOBILITY_MUTATION=$PWD/$patch" "./$case" >"$log" 2>&1; then
 		echo "FAIL mutation-$name: the case passes without its protection"
 	elif ! grep "^FAIL ${case%.sh}" "$log" | grep -qE -- "$expect"; then
 		echo "FAIL mutation-$name: expected /$expect/, but: $(grep "^FAIL ${case%.sh}" "$log")"
