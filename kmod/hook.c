@@ -268,7 +268,11 @@ static int mob_bypass_init(void)
 free_filters:
 	mob_unfilter(&mob_execute_ops);
 	mob_unfilter(&mob_cloned_ops);
-	pr_err("cannot watch for passthrough requests (%d)\n", ret);
+	/* These share the functions with whoever else is there: only ftrace itself is ever busy. */
+	if (ret == -EBUSY)
+		pr_err("ftrace is switched off: set the sysctl kernel.ftrace_enabled to 1\n");
+	else
+		pr_err("cannot watch for passthrough requests (%d)\n", ret);
 	return ret;
 }
 
@@ -303,29 +307,30 @@ int mob_hook_init(void)
 {
 	int ret;
 
-	ret = mob_choose_mode();
-	if (ret)
-		return ret;
+	/* Needed in every mode. Before the mode is chosen: it tells why ftrace may be busy. */
 	ret = mob_bypass_init();
 	if (ret)
-		goto unhook;
-	ret = mob_traces_init();
+		return ret;
+	ret = mob_choose_mode();
 	if (ret)
 		goto exit_bypass;
+	ret = mob_traces_init();
+	if (ret)
+		goto unhook;
 	return 0;
 
-exit_bypass:
-	mob_bypass_exit();
 unhook:
 	if (!mob_track_only)
 		mob_submit_unhook();
+exit_bypass:
+	mob_bypass_exit();
 	return ret;
 }
 
 void mob_hook_exit(void)
 {
 	mob_traces_exit();
-	mob_bypass_exit();
 	if (!mob_track_only)
 		mob_submit_unhook();
+	mob_bypass_exit();
 }

@@ -33,8 +33,12 @@ static int __init mob_init(void)
 	ret = mob_ctl_init();
 	if (ret)
 		goto exit_hook;
-	pr_info("loaded, %s%s\n", mob_track_only ? "track-only: " : "mode hook",
-		mob_hook_reason());
+	if (!mob_track_only) {
+		pr_info("loaded, mode hook\n");
+	} else {
+		pr_warn("loaded, track-only: %s\n", mob_hook_reason());
+		pr_warn("writes are tracked, none is held: an epoch overwritten before it is read is torn\n");
+	}
 	return 0;
 
 exit_hook:

@@ -42,13 +42,9 @@ find "$out/src" "${sources[@]}" -delete
 	tar --null -T - -cf -) | tar -C "$out/src" -xf -
 [ -z "$patch" ] || patch -s -d "$out/src" -p1 <"$patch" >&2
 [ -z "$define" ] || echo "ccflags-y += -D$define" >>"$out/src/Kbuild"
-# no pahole is needed for a module; kernels of newer suites want the tools of their suite
-kmake=(make -C "$out/src" kmod KDIR="$KDIR" CONFIG_DEBUG_INFO_BTF_MODULES= ${define:+"$define=y"}
-	"${make_args[@]}")
-case $SUITE in
-bullseye|bookworm) "${kmake[@]}" ;;
-*) "$here/toolchain.sh" "$SUITE" "${kmake[@]}" ;;
-esac
+# no pahole is needed for a module
+with_tools "$SUITE" make -C "$out/src" kmod KDIR="$KDIR" CONFIG_DEBUG_INFO_BTF_MODULES= \
+	${define:+"$define=y"} "${make_args[@]}"
 module=$(find "$out/src" -name mobility.ko | head -1)
 [ -n "$module" ] || { echo "build-kmod: make kmod left no mobility.ko in $out/src" >&2; exit 1; }
 cp "$module" "$out/mobility.ko.new"

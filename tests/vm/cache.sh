@@ -43,3 +43,12 @@ debian_sources() {
 	*) echo "$debian $1 main"; echo "$security $1-security main" ;;
 	esac
 }
+
+# with_tools SUITE COMMAND...: runs it here if what is installed here builds modules for the kernels
+# of SUITE, else in a Debian of that suite (toolchain.sh)
+with_tools() {
+	case $1 in
+	bullseye|bookworm) "${@:2}" ;;
+	*) "$top/tests/vm/toolchain.sh" "$@" ;;
+	esac
+}

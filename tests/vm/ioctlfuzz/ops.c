@@ -76,22 +76,22 @@ static void op_map(struct fuzz *f)
 	int flags = one_in(f, 4) ? MAP_PRIVATE : MAP_SHARED;
 	size_t bytes = one_in(f, 4) ? (size_t)fuzz_interesting(f) : 4096UL << below(f, 4);
 	off_t offset = one_in(f, 4) ? (off_t)(fuzz_interesting(f) & ~4095UL) : 0;
-	void *at;
 
 	if (m->at)
 		munmap(m->at, m->bytes);
-	*m = (struct map){0};
-	at = mmap(NULL, bytes, protection, flags, h.fd, offset);
-	if (at == MAP_FAILED)
-		return; /* cppcheck-suppress memleak */
-	*m = (struct map){at, bytes};
+	m->bytes = bytes;
+	m->at = mmap(NULL, bytes, protection, flags, h.fd, offset);
+	if (m->at == MAP_FAILED) {
+		m->at = NULL;
+		return;
+	}
 	if (h.kind != KIND_DRAIN || !table_unchanged(&h))
 		return;
 	if (settings.denied)
 		broken("a drain is mapped without CAP_SYS_ADMIN");
-	if (protection & PROT_WRITE || !mprotect(at, bytes, PROT_READ | PROT_WRITE))
+	if (protection & PROT_WRITE || !mprotect(m->at, bytes, PROT_READ | PROT_WRITE))
 		broken("a dirty bitmap can be mapped for writing");
-	if (mremap(at, bytes, bytes + (1U << 24), MREMAP_MAYMOVE) != MAP_FAILED)
+	if (mremap(m->at, bytes, bytes + (1U << 24), MREMAP_MAYMOVE) != MAP_FAILED)
 		broken("the mapping of a bitmap can be made larger");
 }
 
