@@ -121,6 +121,13 @@ lint_checkpatch() {
 		--ignore FILE_PATH_CHANGES,SPDX_LICENSE_TAG,MACRO_ARG_REUSE,LINUX_VERSION_CODE,BIT_MACRO
 }
 
+# Against the headers of a packaged kernel; they are downloaded once.
+lint_sparse() {
+	KMOD_MAKE='C=2' tests/vm/build-kmod.sh 2>&1 >/dev/null | grep -E 'kmod/.*(warning|error):'
+	[ "${PIPESTATUS[0]}" -eq 0 ] || echo "the module does not build"
+	return 0
+}
+
 # --- running them --------------------------------------------------------------------------------
 
 failed=0
@@ -151,12 +158,12 @@ check_checkpatch() {
 	check checkpatch perl
 }
 
-all=(format cppcheck shellcheck python spdx version-if length uapi-use unfinished man spelling checkpatch)
+all=(format cppcheck shellcheck python spdx version-if length uapi-use unfinished man spelling checkpatch sparse)
 [ $# -gt 0 ] || set -- "${all[@]}"
 for name; do
 	case $name in
 	format) check format clang-format-14 ;;
-	cppcheck | shellcheck | man) check "$name" "$name" ;;
+	cppcheck | shellcheck | man | sparse) check "$name" "$name" ;;
 	spelling) check spelling codespell ;;
 	checkpatch) check_checkpatch ;;
 	python | spdx | version-if | length | uapi-use | unfinished) check "$name" "" ;;
