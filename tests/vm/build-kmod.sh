@@ -43,7 +43,7 @@ find "$out/src" "${sources[@]}" -delete
 [ -z "$patch" ] || patch -s -d "$out/src" -p1 <"$patch" >&2
 [ -z "$define" ] || echo "ccflags-y += -D$define" >>"$out/src/Kbuild"
 # no pahole is needed for a module
-with_tools "$SUITE" make -C "$out/src" kmod KDIR="$KDIR" CONFIG_DEBUG_INFO_BTF_MODULES= \
+make_for "$SUITE" -C "$out/src" kmod KDIR="$KDIR" CONFIG_DEBUG_INFO_BTF_MODULES= \
 	${define:+"$define=y"} "${make_args[@]}"
 module=$(find "$out/src" -name mobility.ko | head -1)
 [ -n "$module" ] || { echo "build-kmod: make kmod left no mobility.ko in $out/src" >&2; exit 1; }

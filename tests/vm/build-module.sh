@@ -15,5 +15,5 @@ out=$top/build/kmod/$RELEASE-$name
 mkdir -p "$out"
 cache_lock "$out/.lock"
 cp "$1"/Kbuild "$1"/*.c "$out/"
-with_tools "$SUITE" make -s -C "$KDIR" M="$out" CONFIG_DEBUG_INFO_BTF_MODULES= modules >&2
+make_for "$SUITE" -s -C "$KDIR" M="$out" CONFIG_DEBUG_INFO_BTF_MODULES= modules >&2
 echo "$out/$name.ko"

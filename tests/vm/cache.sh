@@ -44,11 +44,15 @@ debian_sources() {
 	esac
 }
 
-# with_tools SUITE COMMAND...: runs it here if what is installed here builds modules for the kernels
-# of SUITE, else in a Debian of that suite (toolchain.sh)
-with_tools() {
-	case $1 in
-	bullseye|bookworm) "${@:2}" ;;
-	*) "$top/tests/vm/toolchain.sh" "$@" ;;
+# make_for SUITE ARGUMENT...: make, with what builds modules for the kernels of SUITE: this machine's
+# compiler (older kernels ask for one by a name that it does not have), or a Debian of that suite
+make_for() {
+	local suite=$1
+
+	shift
+	case $suite in
+	bullseye) make CC=gcc "$@" ;;
+	bookworm) make "$@" ;;
+	*) "$top/tests/vm/toolchain.sh" "$suite" make "$@" ;;
 	esac
 }
