@@ -47,12 +47,12 @@ debian_sources() {
 # make_for SUITE ARGUMENT...: make, with what builds modules for the kernels of SUITE: this machine's
 # compiler (older kernels ask for one by a name that it does not have), or a Debian of that suite
 make_for() {
-	local suite=$1
+	local from=$1
 
 	shift
-	case $suite in
+	case $from in
 	bullseye) make CC=gcc "$@" ;;
 	bookworm) make "$@" ;;
-	*) "$top/tests/vm/toolchain.sh" "$suite" make "$@" ;;
+	*) "$top/tests/vm/toolchain.sh" "$from" make "$@" ;;
 	esac
 }
