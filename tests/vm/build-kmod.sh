@@ -3,20 +3,22 @@
 # Builds the kernel module for a kernel of the cache, in a folder of its own, so that several
 # kernels do not get in each other's way.
 #
-# usage: build-kmod.sh [--path] [--patch FILE] [--define NAME] [KERNEL [FLAVOUR]]
+# usage: build-kmod.sh [--path] [--fresh] [--patch FILE] [--define NAME] [KERNEL [FLAVOUR]]
 # KERNEL, FLAVOUR as for fetch-kernel.sh. The module is build/kmod/RELEASE/mobility.ko; --path only
 # prints this name. --patch and --define build a changed module, for tests of the tests, in a
-# folder of its own: build/kmod/RELEASE+NAME/. KMOD_MAKE: further words for make (C=1).
+# folder of its own: build/kmod/RELEASE+NAME/. --fresh compiles
+# everything, whatever is there. KMOD_MAKE: further words for make (C=1).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/vm/cache.sh
 . "$here/cache.sh"
 
 read -ra make_args <<<"${KMOD_MAKE-}"
-only_path="" patch="" define="" variant=""
+only_path="" fresh="" patch="" define="" variant=""
 while [ $# -gt 0 ]; do
 	case $1 in
 	--path) only_path=1 ;;
+	--fresh) fresh=1 ;;
 	--patch) patch=$(realpath "$2") variant+=+$(basename "$2" .patch); shift ;;
 	--define) define=$2 variant+=+$2; shift ;;
 	*) break ;;
@@ -31,8 +33,10 @@ if [ -n "$only_path" ]; then
 	exit
 fi
 
-mkdir -p "$out/src"
+mkdir -p "$out"
 cache_lock "$out/.lock"
+[ -z "$fresh" ] || rm -rf "$out/src"
+mkdir -p "$out/src"
 # sources only, whatever a build in the tree has left there; the times are kept, so that only what
 # changed is compiled again
 sources=(-type f '(' -name Makefile -o -name Kbuild -o -name '*.[ch]' -o -name '*.sh' ')'

@@ -28,9 +28,8 @@ try() {			# KERNEL FLAVOUR LOG
 	local kernel=$1 flavour=$2 log=$3 module
 
 	build=no load=- mode=- passed=-
-	# not the result of an earlier run: only what is compiled now can warn
-	rm -rf "$(./build-kmod.sh --path "$kernel" "$flavour" | xargs -r dirname)/src"
-	./build-kmod.sh "$kernel" "$flavour" >"$log" 2>&1 || return 1
+	# only what is compiled now can warn
+	./build-kmod.sh --fresh "$kernel" "$flavour" >"$log" 2>&1 || return 1
 	build=yes
 	# said of every module that is built outside of the kernel's own tree
 	if grep -i warning "$log" | grep -qv pahole; then build=warnings; fi
