@@ -40,10 +40,14 @@ u64 mob_disk_pool_limit(const struct mob_disk *disk)
 
 static bool mob_charge(atomic_long_t *pages, unsigned long count, unsigned long limit)
 {
-	if (atomic_long_add_return(count, pages) <= limit)
-		return true;
-	atomic_long_sub(count, pages);
-	return false;
+	long used = atomic_long_read(pages);
+
+	/* Never above the limit, not even for a moment: others see the count. */
+	do {
+		if (used + count > limit)
+			return false;
+	} while (!atomic_long_try_cmpxchg(pages, &used, used + count));
+	return true;
 }
 
 static void mob_uncharge(struct mob_disk *disk, unsigned long count)
