@@ -14,7 +14,7 @@ check=(
 	cppcheck sparse spin util-linux codespell man-db groff-base perl e2fsprogs git
 )
 guest=(
-	qemu-system-x86 qemu-utils debootstrap fio xfsprogs e2fsprogs busybox-static cpio kmod libelf-dev
+	qemu-system-x86 qemu-utils debootstrap fio xfsprogs e2fsprogs busybox-static cpio dmsetup kmod libelf-dev
 	fdisk lvm2 cryptsetup-bin mdadm thin-provisioning-tools btrfs-progs
 	bc flex bison xz-utils
 )
