@@ -36,8 +36,11 @@ static int mob_insert_copy(struct mob_disk *disk, u64 granule, struct mob_copy *
 {
 	int ret;
 
-	/* All that the tree has to allocate, so that the store below cannot fail. */
-	if (xa_reserve(&disk->copies, granule, GFP_NOIO | __GFP_NOWARN))
+	/*
+	 * All that the tree has to allocate, so that the store below cannot fail. Without retries:
+	 * the allocator would try for ever, and the write that is held may be one that swaps out.
+	 */
+	if (xa_reserve(&disk->copies, granule, GFP_NOIO | __GFP_NOWARN | __GFP_NORETRY))
 		return -ENOMEM;
 	xa_lock(&disk->copies);
 	ret = !test_bit(granule, disk->safe.bits);
