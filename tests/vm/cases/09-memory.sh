@@ -1,0 +1,30 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# A small machine swaps to a tracked disk while that is written to and drained, until it is out of
+# memory and something is killed: nothing stalls, points are right or torn, every byte equals. Then, with a
+# module that gets no memory for a write (faults/09-no-slab.patch): its reserve carries on, exactly;
+# beyond it SUSPECT is raised and the epoch is torn, and no write fails. EPOCHS (4) are drained each time.
+set -euo pipefail
+# shellcheck source=tests/vm/cases/case-lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/case-lib.sh"
+
+# the module of this run, mutated or not, with the fault on top
+cat ${MOBILITY_MUTATION:+"$MOBILITY_MUTATION"} "$vm_dir/cases/faults/09-no-slab.patch" \
+	>"$vm_build/09-starved.patch"
+"$vm_dir/build-kmod.sh" --patch "$vm_build/09-starved.patch" >"$vm_build/starved.log" 2>&1 || {
+	cat "$vm_build/starved.log" >&2
+	fail "the starved module does not build"
+}
+starved=$("$vm_dir/build-kmod.sh" --path --patch "$vm_build/09-starved.patch")
+
+guest_disk "$vm_build/data1.img" 48M
+guest_disk "$vm_build/replica0.img" 48M
+# the kernel tells at length of the process that it kills
+allow='invoked oom-killer|Out of memory: Killed process [0-9]+ \(memhog\)|oom-kill:.*task=memhog|Call Trace'
+case_args=("${EPOCHS:-4}")
+case_guest --timeout 400 --mem 384 --disk "$vm_build/data1.img:raw:serial=data1" \
+	--disk "$vm_build/replica0.img:raw:serial=replica0" --bin "$(command -v fio)" \
+	--file "$starved:/starved.ko" --allow "$allow"
+case_compare data1 replica0
+figures="$(test_value swapped_mib) MiB swapped out, $(test_value points) points, $(test_value torn_epochs) torn"
+pass

@@ -1,0 +1,137 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# In the guest: memory runs short in several ways, for everything and for the module alone.
+# usage: 09-memory.sh EPOCHS
+set -euo pipefail
+# shellcheck source=tests/vm/guest/load.sh
+. /guest/load.sh
+epochs=$1
+disk=/dev/mob/data1 replica=/dev/mob/replica0
+pair=$disk=$replica
+points=0
+
+die() { echo "$*" >&2; exit 1; }
+
+# value of NAME=… in a line that drain prints
+value() { sed -n "s/.*\<$1=\([^ ]*\).*/\1/p" <<<"$2"; }
+
+meminfo() { awk -v name="$1:" '$1 == name { print int($2 / 1024) }' /proc/meminfo; }
+
+swapped() { awk '$1 == "pswpout" { print int($2 / 256) }' /proc/vmstat; }
+
+start_hog() {		# MIB
+	memhog "$1" >/tmp/hog &
+	hog=$!
+}
+
+checked_epochs() {	# NUMBER
+	local last
+
+	drain run --epochs "$1" --torn-ok --random-order --read 64 --progress $progress --check \
+		"oracle verify --at-least $progress.before --at-most $progress.after $replica@40M" \
+		$pair >/tmp/points || { cat /tmp/points; die "draining failed: $(tail -n 1 /tmp/points)"; }
+	last=$(tail -n 1 /tmp/points)
+	echo "$last"
+	points=$((points + $(value checked "$last")))
+}
+
+swap_on_tracked_disk() {
+	local before
+
+	start_hog $(($(meminfo MemAvailable) + 12))
+	until [ "$(swapped)" -gt 4 ] || ! kill -0 $hog; do sleep 0.1; done
+	before=$(swapped)
+	checked_epochs "$epochs"
+	kill -TERM $hog 2>/dev/null || die "there was to be enough swap: $(swapped) MiB were swapped out"
+	wait $hog || true
+	[ "$(swapped)" -gt "$before" ] || die "nothing was swapped out while the disk was drained"
+}
+
+out_of_memory() {
+	local status=0
+
+	start_hog $(($(meminfo MemAvailable) + $(meminfo SwapFree) + 48))
+	while kill -0 $hog 2>/dev/null; do
+		checked_epochs 1
+	done
+	wait $hog || status=$?
+	[ $status -eq 137 ] || die "the hog was to be killed, but ended with $status"
+	checked_epochs "$epochs"
+}
+
+# The first 38 MiB of the disk are a partition to swap to; the oracle writes behind it.
+set_up_swap() {
+	printf 'o\nn\np\n1\n2048\n%d\nw\n' $(((38 << 11) - 1)) | fdisk -u $disk >/tmp/fdisk 2>&1 || true
+	swap=$(readlink -f $disk)1
+	[ -b "$swap" ] || { cat /tmp/fdisk; die "there is no partition to swap to"; }
+	mkswap "$swap" >/dev/null
+	swapon "$swap"
+}
+
+memory_for_all() {
+	set_up_swap
+	oracle_pause=20000 oracle_start $disk@40M
+	drain attach --dirty $disk >/dev/null
+	drain run --epochs 1 --torn-ok $pair
+	swap_on_tracked_disk
+	out_of_memory
+	[ $points -gt 0 ] || die "every single epoch was torn"
+	oracle_stop
+	swapoff "$swap"
+	drain run --epochs 1 $pair >/dev/null || die "an epoch of an idle disk was torn"
+	info=$(drain info)
+	echo "swapped_mib=$(swapped) points=$points torn_epochs=$(value torn_epochs "$info")" \
+		"held_max_us=$(value held_max_us "$info")"
+	[ "$(value events "$(drain status $disk)")" = 0 ] || die "the disk has events: $(drain status $disk)"
+	[ "$(value failed_writes "$(drain status $disk)")" = 0 ] || die "writes failed: $(drain status $disk)"
+	drain detach $disk
+}
+
+# A disk of 8 MiB whose writes take a while, so that many are in flight
+make_slow_disk() {
+	local dir=/sys/kernel/config/nullb/nullb0 setting
+
+	modprobe configfs || true
+	[ -d /sys/kernel/config/nullb ] || mount -t configfs configfs /sys/kernel/config
+	modprobe null_blk nr_devices=0
+	mkdir $dir
+	for setting in size=8 memory_backed=1 queue_mode=2 submit_queues=1 hw_queue_depth=1024 \
+		irqmode=2 completion_nsec=200000000 power=1; do
+		echo "${setting#*=}" >"$dir/${setting%=*}"
+	done
+	echo none >/sys/block/nullb0/queue/scheduler
+}
+
+write_at_once() {	# NUMBER OFFSET: so many writes of 4 KiB in flight
+	fio --output=/tmp/fio --name=deep --filename=/dev/nullb0 --ioengine=libaio --direct=1 --thread \
+		--iodepth="$1" --iodepth_batch="$1" --rw=randwrite --bs=4k --offset="$2" \
+		--size=$(($1 * 8192)) || die "a write failed: $(cat /tmp/fio)"
+}
+
+no_memory_for_writes() {
+	local pair=/dev/nullb0=/tmp/replica
+
+	make_slow_disk
+	truncate -s 8M /tmp/replica
+	drain attach --dirty /dev/nullb0 >/dev/null
+	write_at_once 48 0
+	[ "$(value events "$(drain status /dev/nullb0)")" = 0 ] ||
+		die "48 writes in flight raised SUSPECT although the reserve is larger"
+	drain run --epochs 1 $pair || die "48 writes in flight tore an epoch although the reserve is larger"
+	write_at_once 512 4M
+	[ "$(value events "$(drain status /dev/nullb0)")" = 1 ] ||
+		die "SUSPECT was not raised by writes without a context"
+	! drain run --epochs 1 $pair >/tmp/torn || die "the epoch of writes without a context is not torn"
+	grep -q 'torn: no memory to account for a write' /tmp/torn || die "torn for another reason: $(cat /tmp/torn)"
+	cmp /tmp/replica <(dd if=/dev/nullb0 bs=1M iflag=direct status=none) ||
+		die "writes without a context were not even marked"
+	drain detach /dev/nullb0
+}
+
+echo 120 >/proc/sys/kernel/hung_task_timeout_secs
+insmod /starved.ko
+no_memory_for_writes
+rmmod mobility
+insmod /mobility.ko pool_bytes=$((8 << 20))
+memory_for_all
+rmmod mobility
