@@ -47,7 +47,7 @@ static void mob_watch_work(struct work_struct *work)
 		if (!disk->hooked)
 			continue;
 		mob_watch_disk(disk);
-		if (disk->threshold)
+		if (READ_ONCE(disk->threshold))
 			delay = MOB_WATCH_FAST;
 	}
 	mob_disk_reap();
