@@ -69,7 +69,7 @@ insmod /mobility.ko pool_bytes=$((64 << 20))
 dmsetup create --noudevsync slow --table \
 	"0 $(blockdev --getsz /dev/mob/data3) delay /dev/mob/data3 0 0 /dev/mob/data3 0 $delay_ms"
 dmsetup mknodes slow
-oracle format --threads direct:512,direct:4096,vector:1536,nowait:3584,aio:8192,dsync:1024 --rows 16 \
+oracle format --threads direct:512,direct:4096,vector:1536,nowait:3584,aio:8192,dsync:1024 --rows 32 \
 	"${ordered[@]}"
 oracle write --pause 2000 --progress $progress "${ordered[@]}" >/tmp/oracle.log 2>&1 &
 oracle_pid=$!
