@@ -141,6 +141,35 @@ static void mob_disk_mark_all(struct mob_disk *disk)
 	}
 }
 
+/* mob_mutex held. */
+static bool mob_disk_lingers(const struct gendisk *gd)
+{
+	struct mob_disk *disk;
+
+	mob_disk_for_each(disk)
+		if (!disk->hooked && disk->gd == gd)
+			return true;
+	return false;
+}
+
+/*
+ * Takes mob_mutex as soon as no write of an earlier attachment is in flight: it carries
+ * that one's context, and its completion would mark nothing for the new one.
+ */
+static int mob_disk_lock_settled(const struct gendisk *gd)
+{
+	mutex_lock(&mob_mutex);
+	while (mob_disk_lingers(gd)) {
+		if (mob_disk_reap())
+			break;
+		mutex_unlock(&mob_mutex);
+		if (msleep_interruptible(10))
+			return -EINTR;
+		mutex_lock(&mob_mutex);
+	}
+	return 0;
+}
+
 int mob_disk_attach(struct mob_attach *args, struct mob_disk **out)
 {
 	struct file *file = fget(args->bdev_fd);
@@ -159,7 +188,11 @@ int mob_disk_attach(struct mob_attach *args, struct mob_disk **out)
 		goto put_file;
 	}
 	disk->file = file;
-	mutex_lock(&mob_mutex);
+	ret = mob_disk_lock_settled(disk->gd);
+	if (ret) {
+		mob_disk_put(disk);
+		return ret;
+	}
 	ret = mob_disk_hook(disk);
 	if (!ret) {
 		if (args->flags & MOB_ATTACH_DIRTY)

@@ -13,12 +13,13 @@
 
 /* What one bitmap takes at most if the granule is left to us: 1 TiB in granules of 4 KiB. */
 #define MOB_BITMAP_BYTES_MAX	(32UL << 20)
-#define MOB_BOUND_MIN		(8UL << 20)
+/* Enough for MOB_DISKS_MAX disks of 32 TiB in the largest granules. */
+#define MOB_BOUND_MIN		(128UL << 20)
 
 static unsigned long bitmap_bytes;
 module_param(bitmap_bytes, ulong, 0444);
 MODULE_PARM_DESC(bitmap_bytes,
-		 "bound of the bitmaps of all disks, in bytes (default: 1/64 of RAM, at least 8 MiB)");
+		 "bound of the bitmaps of all disks, in bytes (default: 1/64 of RAM, at least 128 MiB)");
 
 /* What disks took beyond the share that each of MOB_DISKS_MAX can have. */
 static DEFINE_MUTEX(mob_room_lock);

@@ -96,10 +96,14 @@ static noinline void mob_blind(struct mob_disk *disk)
 	mob_epoch_tear_all(&mob_epochs, mob_reason_blind);
 }
 
-static __always_inline bool mob_bio_is_ours(const struct bio *bio, const struct mob_disk *disk)
+/*
+ * The rest of a bio that its driver split, a path that failed over, or one that we held:
+ * counted already. The same bio on another disk below is not.
+ */
+static __always_inline bool mob_bio_is_ours(const struct bio *bio)
 {
 	return bio->bi_end_io == mob_track_endio &&
-	       ((struct mob_io *)bio->bi_private)->disk == disk;
+	       ((struct mob_io *)bio->bi_private)->disk->gd == mob_bio_disk(bio);
 }
 
 /* The write is counted in flight from here on. Interrupts off. */
@@ -128,11 +132,7 @@ static __always_inline enum mob_verdict mob_section(struct bio *bio, struct gend
 	struct mob_io *io;
 	u64 word, epoch;
 
-	/*
-	 * The rest of a bio that its driver split, a path that failed over, or one that
-	 * we held: counted already. The same bio on another disk below is not.
-	 */
-	if (!disk || mob_bio_is_ours(bio, disk))
+	if (!disk)
 		return MOB_PASS;
 	io = mob_io_pop();
 	if (unlikely(!io) && !blind)
@@ -172,7 +172,7 @@ static __always_inline bool mob_section_short(struct bio *bio, struct hlist_head
 	struct mob_io *io;
 	u64 word, granule;
 
-	if (unlikely(!disk || mob_bio_is_ours(bio, disk)))
+	if (unlikely(!disk))
 		return false;
 	sector = mob_bio_sector(bio);
 	last = sector + bio_sectors(bio) - 1;
@@ -223,6 +223,8 @@ bool mob_track_write(struct bio *bio, struct hlist_head *head)
 	unsigned long flags;
 	bool done;
 
+	if (mob_bio_is_ours(bio))
+		return false;
 	local_irq_save(flags);
 	done = mob_section_short(bio, head);
 	local_irq_restore(flags);

@@ -117,8 +117,9 @@ struct mob_info {
  * Control fd: attach a whole disk. EBUSY: attached already (use MOB_IOC_OPEN).
  * ENOTBLK: not a block device. ENXIO: a partition. EOPNOTSUPP: a zoned disk, or one
  * that can be written past the block layer (DAX, and RAM disks of older kernels).
- * ENOMEDIUM: its capacity is 0. ENOSPC: 64 disks are attached, or the bound of all bitmaps (module
- * parameter bitmap_bytes) has no room for those of this one.
+ * ENOMEDIUM: its capacity is 0. ENOSPC: 64 disks are attached, or the bound of all bitmaps
+ * (module parameter bitmap_bytes) has no room for those of this one. EINTR: a signal came
+ * while writes of an earlier attachment of the disk were still in flight.
  * The attachment keeps the open file of bdev_fd: open it read-only, without O_EXCL.
  */
 #define MOB_ATTACH_DIRTY	(1U << 0)	/* begin with every bit set */

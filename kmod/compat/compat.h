@@ -183,10 +183,13 @@ static inline void mob_synchronize_tasks(void)
 #define MOB_FTRACE_REGS		FTRACE_OPS_FL_SAVE_REGS
 #endif
 
+/*
+ * No recursion guard: a callback cannot come back to itself (it submits nothing), and a
+ * guard that is wrong once loses a write. Older kernels add one unless told not to.
+ */
 #ifdef MOB_HAVE_FTRACE_RECURSION
-#define MOB_FTRACE_RECURSION	FTRACE_OPS_FL_RECURSION
+#define MOB_FTRACE_RECURSION	0
 #else
-/* Without this flag older kernels add their own recursion guard, which costs. */
 #define MOB_FTRACE_RECURSION	FTRACE_OPS_FL_RECURSION_SAFE
 #endif
 
