@@ -119,7 +119,7 @@ kmod-clean:
 
 # --- checks --------------------------------------------------------------------------------------
 
-.PHONY: check check-unit check-flow check-vm check-recovery check-delays check-fuzz model demo lint format
+.PHONY: check check-unit check-flow check-vm check-cases check-mutations check-recovery check-delays check-fuzz model demo lint format
 check: deps-guest
 	@tests/check.sh
 check-unit: deps-check
@@ -128,6 +128,11 @@ check-flow: deps-check all
 	@tests/check.sh flow
 check-vm: deps-guest all
 	@tests/check.sh vm
+check-cases: deps-guest all
+	@tests/check.sh cases
+# Takes the protection of each case out of the module or the agent: the case has to fail.
+check-mutations: deps-guest all
+	@tests/vm/cases/mutate.sh
 # Kernels from 5.10 to 7.x, two flavours of each; CASES="01 12" runs those cases only.
 .PHONY: kmatrix kasan kcsan check-ioctl
 kmatrix: deps-guest
@@ -144,12 +149,21 @@ check-recovery: deps-guest all
 # 10,000 points with every race window of the module held open.
 check-delays: deps-guest
 	@BOUNDARIES=10000 tests/vm/test-delays.sh
+# Every stack of the table in the README.
+.PHONY: check-stacks soak
+check-stacks: deps-guest all
+	@tests/vm/stacks.sh
+soak: deps-guest
+	@MINUTES=$(if $(filter file,$(origin MINUTES)),30,$(MINUTES)) tests/vm/soak.sh
 check-fuzz: deps-check
 	@tests/check.sh fuzz
 model: deps-check
 	@tests/model/run.sh full
 demo: deps-guest all
 	@tests/vm/demo.sh
+.PHONY: bench-kmod
+bench-kmod: deps-guest
+	@tests/bench/kmod.sh
 lint: deps-check
 	@tests/lint/run.sh
 
@@ -179,13 +193,17 @@ help:
 	@echo 'make kmod KDIR=DIR       build kmod/mobility.ko for the kernel whose headers are in DIR'
 	@echo 'make demo                protect a live guest, kill it, recover it; ends with a table'
 	@echo 'make check               every test: lint, unit (sanitizers), fuzz, flow, guests'
-	@echo 'make check-unit|check-flow|check-vm|check-fuzz   one part of it'
+	@echo 'make check-unit|check-flow|check-vm|check-cases|check-fuzz   one part of it'
+	@echo 'make check-mutations     does each case fail without the protection that it is about?'
 	@echo 'make kmatrix             build, load and test the module on kernels from 5.10 to 7.x'
 	@echo 'make kasan               the tests of the module in a kernel with KASAN, lockdep, kmemleak, ...'
 	@echo 'make kcsan               the same in a kernel that looks for data races'
 	@echo 'make check-ioctl MINUTES=10   call the module at random in the first of these kernels'
 	@echo 'make check-recovery      recover the filesystems of many points of a busy guest'
 	@echo 'make check-delays        take 10,000 points with every race window of the module held open'
+	@echo 'make check-stacks        protect every stack of the table in README.md, and print it'
+	@echo 'make soak MINUTES=N      a random storm over many stacks in a guest (30 minutes)'
+	@echo 'make bench-kmod          what the module costs, in instructions, next to dm-snapshot and dm-era'
 	@echo 'make model               check the boundary protocol exhaustively with spin (minutes, 4 GB)'
 	@echo 'make lint                formatting, static analysis, conventions'
 	@echo 'make format              clang-format the userspace sources'

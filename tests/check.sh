@@ -44,7 +44,7 @@ unit() {
 	variant clang-tsan CC=clang SAN=thread
 }
 
-all=(build lint unit model fuzz flow vm demo)
+all=(build lint unit model fuzz flow vm cases kmatrix demo)
 [ $# -gt 0 ] || set -- "${all[@]}"
 for s in "$@"; do
 	case $s in
@@ -55,6 +55,11 @@ for s in "$@"; do
 	fuzz) suite fuzz tests/fuzz/run.sh "${FUZZ_SECONDS:-60}" ;;
 	flow) suite flow tests/flow/run-all.sh ;;
 	vm) suite vm tests/vm/run-all.sh ;;
+	cases)
+		suite mutations tests/vm/cases/mutate.sh --apply
+		suite cases tests/vm/cases/run.sh
+		;;
+	kmatrix) CASES="01 02 04 10 13 14" suite kmatrix tests/vm/kmatrix.sh bookworm/6.12/cloud-amd64 ;;
 	demo) suite demo bash -c 'tests/vm/demo.sh && echo "PASS demo" || echo "FAIL demo"' ;;
 	*)
 		echo "check.sh: unknown suite '$s'; there are: ${all[*]}" >&2
