@@ -7,6 +7,6 @@ layers_bins=()
 for layers_program in sfdisk cryptsetup lvm dmsetup mdadm blockdev mke2fs fio; do
 	layers_bins+=(--bin "$(PATH=$PATH:/usr/sbin:/sbin command -v "$layers_program")")
 done
-for layers_program in pvcreate vgcreate vgchange lvcreate lvextend; do
+for layers_program in pvcreate vgcreate vgchange vgremove vgscan lvcreate lvextend; do
 	layers_bins+=(--bin "$(PATH=$PATH:/usr/sbin:/sbin command -v lvm):/usr/local/bin/$layers_program")
 done

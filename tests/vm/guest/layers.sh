@@ -65,15 +65,15 @@ luks_close() {
 
 lvm_make() {
 	pvcreate -qq -ff -y "$1"
-	vgcreate -qq "$2" "$1" 2>/dev/null
+	vgcreate -qq -s 1M "$2" "$1" 2>/dev/null
 	lvcreate -qq -y -Wn -Zn -L "$4" -n "$3" "$2" 2>/dev/null
 	made=/dev/mapper/$2-$3
 }
 
 thin_make() {
 	pvcreate -qq -ff -y "$1"
-	vgcreate -qq "$2" "$1"
-	lvcreate -qq -y -Wn -T -L "$4" --poolmetadatasize 4M -V "$4" -n "$3" "$2/pool"
+	vgcreate -qq -s 1M "$2" "$1" 2>/dev/null
+	lvcreate -qq -y -Wn -T -L "$4" --poolmetadatasize 4M -V "$4" -n "$3" "$2/pool" 2>/dev/null
 	made=/dev/mapper/$2-$3
 }
 
