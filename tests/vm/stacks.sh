@@ -67,7 +67,7 @@ refused() {		# STACK DEVICE PREPARATION
 }
 
 refusals() {
-	local null=/sys/kernel/config/nullb/zoned
+	local null=/sys/kernel/config/nullb/nullb0
 
 	agent_start stacks
 	agent_enroll stacks >/dev/null
@@ -93,8 +93,8 @@ make_root() {
 	done
 	tar -C "$root" -cf "$vm_build/root.tar" .
 	rm -rf "$root"
-	guest_disk "$vm_build/luksroot.img" 96M
-	guest_disk "$vm_build/replica.img" 96M
+	guest_disk "$vm_build/luksroot.img" 160M
+	guest_disk "$vm_build/replica.img" 160M
 	guest_run --timeout 300 --disk "$vm_build/luksroot.img:raw:serial=root" --file "$vm_build/root.tar:/root.tar" \
 		"${common[@]}" --command "/guest/stacks-root.sh make" || fail "a root on LVM on LUKS cannot be made"
 }

@@ -22,7 +22,7 @@ make() {
 	modprobe ext4
 	part_make $disk $first_sector
 	luks_make "$made" system
-	lvm_make "$made" vg root 64M
+	lvm_make "$made" vg root 120M
 	lvcreate -qq -y -Wn -Zn -L 16M -n data vg 2>/dev/null
 	mke2fs -q -t ext4 /dev/mapper/vg-root
 	mkdir -p /mnt
