@@ -4,7 +4,7 @@
 # shellcheck disable=SC2034
 
 layers_bins=()
-for layers_program in sfdisk cryptsetup lvm dmsetup mdadm blockdev mke2fs fio; do
+for layers_program in sfdisk cryptsetup lvm dmsetup mdadm blockdev mke2fs; do
 	layers_bins+=(--bin "$(PATH=$PATH:/usr/sbin:/sbin command -v "$layers_program")")
 done
 for layers_program in pvcreate vgcreate vgchange vgremove vgscan lvcreate lvextend; do

@@ -20,7 +20,7 @@ for i in 1 2 3; do
 	disks+=(--disk "$vm_build/disk$i.img:raw:serial=disk$i" --disk "$vm_build/replica$i.img:raw:serial=replica$i")
 done
 # The module comes and goes while nothing is written.
-case_guest --tcg multi --timeout 240 "${disks[@]}" "${layers_bins[@]}"
+case_guest --tcg multi --timeout 240 "${disks[@]}" "${layers_bins[@]}" --bin "$(command -v fio)"
 for i in 1 2 3; do
 	case_compare "disk$i" "replica$i"
 done
