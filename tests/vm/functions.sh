@@ -186,8 +186,7 @@ guest_start() {
 	shift
 	guest_options "$@" || return 2
 	case $kernel in
-	# they check everything, and remember much; interpreting the firmware takes too long in them
-	kasan|kcsan) mem=$((mem * 2)) limit=$((limit * 4)) more_append+=" pci=noacpi" ;;
+	kasan|kcsan) mem=$((mem * 2)) limit=$((limit * 4)) ;;	# they check everything, and remember much
 	esac
 	rm -rf "$dir"
 	mkdir -p "$dir/out"
