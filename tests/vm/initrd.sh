@@ -12,7 +12,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # loaded at boot, or asked for by a test; those that a kernel has built in, or lacks, are skipped
 modules=(
 	virtio_pci virtio_blk virtio_net virtio_console virtio_rng virtio_scsi sd_mod
-	ext4 xfs vfat loop brd null_blk scsi_debug nbd sg nvme
+	ext4 xfs btrfs vfat loop brd null_blk scsi_debug nbd sg nvme
 	raid0 raid1 xts algif_skcipher dm-mod dm-delay dm-flakey dm-log-writes dm-era dm-snapshot dm-crypt dm-thin-pool
 	zram overlay fuse configfs
 )
