@@ -19,7 +19,7 @@
 static unsigned long bitmap_bytes;
 module_param(bitmap_bytes, ulong, 0444);
 MODULE_PARM_DESC(bitmap_bytes,
-		 "bound of the bitmaps of all disks, in bytes (default: 1/64 of RAM, at least 128 MiB)");
+		 "bound of all bitmaps, in bytes (default: 1/64 of RAM, at least 128 MiB)");
 
 /* What disks took beyond the share that each of MOB_DISKS_MAX can have. */
 static DEFINE_MUTEX(mob_room_lock);

@@ -37,7 +37,7 @@ static int __init mob_init(void)
 		pr_info("loaded, mode hook\n");
 	} else {
 		pr_warn("loaded, track-only: %s\n", mob_hook_reason());
-		pr_warn("writes are tracked, none is held: an epoch overwritten before it is read is torn\n");
+		pr_warn("writes are not held: overwriting unread granules tears their epoch\n");
 	}
 	return 0;
 

@@ -7,7 +7,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/cases/case-lib.sh"
 
 guest_disk "$vm_build/slow.img" 4M
-case_guest --timeout 120 --disk "$vm_build/slow.img:raw:serial=slow,throttling.iops-write=2" \
+case_guest --timeout 120 --disk "$vm_build/slow.img:raw:serial=slow,throttling.iops-write=1" \
 	--command /guest/attach-inflight.sh
 figures="$(test_value late) writes landed after the first epoch"
 pass

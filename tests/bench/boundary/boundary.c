@@ -21,8 +21,8 @@
 
 #include "include/mobility/uapi.h"
 
-#define BLOCK	4096
-#define AREA	(64u << 20) /* of each device */
+#define BLOCK 4096
+#define AREA (64u << 20) /* of each device */
 #define DEVICES 64
 
 static uint8_t block[BLOCK] __attribute__((aligned(BLOCK)));
@@ -99,12 +99,13 @@ int main(int argc, char **argv)
 {
 	uint64_t quiet = 0, longest = 0, boundary = 0, total = 0, took;
 	unsigned int rounds, writes;
-	int control = open("/dev/" MOB_DEVICE_NAME, O_RDWR | O_CLOEXEC);
+	int control;
 
 	if (argc < 4 || argc - 3 > DEVICES) {
 		fprintf(stderr, "usage: boundary ROUNDS WRITES DEVICE...\n");
 		return 2;
 	}
+	control = open("/dev/" MOB_DEVICE_NAME, O_RDWR | O_CLOEXEC);
 	if (control < 0)
 		die("/dev/" MOB_DEVICE_NAME);
 	rounds = (unsigned int)atoi(argv[1]);

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# In the guest; see ../test-attach-inflight.sh. The disk takes two writes a second.
+# In the guest; see ../test-attach-inflight.sh. The disk takes one write a second.
 set -euo pipefail
 die() { echo "$*"; exit 1; }
 value() { sed -n "s/.*\<$1=\([^ ]*\).*/\1/p" <<<"$2"; }
 disk=/dev/mob/slow replica=/tmp/replica
-writes=8
+writes=16
 
 dd if=/dev/urandom of=/tmp/new bs=4k count=$writes status=none
 for ((i = 0; i < writes; i++)); do
