@@ -110,11 +110,14 @@ boot_root() {		# IMAGE COMMAND OPTION…
 }
 
 root_on_luks() {
+	local points
+
 	make_root
 	boot_root luksroot protect --disk "$vm_build/replica.img:raw:serial=replica"
+	points=$(test_value points)
 	cmp "$vm_build/luksroot.img" "$vm_build/replica.img" || fail "the replica of the root disk differs"
 	boot_root replica recovered
-	echo "root on LVM on LUKS on a partition | the disk | $(test_value points) points verified, sha256 equal, boots from the replica" >>"$vm_build/rows"
+	echo "root on LVM on LUKS on a partition | the disk | $points points verified, sha256 equal, boots from the replica" >>"$vm_build/rows"
 }
 
 "$vm_dir/build-tools.sh"
