@@ -102,6 +102,9 @@ static int round_read(struct round *r, const unsigned char *bitmap)
 {
 	ssize_t n;
 
+	/* Another thread's epoch may have come between the mark and our boundary. */
+	if (!(bitmap[0] & 1) && !r->alone)
+		return -1;
 	if (!(bitmap[0] & 1))
 		broken("the granule that was marked is not dirty in its epoch");
 	n = pread(r->drain, r->block, r->granule, 0);
