@@ -45,7 +45,6 @@ find "$out/src" "${sources[@]}" -delete
 (cd "$top" && find Makefile Kbuild include kmod "${sources[@]}" -print0 |
 	tar --null -T - -cf -) | tar -C "$out/src" -xf -
 [ -z "$patch" ] || patch -s -d "$out/src" -p1 <"$patch" >&2
-[ -z "$define" ] || echo "ccflags-y += -D$define" >>"$out/src/Kbuild"
 # no pahole is needed for a module
 make_for "$SUITE" -C "$out/src" kmod KDIR="$KDIR" CONFIG_DEBUG_INFO_BTF_MODULES= \
 	${define:+"$define=y"} "${make_args[@]}"

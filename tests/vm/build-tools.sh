@@ -9,12 +9,15 @@ top=$(cd "$here/../.." && pwd)
 out=$top/build/vm/bin
 mkdir -p "$out"
 
-build() {		# NAME PATH: from a .c file, or those of a folder
-	local name=$1 path=$2 newest sources=("$2")
+build() {		# NAME PATH...: from .c files, and those of folders
+	local name=$1 path newest sources=()
 
-	[ ! -d "$path" ] || sources=("$path"/*.c)
+	shift
+	for path; do
+		if [ -d "$path" ]; then sources+=("$path"/*.c); else sources+=("$path"); fi
+	done
 	if [ -x "$out/$name" ]; then
-		newest=$(find "$path" "$top/include/mobility/uapi.h" -type f -newer "$out/$name")
+		newest=$(find "$@" "$top/include/mobility/uapi.h" -type f -newer "$out/$name")
 		[ -n "$newest" ] || return 0
 	fi
 	"${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -Wformat=2 -Wshadow -Wvla \
@@ -28,7 +31,7 @@ flock "$lock"
 for name in oracle drain churn ioctlfuzz; do
 	build $name "$here/$name"
 done
-build boundary "$top/tests/bench/boundary"
+build boundary "$top/tests/bench/boundary" "$here/drain/mob.c"
 for path in "$here"/cases/tools/*.c; do
 	build "$(basename "$path" .c)" "$path"
 done

@@ -83,14 +83,9 @@ refusals() {
 # --- a root on LVM on LUKS -----------------------------------------------------------------------
 
 make_root() {
-	local root=$vm_build/root applet
+	local root=$vm_build/root
 
-	rm -rf "$root"
-	mkdir -p "$root"/{bin,root,tmp,out,mnt}
-	cp /bin/busybox "$root/bin/"
-	for applet in $(busybox --list); do
-		[ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
-	done
+	busybox_root "$root"
 	tar -C "$root" -cf "$vm_build/root.tar" .
 	rm -rf "$root"
 	guest_disk "$vm_build/luksroot.img" 160M

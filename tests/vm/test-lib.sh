@@ -27,6 +27,29 @@ pass() {
 	echo "PASS $test_name${figures:+: $figures}"
 }
 
+# Images $vm_build/NAME.img, disks of that serial number; adds their options to the array disks.
+test_images() {		# SIZE NAME...
+	local size=$1 name
+
+	shift
+	for name; do
+		guest_disk "$vm_build/$name.img" "$size"
+		disks+=(--disk "$vm_build/$name.img:raw:serial=$name")
+	done
+}
+
+# Busybox with its applets, and the folders that a root has to have.
+busybox_root() {	# DIR
+	local applet
+
+	rm -rf "$1"
+	mkdir -p "$1"/{bin,root,tmp,out,mnt}
+	cp /bin/busybox "$1/bin/"
+	for applet in $(busybox --list); do
+		[ "$applet" = busybox ] || ln -s busybox "$1/bin/$applet"
+	done
+}
+
 test_name_of_disk=(root data1 data2)
 
 # The root disk, two data disks, and an empty replica of each (see guest/common.sh).

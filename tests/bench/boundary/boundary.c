@@ -11,15 +11,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "include/mobility/uapi.h"
+#include "tests/vm/drain/drain.h"
 
 #define BLOCK 4096
 #define AREA (64u << 20) /* of each device */
@@ -33,14 +30,6 @@ static void die(const char *what)
 {
 	fprintf(stderr, "boundary: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
 static uint64_t max(uint64_t a, uint64_t b)
@@ -65,33 +54,29 @@ static uint64_t write_some(unsigned int writes)
 	return longest;
 }
 
-static int take_boundary(int control, uint64_t *took)
+/* A failure has been told by mob.c. */
+static int boundary_at_once(int control, uint64_t *took)
 {
 	struct mob_advance advance;
 	uint64_t start;
 	int ret;
 
-	do {
-		memset(&advance, 0, sizeof(advance));
-		advance.version = MOB_UAPI_VERSION;
+	for (;;) {
 		start = now_ns();
-		ret = ioctl(control, MOB_IOC_ADVANCE, &advance);
+		ret = mob_advance(control, &advance);
 		*took = now_ns() - start;
-		if (ret && errno == EBUSY)
-			usleep(200);
-	} while (ret && errno == EBUSY);
-	if (ret)
-		die("MOB_IOC_ADVANCE");
-	return advance.epoch_fd;
+		if (!ret)
+			return advance.epoch_fd;
+		if (ret < 0)
+			exit(1);
+		usleep(200);
+	}
 }
 
 static void commit(int epoch_fd)
 {
-	struct pollfd p = {.fd = epoch_fd, .events = POLLIN};
-	struct mob_plain plain = {.version = MOB_UAPI_VERSION};
-
-	if (poll(&p, 1, 10000) != 1 || ioctl(epoch_fd, MOB_EPOCH_IOC_COMMIT, &plain))
-		die("MOB_EPOCH_IOC_COMMIT");
+	if (mob_wait_sealed(epoch_fd) || mob_commit(epoch_fd))
+		exit(1);
 	close(epoch_fd);
 }
 
@@ -105,9 +90,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: boundary ROUNDS WRITES DEVICE...\n");
 		return 2;
 	}
-	control = open("/dev/" MOB_DEVICE_NAME, O_RDWR | O_CLOEXEC);
+	control = mob_open();
 	if (control < 0)
-		die("/dev/" MOB_DEVICE_NAME);
+		return 1;
 	rounds = (unsigned int)atoi(argv[1]);
 	writes = (unsigned int)atoi(argv[2]);
 	for (; (int)device_count < argc - 3; device_count++) {
@@ -119,7 +104,7 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < rounds; i++)
 		quiet = max(quiet, write_some(writes));
 	for (unsigned int i = 0; i < rounds; i++) {
-		int epoch_fd = take_boundary(control, &took);
+		int epoch_fd = boundary_at_once(control, &took);
 
 		boundary = max(boundary, took);
 		total += took;

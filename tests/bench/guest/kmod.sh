@@ -4,9 +4,11 @@
 # that times are instructions: what a write costs with the module and with what the kernel has
 # itself. Prints "value NAME NUMBER" lines. See ../kmod.sh.
 set -euo pipefail
+# shellcheck source=tests/vm/guest/hold.sh
+. /guest/hold.sh
 ios=$1			# of each measurement
 
-value() { echo "value $1 $2"; }
+figure() { echo "value $1 $2"; }
 
 # the mean time of an I/O in nanoseconds, as fio sees it
 fio_mean() {		# DEVICE MODE FIO-OPTION...
@@ -24,27 +26,12 @@ measure() {		# NAME DEVICE [FIO-OPTION...]
 	local name=$1 device=$2
 
 	shift 2
-	value "$name" "$(fio_mean "$device" randwrite "$@")"
+	figure "$name" "$(fio_mean "$device" randwrite "$@")"
 }
 
 measure_large() {	# PREFIX DEVICE: what has to stay as it was
-	value "$1.write_1m" "$(fio_mean "$2" write --bs=1m --number_ios=3000 --size=1g --mem=shmhuge)"
-	value "$1.read" "$(fio_mean "$2" randread)"
-}
-
-hold_epoch() {		# DEVICE: a boundary, and its epoch stays sealed and unread
-	: >/tmp/hold.log
-	drain hold --until sealed "$1=/tmp/replica" >/tmp/hold.log 2>&1 &
-	holder=$!
-	until grep -q 'stage=sealed' /tmp/hold.log; do
-		kill -0 $holder || { cat /tmp/hold.log; exit 1; }
-		sleep 0.1
-	done
-}
-
-let_go() {
-	kill -TERM $holder
-	wait $holder || { cat /tmp/hold.log; exit 1; }
+	figure "$1.write_1m" "$(fio_mean "$2" write --bs=1m --number_ios=3000 --size=1g --mem=shmhuge)"
+	figure "$1.read" "$(fio_mean "$2" randread)"
 }
 
 bench_ours() {
@@ -57,12 +44,13 @@ bench_ours() {
 	drain attach $disk >/dev/null
 	measure tracked_first $disk
 	measure tracked $disk
-	hold_epoch $disk
+	hold_start --until sealed "$disk=/tmp/replica"
+	hold_wait sealed
 	measure elsewhere $disk --offset=512M
 	measure overwrite $disk
 	measure overwrite_again $disk
 	drain status $disk
-	let_go
+	hold_release
 	drain detach $disk
 }
 
@@ -72,7 +60,6 @@ bench_large() {
 	local disk=/dev/nullb0
 
 	echo 8 >/proc/sys/vm/nr_hugepages
-
 	measure_large before $disk
 	insmod /mobility.ko
 	drain attach $disk >/dev/null
@@ -90,7 +77,7 @@ bench_boundaries() {
 		drain attach "/dev/nullb$i" >/dev/null
 	done
 	boundary 500 200 "${disks[@]}" | tr ' ' '\n' | while IFS='=' read -r name number; do
-		value "$name" "$number"
+		figure "$name" "$number"
 	done
 	awk '$1 == "boundary_max_ns" { print "value window_ns " $2 }' /sys/kernel/debug/mobility/module
 	rmmod mobility
@@ -107,7 +94,7 @@ bench_memory() {
 		drain attach "/dev/nullb$i"
 	done | sed -n 's/.* bitmap_bytes=\([0-9]*\).*/\1/p' |
 		awk '{ sum += $1 } END { print "value bitmaps " sum; print "value attached " NR }'
-	value bitmaps_bound "$(cat /sys/module/mobility/parameters/bitmap_bytes)"
+	figure bitmaps_bound "$(cat /sys/module/mobility/parameters/bitmap_bytes)"
 	rmmod mobility
 }
 

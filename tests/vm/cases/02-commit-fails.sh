@@ -7,10 +7,9 @@ set -euo pipefail
 # shellcheck source=tests/vm/cases/case-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/case-lib.sh"
 
-guest_disk "$vm_build/data1.img" 8M
-guest_disk "$vm_build/replica0.img" 8M
-case_guest --tcg multi --disk "$vm_build/data1.img:raw:serial=data1" \
-	--disk "$vm_build/replica0.img:raw:serial=replica0"
+disks=()
+test_images 8M data1 replica0
+case_guest --tcg multi "${disks[@]}"
 case_compare data1 replica0
 figures="4 epochs failed, every bit came back"
 pass

@@ -9,10 +9,7 @@ set -euo pipefail
 
 boundaries=${BOUNDARIES:-600}
 disks=()
-for name in data1 data2 replica0 replica1; do
-	guest_disk "$vm_build/$name.img" 4M
-	disks+=(--disk "$vm_build/$name.img:raw:serial=$name")
-done
+test_images 4M data1 data2 replica0 replica1
 case_args=("$boundaries")
 case_guest --tcg multi "${disks[@]}" --bin "$(command -v fio)" --timeout $((240 + boundaries / 2))
 case_compare data1 replica0

@@ -9,14 +9,9 @@ set -euo pipefail
 
 # busybox, the agent's libraries, and room to write; the programs themselves come with each boot
 root_image() {
-	local root=$vm_build/root applet library
+	local root=$vm_build/root library
 
-	rm -rf "$root"
-	mkdir -p "$root"/{bin,root,tmp,out,mnt}
-	cp /bin/busybox "$root/bin/"
-	for applet in $(busybox --list); do
-		[ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
-	done
+	busybox_root "$root"
 	for library in $(guest_libraries "$bin/mobilityd") $(guest_libraries "$bin/mobilityctl"); do
 		mkdir -p "$root$(dirname "$library")"
 		cp -L "$library" "$root$library"

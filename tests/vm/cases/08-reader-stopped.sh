@@ -10,10 +10,7 @@ set -euo pipefail
 
 points=${POINTS:-20}
 disks=()
-for name in data1 data2 replica0 replica1; do
-	guest_disk "$vm_build/$name.img" 4M
-	disks+=(--disk "$vm_build/$name.img:raw:serial=$name")
-done
+test_images 4M data1 data2 replica0 replica1
 case_args=("$points")
 case_guest --tcg multi "${disks[@]}"
 case_compare data1 replica0

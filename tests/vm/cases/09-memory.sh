@@ -17,13 +17,12 @@ cat ${MOBILITY_MUTATION:+"$MOBILITY_MUTATION"} "$vm_dir/cases/faults/09-no-slab.
 }
 starved=$("$vm_dir/build-kmod.sh" --path --patch "$vm_build/09-starved.patch")
 
-guest_disk "$vm_build/data1.img" 48M
-guest_disk "$vm_build/replica0.img" 48M
+disks=()
+test_images 48M data1 replica0
 # the kernel tells at length of the process that it kills
 allow='invoked oom-killer|Out of memory: Killed process [0-9]+ \(memhog\)|oom-kill:.*task=memhog|Call Trace'
 case_args=("${EPOCHS:-4}")
-case_guest --timeout 400 --mem 384 --disk "$vm_build/data1.img:raw:serial=data1" \
-	--disk "$vm_build/replica0.img:raw:serial=replica0" --bin "$(command -v fio)" \
+case_guest --timeout 400 --mem 384 "${disks[@]}" --bin "$(command -v fio)" \
 	--file "$starved:/starved.ko" --allow "$allow"
 case_compare data1 replica0
 figures="$(test_value swapped_mib) MiB swapped out, $(test_value points) points, $(test_value torn_epochs) torn"

@@ -10,10 +10,7 @@ set -euo pipefail
 
 rounds=${ROUNDS:-6}
 disks=()
-for disk in data1 data2 replica0 replica1 replica2; do
-	guest_disk "$vm_build/$disk.img" 8M
-	disks+=(--disk "$vm_build/$disk.img:raw:serial=$disk")
-done
+test_images 8M data1 data2 replica0 replica1 replica2
 case_args=("$rounds")
 case_guest "${disks[@]}" --timeout $((200 + rounds * 20)) --bin "$(command -v fio)" \
 	--append "virtio_blk.poll_queues=1"

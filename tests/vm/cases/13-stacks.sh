@@ -15,9 +15,7 @@ set -euo pipefail
 disks=()
 size=(none 24M 13344K 12M)	# the members of the array offer the same
 for i in 1 2 3; do
-	guest_disk "$vm_build/disk$i.img" "${size[$i]}"
-	guest_disk "$vm_build/replica$i.img" "${size[$i]}"
-	disks+=(--disk "$vm_build/disk$i.img:raw:serial=disk$i" --disk "$vm_build/replica$i.img:raw:serial=replica$i")
+	test_images "${size[$i]}" "disk$i" "replica$i"
 done
 # The module comes and goes while nothing is written.
 case_guest --tcg multi --timeout 240 "${disks[@]}" "${layers_bins[@]}" --bin "$(command -v fio)"

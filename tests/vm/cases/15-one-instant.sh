@@ -11,10 +11,7 @@ set -euo pipefail
 
 boundaries=${BOUNDARIES:-150}
 disks=()
-for name in data1 data2 data3 replica0 replica1 replica2; do
-	guest_disk "$vm_build/$name.img" 4M
-	disks+=(--disk "$vm_build/$name.img:raw:serial=$name")
-done
+test_images 4M data1 data2 data3 replica0 replica1 replica2
 case_args=("$boundaries")
 case_guest --tcg multi --smp 3 "${disks[@]}" --bin "$(command -v dmsetup)" --timeout $((240 + boundaries))
 case_compare data1 replica0

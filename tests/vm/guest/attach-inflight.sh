@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # In the guest; see ../test-attach-inflight.sh. The disk takes one write a second.
 set -euo pipefail
-die() { echo "$*"; exit 1; }
-value() { sed -n "s/.*\<$1=\([^ ]*\).*/\1/p" <<<"$2"; }
+# shellcheck source=tests/vm/guest/base.sh
+. /guest/base.sh
 disk=/dev/mob/slow replica=/tmp/replica
 writes=16
 

@@ -7,14 +7,15 @@
 # host adds disks replica0, replica1, replica2 of the same sizes.
 # shellcheck disable=SC2034
 
+# shellcheck source=tests/vm/guest/base.sh
+. "$(dirname "${BASH_SOURCE[0]}")/base.sh"
+
 fs_root=448M fs_data1=320M fs_data2=64M
 disks=(/dev/vda /dev/mob/data1 /dev/mob/data2)
 replicas=(/dev/mob/replica0 /dev/mob/replica1 /dev/mob/replica2)
 oracle_disks=("${disks[0]}@$fs_root" "${disks[1]}@$fs_data1" "${disks[2]}@$fs_data2")
 oracle_replicas=("${replicas[0]}@$fs_root" "${replicas[1]}@$fs_data1" "${replicas[2]}@$fs_data2")
 pairs=("${disks[0]}=${replicas[0]}" "${disks[1]}=${replicas[1]}" "${disks[2]}=${replicas[2]}")
-
-die() { echo "$*" >&2; exit 1; }
 
 set_up_disks() {
 	mkfs.xfs -q -d size=$fs_data1 "${disks[1]}"
@@ -30,9 +31,6 @@ quiesce_disks() {
 	sync
 	mount -o remount,ro /
 }
-
-# value of NAME=… in a line that drain prints
-value() { sed -n "s/.*\<$1=\([^ ]*\).*/\1/p" <<<"$2"; }
 
 # A disk's bytes, read around the page cache, against its replica. (The host compares all of them.)
 compare_disk() {	# NUMBER

@@ -25,19 +25,9 @@ delay() {		# MICROSECONDS...: the longest at each point
 
 # One disk completes its writes in a softirq, the other some time later in a timer.
 make_disk() {		# NUMBER IRQMODE
-	local dir=/sys/kernel/config/nullb/nullb$1
-
-	mkdir "$dir"
-	echo 2 >"$dir/size"
-	echo 1 >"$dir/memory_backed"
-	echo 512 >"$dir/blocksize"
-	echo "$2" >"$dir/irqmode"
-	echo 50000 >"$dir/completion_nsec"
-	echo 1 >"$dir/power"
+	null_blk "nullb$1" size=2 memory_backed=1 blocksize=512 irqmode="$2" completion_nsec=50000
 }
 
-modprobe null_blk nr_devices=0
-mount -t configfs configfs /sys/kernel/config
 make_disk 0 1
 make_disk 1 2
 insmod /mobility.ko pool_bytes=$((64 << 20)) || die "the module does not load"

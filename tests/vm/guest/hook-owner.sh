@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # In the guest: somebody else owns the submission function, or ftrace is off. See test-hook-owner.sh.
 set -euo pipefail
+# shellcheck source=tests/vm/guest/base.sh
+. /guest/base.sh
 owned="another module or livepatch owns the submission function"
 
-die() { echo "$*" >&2; exit 1; }
 says() { dmesg | tail -n 5 | grep -qF "$1" || die "the kernel log does not say '$1': $(dmesg | tail -n 2)"; }
 refused() {		# SENTENCE PARAMETER...
 	local sentence=$1

@@ -4,10 +4,10 @@
 # test-ioctl-fuzz.sh.
 # usage: ioctl-fuzz.sh SEED ROUNDS SECONDS [OPTION...]
 set -euo pipefail
+# shellcheck source=tests/vm/guest/base.sh
+. /guest/base.sh
 seed=$1 rounds=$2 seconds=$3
 shift 3
-
-die() { echo "$*" >&2; exit 1; }
 
 # in kB
 percpu() { awk '$1 == "Percpu:" { print $2 }' /proc/meminfo; }

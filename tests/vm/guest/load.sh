@@ -10,6 +10,9 @@
 #   oracle_start DISK@OFFSET…   formats these and starts the oracle's writers ($progress)
 #   oracle_stop          ends them; fails if one of their writes failed
 
+# shellcheck source=tests/vm/guest/base.sh
+. "$(dirname "${BASH_SOURCE[0]}")/base.sh"
+
 load_pids=()
 progress=/tmp/progress
 

@@ -11,9 +11,6 @@ set -euo pipefail
 # shellcheck source=tests/vm/guest/layers.sh
 . /guest/layers.sh
 
-die() { echo "$*" >&2; exit 1; }
-value() { sed -n "s/.*\<$1=\([^ ]*\).*/\1/p" <<<"$2"; }
-
 disk=(none /dev/mob/disk1 /dev/mob/disk2 /dev/mob/disk3 /dev/mob/disk4)
 replica=(none /dev/mob/replica1 /dev/mob/replica2 /dev/mob/replica3 /dev/mob/replica4)
 first_sector=2049

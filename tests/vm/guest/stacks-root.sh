@@ -14,9 +14,6 @@ first_sector=2048
 disk=/dev/vda
 replica=/dev/vdb
 
-die() { echo "$*" >&2; exit 1; }
-value() { sed -n "s/.*\<$1=\([^ ]*\).*/\1/p" <<<"$2"; }
-
 make() {
 	layers_init
 	modprobe ext4

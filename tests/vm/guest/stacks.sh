@@ -16,8 +16,6 @@ filesystem=16M
 points=3
 only=${1-}
 
-die() { echo "$*" >&2; exit 1; }
-value() { sed -n "s/.*\<$1=\([^ ]*\).*/\1/p" <<<"$2"; }
 replica_of() { echo "/tmp/replica-$(basename "$1")"; }
 
 # /dev/mob/SERIAL for the disks that are not virtio-blk, too

@@ -4,8 +4,8 @@
 set -euo pipefail
 # shellcheck source=tests/vm/guest/common.sh
 . /guest/common.sh
-# shellcheck source=tests/vm/cases/guest/hold.sh
-. "$(dirname "$0")/hold.sh"
+# shellcheck source=tests/vm/guest/hold.sh
+. /guest/hold.sh
 disk=/dev/mob/data1 pair=/dev/mob/data1=/dev/mob/replica0
 # what is read in vain goes here, so that the replica has only what a commit brought
 lost=$disk=/tmp/lost

@@ -4,8 +4,8 @@
 set -euo pipefail
 # shellcheck source=tests/vm/guest/common.sh
 . /guest/common.sh
-# shellcheck source=tests/vm/cases/guest/hold.sh
-. "$(dirname "$0")/hold.sh"
+# shellcheck source=tests/vm/guest/hold.sh
+. /guest/hold.sh
 disk=/dev/mob/data1 top=/dev/mapper/top replica=/dev/mob/replica0 pair=/dev/mapper/top=/dev/mob/replica0
 sectors=$(blockdev --getsz $disk)
 half=$((sectors / 2))

@@ -10,11 +10,6 @@ disk=/dev/mob/data1 replica=/dev/mob/replica0
 pair=$disk=$replica
 points=0
 
-die() { echo "$*" >&2; exit 1; }
-
-# value of NAME=… in a line that drain prints
-value() { sed -n "s/.*\<$1=\([^ ]*\).*/\1/p" <<<"$2"; }
-
 meminfo() { awk -v name="$1:" '$1 == name { print int($2 / 1024) }' /proc/meminfo; }
 
 swapped() { awk '$1 == "pswpout" { print int($2 / 256) }' /proc/vmstat; }
@@ -89,16 +84,8 @@ memory_for_all() {
 
 # A disk of 8 MiB whose writes take a while, so that many are in flight
 make_slow_disk() {
-	local dir=/sys/kernel/config/nullb/nullb0 setting
-
-	modprobe configfs || true
-	[ -d /sys/kernel/config/nullb ] || mount -t configfs configfs /sys/kernel/config
-	modprobe null_blk nr_devices=0
-	mkdir $dir
-	for setting in size=8 memory_backed=1 queue_mode=2 submit_queues=1 hw_queue_depth=1024 \
-		irqmode=2 completion_nsec=200000000 power=1; do
-		echo "${setting#*=}" >"$dir/${setting%=*}"
-	done
+	null_blk nullb0 size=8 memory_backed=1 queue_mode=2 submit_queues=1 hw_queue_depth=1024 \
+		irqmode=2 completion_nsec=200000000
 	echo none >/sys/block/nullb0/queue/scheduler
 }
 

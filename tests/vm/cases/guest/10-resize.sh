@@ -8,11 +8,6 @@ disk=/dev/loop0 image=/tmp/source.img replica=/tmp/replica.img
 mib=$((1 << 20))
 RESIZED=2
 
-die() { echo "$*" >&2; exit 1; }
-
-# value of NAME=… of the attached disk
-status_of() { drain status $disk | sed -n "s/.*\<$1=\([^ ]*\).*/\1/p"; }
-
 resize_to() {		# MIB
 	truncate -s "$1M" $image
 	losetup -c $disk
@@ -27,8 +22,8 @@ replicate() {		# one epoch
 }
 
 expect_dirty() {	# GRANULES WHAT
-	[ "$(status_of dirty_granules)" = "$1" ] ||
-		die "$(status_of dirty_granules) granules are dirty instead of $1: $2"
+	[ "$(status_of dirty_granules $disk)" = "$1" ] ||
+		die "$(status_of dirty_granules $disk) granules are dirty instead of $1: $2"
 }
 
 compare() {		# MIB
@@ -118,7 +113,7 @@ shrink_and_grow() {
 	truncate -s 32M $replica
 	replicate
 	compare 32
-	[ "$(status_of events)" = 0 ] || die "events $(status_of events) after attaching again"
+	[ "$(status_of events $disk)" = 0 ] || die "events $(status_of events $disk) after attaching again"
 }
 
 modprobe loop max_part=8

@@ -2,23 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # In the guest: disks come and go.
 set -euo pipefail
+# shellcheck source=tests/vm/guest/base.sh
+. /guest/base.sh
 GONE=4
 same=""
-
-die() { echo "$*" >&2; exit 1; }
-
-status_of() { drain status "$2" | sed -n "s/.*\<$1=\([^ ]*\).*/\1/p"; }
-
-wait_for() {		# SENTENCE COMMAND...: for a minute
-	local sentence=$1 i
-
-	shift
-	for ((i = 0; i < 600; i++)); do
-		! "$@" 2>/dev/null || return 0
-		sleep 0.1
-	done
-	die "$sentence"
-}
 
 is_gone() { [ ! -e "/sys/block/$1" ]; }
 in_flight() { [ "$(awk '{ print $9 }' "/sys/block/$1/stat")" -gt 0 ]; }
@@ -26,12 +13,7 @@ dev_of() { cat "/sys/block/$1/dev"; }
 
 nullb=/sys/kernel/config/nullb/nullb0
 plug_nullb0() {
-	local setting
-
-	mkdir $nullb
-	for setting in size=8 memory_backed=1 queue_mode=2 irqmode=2 completion_nsec=30000000 power=1; do
-		echo "${setting#*=}" >"$nullb/${setting%=*}"
-	done
+	null_blk nullb0 size=8 memory_backed=1 queue_mode=2 irqmode=2 completion_nsec=30000000
 }
 unplug_nullb0() { rmdir $nullb; }
 
@@ -48,16 +30,16 @@ lose_disk() {
 	drain run --epochs 1 "/dev/$disk=/tmp/replica" >/dev/null
 	diskwatch 0 60 "/dev/$disk" >/tmp/watch 2>&1 &
 	watcher=$!
-	wait_for "diskwatch does not start" grep -q watching /tmp/watch
+	wait_until 60 "diskwatch does not start" grep -q watching /tmp/watch
 	fio --output=/tmp/fio --name=load --filename="/dev/$disk" --ioengine=libaio --iodepth=16 --direct=1 \
 		--rw=randwrite --bs=4k --size=8M --time_based --runtime=600 --thread >/dev/null 2>&1 &
 	writer=$!
 	drain run --epochs 0 --torn-ok --read 16 --delay 1000 "/dev/$disk=/tmp/replica" >/tmp/drain 2>&1 &
 	drainer=$!
-	wait_for "nothing is in flight" in_flight "$disk"
+	wait_until 60 "nothing is in flight" in_flight "$disk"
 	sleep 0.3
 	"unplug_$disk"
-	wait_for "$disk is still there" is_gone "$disk"
+	wait_until 60 "$disk is still there" is_gone "$disk"
 	wait $watcher || die "who holds the attachment of $disk was not told: $(tail -n 1 /tmp/watch)"
 	grep -q "^events=$GONE .*hangup=1" /tmp/watch ||
 		die "no GONE event for $disk, but: $(tail -n 1 /tmp/watch)"
@@ -72,7 +54,7 @@ find_disk() {
 	local disk=$1 before=$2
 
 	"plug_$disk"
-	wait_for "no new $disk" test -b "/dev/$disk"
+	wait_until 60 "no new $disk" test -b "/dev/$disk"
 	[ "$(dev_of "$disk")" = "$before" ] || die "the new $disk has another dev_t: it was $before"
 	same+="${same:+,}$disk"
 	! drain status "/dev/$disk" >/dev/null 2>&1 || die "the new $disk is attached already"
@@ -84,12 +66,9 @@ find_disk() {
 	drain detach "/dev/$disk"
 }
 
-modprobe configfs || true
-[ -d /sys/kernel/config/nullb ] || mount -t configfs configfs /sys/kernel/config
-modprobe null_blk nr_devices=0
 modprobe sd_mod || true
 modprobe scsi_debug dev_size_mb=8 delay=0 ndelay=30000000
-wait_for "no sda" test -b /dev/sda
+wait_until 60 "no sda" test -b /dev/sda
 plug_nullb0
 insmod /mobility.ko
 for disk in nullb0 sda; do

@@ -12,8 +12,6 @@ oracle_disks=("${disks[0]}@6M" "${disks[1]}@6M" "${disks[2]}@6M")
 oracle_replicas=("${replicas[0]}@6M" "${replicas[1]}@6M" "${replicas[2]}@6M")
 pairs=("${disks[0]}=${replicas[0]}" "${disks[1]}=${replicas[1]}" "${disks[2]}=${replicas[2]}")
 
-die() { echo "$*" >&2; exit 1; }
-
 # fio on the first 5 MiB of a disk, a job for each way to submit that is named
 fio_disk() {		# NAME DEVICE WAY...
 	local name=$1 device=$2 way jobs=()
@@ -38,18 +36,6 @@ fio_disk() {		# NAME DEVICE WAY...
 
 detach_all() {
 	drain detach "${disks[@]}" || die "detach failed in round $1"
-}
-
-# A null_blk disk with a queue for polled I/O
-make_null_blk() {	# NAME SETTING=VALUE...
-	local dir=/sys/kernel/config/nullb/$1 setting
-
-	shift
-	mkdir "$dir"
-	for setting in blocksize=512 queue_mode=2 submit_queues=2 "$@" poll_queues=1 power=1; do
-		[ ! -e "$dir/${setting%=*}" ] || echo "${setting#*=}" >"$dir/${setting%=*}"
-	done
-	[ -b "/dev/${dir##*/}" ] || die "no null_blk"
 }
 
 # Each round ends in another state: detached while idle, while an epoch is open, or not at all.
@@ -91,11 +77,10 @@ unload_during_write() {
 	wait $pid || die "the write during which the module was unloaded failed"
 }
 
-modprobe configfs || true		# built in, where it is not a module
-[ -d /sys/kernel/config/nullb ] || mount -t configfs configfs /sys/kernel/config
-modprobe null_blk nr_devices=0
-make_null_blk nullb0 size=8 memory_backed=1 discard=1
-make_null_blk nullb1 size=8 irqmode=2 completion_nsec=6000000000
+# with a queue for polled I/O
+null_blk nullb0 blocksize=512 queue_mode=2 submit_queues=2 size=8 memory_backed=1 discard=1 '?poll_queues=1'
+null_blk nullb1 blocksize=512 queue_mode=2 submit_queues=2 size=8 irqmode=2 completion_nsec=6000000000 \
+	'?poll_queues=1'
 unload_during_write
 oracle_pause=40000 oracle_start "${oracle_disks[@]}"
 fio_disk data1 "${disks[0]}" psync uring polled trim

@@ -7,9 +7,6 @@ set -euo pipefail
 # shellcheck source=tests/vm/guest/layers.sh
 . /guest/layers.sh
 
-die() { echo "$*" >&2; exit 1; }
-value() { sed -n "s/.*\<$1=\([^ ]*\).*/\1/p" <<<"$2"; }
-
 disk=(none /dev/mob/disk1 /dev/mob/disk2 /dev/mob/disk3)
 replica=(none /dev/mob/replica1 /dev/mob/replica2 /dev/mob/replica3)
 first_sector=2049		# of the partitions: no granule's edge

@@ -2,15 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # In the guest: one write after another, each in another way, and what the module knows of it.
 set -euo pipefail
+# shellcheck source=tests/vm/guest/base.sh
+. /guest/base.sh
 kib=1024 mib=$((1 << 20))
 SUSPECT=1
 tracked=0 suspected=0 cannot=0
-
-die() { echo "$*" >&2; exit 1; }
-
-status_of() {		# NAME DEVICE
-	drain status "$2" | sed -n "s/.*\<$1=\([^ ]*\).*/\1/p"
-}
 
 replica_of() { echo "/tmp/replica-${1##*/}"; }
 
@@ -100,15 +96,7 @@ nvme_uring() {		# DISK DEVICE
 }
 
 refuse_zoned() {
-	local dir=/sys/kernel/config/nullb/nullb0 setting
-
-	modprobe configfs || true
-	[ -d /sys/kernel/config/nullb ] || mount -t configfs configfs /sys/kernel/config
-	modprobe null_blk nr_devices=0
-	mkdir $dir
-	for setting in size=8 memory_backed=1 zoned=1 zone_size=1 power=1; do
-		echo "${setting#*=}" >"$dir/${setting%=*}"
-	done
+	null_blk nullb0 size=8 memory_backed=1 zoned=1 zone_size=1
 	[ "$(cat /sys/block/nullb0/queue/zoned)" != none ] || die "the zoned disk is not zoned"
 	! drain attach /dev/nullb0 2>/tmp/refused || die "a zoned disk was attached"
 	grep -q 'Operation not supported' /tmp/refused || die "refused otherwise: $(cat /tmp/refused)"

@@ -7,8 +7,8 @@ set -euo pipefail
 . /guest/common.sh
 # shellcheck source=tests/vm/guest/load.sh
 . /guest/load.sh
-# shellcheck source=tests/vm/cases/guest/hold.sh
-. "$(dirname "$0")/hold.sh"
+# shellcheck source=tests/vm/guest/hold.sh
+. /guest/hold.sh
 boundaries=$1
 slow=/dev/mapper/slow delay_ms=1000
 ordered=(/dev/mob/data1 /dev/mob/data2)

@@ -1,26 +1,18 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# An epoch that stays where a case wants it (drain hold), and waiting for what must come. Sourced by the
-# scripts of cases in guests, after /guest/common.sh.
+# An epoch that stays where a script wants it (drain hold). Sourced by the scripts that run in guests
+# (bash, `set -euo pipefail`).
 #   hold_start ARG…      takes a boundary; its epoch goes on to a stage (--until) and stays there
 #   hold_wait STAGE      waits until it has come to closing, sealed, reading or read; $hold_line
 #   hold_release         lets it go: closed, or with --commit read to its end and committed; $hold_line
 #   hold_kill            kill -9 of whoever holds it
-#   wait_until S TEXT COMMAND…  tries the command until it succeeds; after S seconds dies with TEXT
 #   counter FILE NAME    a value of /sys/kernel/debug/mobility/FILE
 # shellcheck disable=SC2034
 
+# shellcheck source=tests/vm/guest/base.sh
+. "$(dirname "${BASH_SOURCE[0]}")/base.sh"
+
 hold_log=/tmp/hold.log hold_line=""
-
-wait_until() {
-	local end=$((SECONDS + $1)) text=$2
-
-	shift 2
-	until "$@"; do
-		[ $SECONDS -lt $end ] || die "$text"
-		sleep 0.02
-	done
-}
 
 hold_start() {
 	: >$hold_log
