@@ -21,6 +21,8 @@ int agent_init(struct agent *a, struct err *e)
 	int r;
 
 	pthread_mutex_init(&a->lock, NULL);
+	rate_init(&a->rate, &a->config.bandwidth);
+	a->http_link.rate = &a->rate;
 	snprintf(a->kmod_absent, sizeof(a->kmod_absent), "it has not been looked for yet");
 	a->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (a->wake_fd < 0)
@@ -44,6 +46,7 @@ void agent_destroy(struct agent *a)
 	store_close(a->store);
 	if (a->wake_fd >= 0)
 		close(a->wake_fd);
+	rate_destroy(&a->rate);
 	pthread_mutex_destroy(&a->lock);
 }
 
@@ -155,17 +158,25 @@ void agent_kmod_view(struct agent *a, struct kmod_view *out)
 	pthread_mutex_unlock(&a->lock);
 }
 
-struct api *agent_api(struct agent *a, const struct state *st, struct err *e)
+void agent_http(struct agent *a, struct http_config *c)
 {
-	struct http_config c = {
-		.ca_file = store_ca_file(a->store),
-		.cert_file = store_cert_file(a->store),
-		.key_file = store_key_file(a->store),
+	*c = (struct http_config){
 		.proxy = a->config.proxy && a->config.proxy[0] ? a->config.proxy : NULL,
+		.no_proxy = a->config.no_proxy,
+		.link = &a->http_link,
 		.connect_timeout_ns = a->config.connect_timeout,
 		.stall_timeout_ns = a->config.stall_timeout,
-		.cancel = &a->cancel,
 	};
+}
 
+struct api *agent_api(struct agent *a, const struct state *st, struct err *e)
+{
+	struct http_config c;
+
+	agent_http(a, &c);
+	c.ca_file = store_ca_file(a->store);
+	c.cert_file = store_cert_file(a->store);
+	c.key_file = store_key_file(a->store);
+	c.cancel = &a->cancel;
 	return api_new(st->host, st->control_port, st->data_port, &c, e);
 }

@@ -10,6 +10,7 @@
  *	disks			the session publishes; others read under agent_rcu_lock()
  *	link, facts		any thread, through the functions below (they lock)
  *	totals			any thread (atomics)
+ *	rate, http_link		any thread (they lock, or are atomics)
  *	stop, cancel		any thread, by __atomic
  *	kmod			the session opens and closes it; others call agent_kmod_view()
  */
@@ -26,6 +27,8 @@
 #include "agent/config.h"
 #include "agent/disk.h"
 #include "agent/state.h"
+#include "lib/http.h"
+#include "lib/rate.h"
 
 struct totals {
 	_Atomic uint64_t read_bytes, data_bytes, sent_bytes, zero_bytes, unchanged_bytes;
@@ -53,6 +56,8 @@ struct agent {
 	struct bookmarks *bookmarks;
 	struct disk_table *disks; /* never NULL */
 	struct totals totals;
+	struct rate rate; /* of all connections together */
+	struct http_link http_link;
 	pthread_mutex_t lock; /* guards link, facts and kmod's life */
 	struct link link;
 	struct facts facts;
@@ -83,6 +88,8 @@ void agent_kmod_set(struct agent *a, struct kmod *k, const char *absent);
 /* The module as it is now; mode KMOD_ABSENT with the reason if there is none. */
 void agent_kmod_view(struct agent *a, struct kmod_view *out);
 
+/* What every connection to the appliance has in common: proxy, time-outs, limits. */
+void agent_http(struct agent *a, struct http_config *c);
 /* A connection under the identity in the store, for one thread. st tells the address. */
 struct api *agent_api(struct agent *a, const struct state *st, struct err *e);
 

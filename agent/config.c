@@ -43,13 +43,44 @@ static const struct conf_key keys[] = {
 	 "a time from 1s to 10m"},
 	{"network", "proxy", CONF_STRING, AT(proxy), 0, 512, NULL, NULL,
 	 "http://[user:password@]host:port, or nothing"},
+	{"network", "no_proxy", CONF_STRING, AT(no_proxy), 0, 1024, NULL, NULL,
+	 "hosts, .domains, addresses and networks separated by commas"},
+	{"network", "bandwidth_limit", CONF_LIST, AT(bandwidth_limit), 0, 1024, NULL, NULL,
+	 "bytes a second and a timetable, as 10M;Mon-Fri 08:00-18:00 2M"},
 	{.section = NULL},
 };
 
+/* The sentence does not show the value: it may hold a password. */
+static int check_proxy(const char *path, const struct config *c, struct err *e)
+{
+	if (!c->proxy || !strncmp(c->proxy, "http://", 7))
+		return 0;
+	return err_set(e, -EINVAL,
+		       "%s: bad value for \"proxy\"; expected http://[user:password@]host:port, or "
+		       "nothing",
+		       path);
+}
+
+static int check(const char *path, struct config *c, struct err *e)
+{
+	int r = check_proxy(path, c, e);
+
+	if (!r && c->bandwidth_limit && timetable_parse(c->bandwidth_limit, &c->bandwidth, e))
+		r = err_prefix(e, "%s: bad value for \"bandwidth_limit\"", path);
+	return r;
+}
+
 int config_load(const char *path, struct config *c, struct err *e)
 {
+	int r;
+
 	memset(c, 0, sizeof(*c));
-	return conf_load(path ? path : CONFIG_PATH, path != NULL, keys, c, e);
+	r = conf_load(path ? path : CONFIG_PATH, path != NULL, keys, c, e);
+	if (!r)
+		r = check(path ? path : CONFIG_PATH, c, e);
+	if (r)
+		config_clear(c);
+	return r;
 }
 
 void config_clear(struct config *c)

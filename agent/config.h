@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "lib/err.h"
+#include "lib/timetable.h"
 
 #define CONFIG_PATH "/etc/mobility/mobility.conf"
 
@@ -24,6 +25,9 @@ struct config {
 	uint64_t min_epoch_interval, scan_interval; /* ns */
 	uint64_t connect_timeout, stall_timeout; /* ns */
 	char *proxy; /* NULL or "": none */
+	char *no_proxy; /* NULL: none */
+	char *bandwidth_limit; /* as it was written; NULL: none */
+	struct timetable bandwidth; /* what it says */
 };
 
 /* path NULL: CONFIG_PATH, which may be absent; a path that was asked for must exist. */

@@ -57,14 +57,11 @@ int enroll_parse_address(const char *text, char host[256], unsigned int *port, s
 static struct api *unenrolled_api(struct agent *a, const struct enroll_request *q,
 				  const char *ca_file, struct err *e)
 {
-	struct http_config c = {
-		.ca_file = ca_file,
-		.proxy = a->config.proxy && a->config.proxy[0] ? a->config.proxy : NULL,
-		.connect_timeout_ns = a->config.connect_timeout,
-		.stall_timeout_ns = a->config.stall_timeout,
-		.cancel = (const volatile bool *)&a->stop,
-	};
+	struct http_config c;
 
+	agent_http(a, &c);
+	c.ca_file = ca_file;
+	c.cancel = (const volatile bool *)&a->stop;
 	return api_new(q->host, q->port, q->port, &c, e);
 }
 

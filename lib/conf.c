@@ -123,6 +123,7 @@ static int set_value(const struct conf_key *k, void *target, const char *value)
 {
 	switch (k->type) {
 	case CONF_STRING:
+	case CONF_LIST:
 	case CONF_PATH:
 		return set_string(k, target, value);
 	case CONF_U64:
@@ -156,10 +157,24 @@ static const struct conf_key *find_key(const struct conf_key *keys, const char *
 	return NULL;
 }
 
+/*
+ * inih has cut off what follows a blank and a ';'. In a list that would be half of the value, not a
+ * comment.
+ */
+static bool list_cut(const struct reading *rd, const struct conf_key *k)
+{
+	return k->type == CONF_LIST && rd->buf &&
+	       (strstr(rd->buf, " ;") || strstr(rd->buf, "\t;"));
+}
+
 static int assign(struct reading *rd, const struct conf_key *k, const char *value)
 {
 	unsigned int *seen = &rd->seen[k - rd->keys];
 	char before[64];
+
+	if (list_cut(rd, k))
+		return fail(rd, -EINVAL, "a blank before the ';' in the value of", k->key,
+			    "the ';' right after what it ends");
 
 	if (*seen) {
 		snprintf(before, sizeof(before), "it once, and line %u has it", *seen);
@@ -316,7 +331,7 @@ int conf_load(const char *path, bool must_exist, const struct conf_key *keys, vo
 void conf_clear(const struct conf_key *keys, void *target)
 {
 	for (const struct conf_key *k = keys; k->section; k++) {
-		if (k->type != CONF_STRING && k->type != CONF_PATH)
+		if (k->type != CONF_STRING && k->type != CONF_PATH && k->type != CONF_LIST)
 			continue;
 
 		char **s = member(target, k);

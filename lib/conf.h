@@ -17,6 +17,7 @@
 enum conf_type {
 	CONF_STRING, /* char *, owned by the target (conf_clear); an empty value gives NULL */
 	CONF_PATH, /* the same, must begin with / */
+	CONF_LIST, /* CONF_STRING in which ';' separates; " ;", which begins a comment, is refused */
 	CONF_U64, /* uint64_t, min..max */
 	CONF_SIZE, /* uint64_t bytes, size_parse() */
 	CONF_DURATION, /* uint64_t ns, duration_parse() */

@@ -6,20 +6,27 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/http_error.h"
+#include "lib/http_timing.h"
 
 #define CONNECT_TIMEOUT_NS (10 * NSEC_PER_SEC)
 #define STALL_TIMEOUT_NS (30 * NSEC_PER_SEC)
 #define HEADERS_MAX (64u << 10)
 #define UPLOAD_BUFFER (512l << 10)
+#define PACE_STEP_NS (NSEC_PER_SEC / 20) /* a sender that waits for its share looks up so often */
+#define KEEPALIVE_IDLE_S 30l
+#define KEEPALIVE_STEP_S 10l
 
 struct http {
 	CURL *curl;
 	uint64_t stall_timeout_ns;
 	const volatile bool *cancel;
+	struct http_link *link; /* NULL: nothing shared */
+	bool small; /* the connection made last has small segments */
 	char reason[CURL_ERROR_SIZE];
 };
 
@@ -27,6 +34,8 @@ struct http {
 struct exchange {
 	const struct http *http;
 	struct http_response *response;
+	const char *body; /* what is sent */
+	size_t body_len, body_sent;
 	size_t max_answer, capacity, header_bytes;
 	curl_off_t moved; /* bytes in both directions when last looked */
 	uint64_t moved_at; /* monotonic */
@@ -81,13 +90,71 @@ static size_t on_header(char *data, size_t size, size_t n, void *user)
 {
 	struct exchange *x = user;
 
-	(void)data;
+	http_timing(data, size * n, &x->response->server_ns, &x->response->server_disk_ns);
 	x->header_bytes += size * n;
 	if (x->header_bytes > HEADERS_MAX) {
 		x->abort = HTTP_ABORT_TOO_LONG;
 		return CURL_WRITEFUNC_ERROR;
 	}
 	return size * n;
+}
+
+/* How much of the body may go now. Waits for the share; 0: cancelled. */
+static size_t pace(struct exchange *x, size_t want)
+{
+	struct rate *rate = x->http->link ? x->http->link->rate : NULL;
+	struct timespec step = {0};
+	uint64_t wait;
+	size_t n;
+
+	while (rate) {
+		n = rate_take(rate, want, clock_monotonic_ns(), clock_realtime_ns(), &wait);
+		/* Time that we wait ourselves is none in which the connection stands still. */
+		x->moved_at = clock_monotonic_ns();
+		if (n || cancelled(x->http))
+			return n;
+		step.tv_nsec = (long)(wait < PACE_STEP_NS ? wait : PACE_STEP_NS);
+		nanosleep(&step, NULL);
+	}
+	return want;
+}
+
+static size_t on_read(char *out, size_t size, size_t n, void *user)
+{
+	struct exchange *x = user;
+	size_t left = x->body_len - x->body_sent, len = size * n < left ? size * n : left;
+
+	if (!len)
+		return 0;
+	len = pace(x, len);
+	if (!len) {
+		x->abort = HTTP_ABORT_CANCELLED;
+		return CURL_READFUNC_ABORT;
+	}
+	memcpy(out, x->body + x->body_sent, len);
+	x->body_sent += len;
+	return len;
+}
+
+/* A kept connection turned out to be closed: curl sends the body again on a new one. */
+static int on_seek(void *user, curl_off_t offset, int origin)
+{
+	struct exchange *x = user;
+
+	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > x->body_len)
+		return CURL_SEEKFUNC_FAIL;
+	x->body_sent = (size_t)offset;
+	return CURL_SEEKFUNC_OK;
+}
+
+static int on_socket(void *user, curl_socket_t fd, curlsocktype purpose)
+{
+	struct http *h = user;
+
+	(void)purpose;
+	h->small = http_link_small(h->link, clock_monotonic_ns());
+	http_link_prepare(fd, h->small, h->stall_timeout_ns);
+	return CURL_SOCKOPT_OK;
 }
 
 /*
@@ -143,11 +210,13 @@ static void set_network(CURL *c, const struct http_config *config, CURLcode *r)
 	SET(CURLOPT_FOLLOWLOCATION, 0l);
 	/* what the environment says about proxies does not count */
 	SET(CURLOPT_PROXY, config->proxy ? config->proxy : "");
-	SET(CURLOPT_NOPROXY, "");
+	SET(CURLOPT_NOPROXY, config->no_proxy ? config->no_proxy : "");
 	SET(CURLOPT_HTTPPROXYTUNNEL, config->proxy ? 1l : 0l);
 	SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1l);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(connect / 1000000 ? connect / 1000000 : 1));
 	SET(CURLOPT_TCP_KEEPALIVE, 1l);
+	SET(CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+	SET(CURLOPT_TCP_KEEPINTVL, KEEPALIVE_STEP_S);
 	SET(CURLOPT_NOSIGNAL, 1l);
 	SET(CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
 }
@@ -162,6 +231,10 @@ static CURLcode set_up(struct http *h, const struct http_config *config)
 	SET(CURLOPT_ERRORBUFFER, h->reason);
 	SET(CURLOPT_NOPROGRESS, 0l);
 	SET(CURLOPT_XFERINFOFUNCTION, on_progress);
+	SET(CURLOPT_SOCKOPTFUNCTION, on_socket);
+	SET(CURLOPT_SOCKOPTDATA, h);
+	SET(CURLOPT_READFUNCTION, on_read);
+	SET(CURLOPT_SEEKFUNCTION, on_seek);
 	SET(CURLOPT_WRITEFUNCTION, on_body);
 	SET(CURLOPT_HEADERFUNCTION, on_header);
 	SET(CURLOPT_USERAGENT, "mobility");
@@ -180,6 +253,7 @@ struct http *http_new(const struct http_config *config, struct err *e)
 	if (!h->stall_timeout_ns)
 		h->stall_timeout_ns = STALL_TIMEOUT_NS;
 	h->cancel = config->cancel;
+	h->link = config->link;
 	h->curl = curl_easy_init();
 
 	CURLcode code = h->curl ? set_up(h, config) : CURLE_OUT_OF_MEMORY;
@@ -243,12 +317,8 @@ static struct curl_slist *make_headers(const char *content_type)
 	return list;
 }
 
-/*
- * The body goes out from the caller's memory: curl keeps the pointer and can send it again on
- * another connection.
- */
 static CURLcode set_request(struct http *h, const char *method, const char *url,
-			    struct curl_slist *headers, const void *body, size_t len)
+			    struct curl_slist *headers, bool body, size_t len)
 {
 	bool has_body = body || strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0;
 	CURLcode code = CURLE_OK, *r = &code;
@@ -259,12 +329,22 @@ static CURLcode set_request(struct http *h, const char *method, const char *url,
 	if (has_body) {
 		SET(CURLOPT_POST, 1l);
 		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
-		SET(CURLOPT_POSTFIELDS, body ? (const char *)body : "");
 	} else {
 		SET(CURLOPT_HTTPGET, 1l);
 	}
 	SET(CURLOPT_CUSTOMREQUEST, method);
 	return code;
+}
+
+/* After the connection was made (a peer that is not there is another thing) nothing moved. */
+static bool stood_still(CURL *c, CURLcode code, enum http_abort abort)
+{
+	curl_off_t connected = 0;
+
+	curl_easy_getinfo(c, CURLINFO_CONNECT_TIME_T, &connected);
+	if (abort == HTTP_ABORT_STALLED)
+		return true;
+	return connected > 0 && code == CURLE_OPERATION_TIMEDOUT;
 }
 
 static CURLcode perform(struct http *h, struct exchange *x)
@@ -273,11 +353,15 @@ static CURLcode perform(struct http *h, struct exchange *x)
 	CURL *c = h->curl;
 
 	SET(CURLOPT_XFERINFODATA, x);
+	SET(CURLOPT_READDATA, x);
+	SET(CURLOPT_SEEKDATA, x);
 	SET(CURLOPT_WRITEDATA, x);
 	SET(CURLOPT_HEADERDATA, x);
 	h->reason[0] = 0;
 	if (!code)
 		code = curl_easy_perform(c);
+	if (stood_still(c, code, x->abort))
+		http_link_stalled(h->link, h->small, clock_monotonic_ns());
 	return code;
 }
 
@@ -285,7 +369,8 @@ static CURLcode perform(struct http *h, struct exchange *x)
 static void forget_request(CURL *c)
 {
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, NULL);
-	curl_easy_setopt(c, CURLOPT_POSTFIELDS, NULL);
+	curl_easy_setopt(c, CURLOPT_READDATA, NULL);
+	curl_easy_setopt(c, CURLOPT_SEEKDATA, NULL);
 	curl_easy_setopt(c, CURLOPT_XFERINFODATA, NULL);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, NULL);
 	curl_easy_setopt(c, CURLOPT_HEADERDATA, NULL);
@@ -302,12 +387,14 @@ static void fill_response(CURL *c, struct http_response *r)
 	r->sent_bytes = sent > 0 ? (uint64_t)sent : 0;
 }
 
-static struct exchange begin_exchange(const struct http *h, size_t max_answer,
-				      struct http_response *r)
+static struct exchange begin_exchange(const struct http *h, const void *body, size_t len,
+				      size_t max_answer, struct http_response *r)
 {
 	return (struct exchange){
 		.http = h,
 		.response = r,
+		.body = body,
+		.body_len = len,
 		.max_answer = max_answer,
 		.moved_at = clock_monotonic_ns(),
 	};
@@ -331,7 +418,7 @@ int http_request(struct http *h, const char *method, const char *url, const char
 				  HTTP_ABORT_CANCELLED, h->reason, e);
 
 	_cleanup_(slist_freep) struct curl_slist *headers = make_headers(content_type);
-	struct exchange x = begin_exchange(h, max_answer, r);
+	struct exchange x = begin_exchange(h, body, len, max_answer, r);
 	CURLcode code =
 		headers ? set_request(h, method, url, headers, body, len) : CURLE_OUT_OF_MEMORY;
 
