@@ -21,6 +21,7 @@ int agent_init(struct agent *a, struct err *e)
 	int r;
 
 	pthread_mutex_init(&a->lock, NULL);
+	pthread_mutex_init(&a->explain.lock, NULL);
 	rate_init(&a->rate, &a->config.bandwidth);
 	a->http_link.rate = &a->rate;
 	snprintf(a->kmod_absent, sizeof(a->kmod_absent), "it has not been looked for yet");
@@ -46,6 +47,7 @@ void agent_destroy(struct agent *a)
 	store_close(a->store);
 	if (a->wake_fd >= 0)
 		close(a->wake_fd);
+	pthread_mutex_destroy(&a->explain.lock);
 	rate_destroy(&a->rate);
 	pthread_mutex_destroy(&a->lock);
 }

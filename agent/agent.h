@@ -10,7 +10,8 @@
  *	disks			the session publishes; others read under agent_rcu_lock()
  *	link, facts		any thread, through the functions below (they lock)
  *	totals			any thread (atomics)
- *	rate, http_link		any thread (they lock, or are atomics)
+ *	rate, http_link, stages	any thread (they lock, or are atomics)
+ *	explain			explain.h
  *	stop, cancel		any thread, by __atomic
  *	kmod			the session opens and closes it; others call agent_kmod_view()
  */
@@ -26,6 +27,8 @@
 #include "agent/bookmark.h"
 #include "agent/config.h"
 #include "agent/disk.h"
+#include "agent/explain.h"
+#include "agent/stages.h"
 #include "agent/state.h"
 #include "lib/http.h"
 #include "lib/rate.h"
@@ -58,6 +61,8 @@ struct agent {
 	struct totals totals;
 	struct rate rate; /* of all connections together */
 	struct http_link http_link;
+	struct stages stages;
+	struct explain explain;
 	pthread_mutex_t lock; /* guards link, facts and kmod's life */
 	struct link link;
 	struct facts facts;

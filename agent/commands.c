@@ -351,6 +351,8 @@ json_t *command_run(struct agent *a, const struct request *q, struct err *e)
 		return set_paused(a, true, e);
 	case COMMAND_RESUME:
 		return set_paused(a, false, e);
+	case COMMAND_EXPLAIN:
+		return explain_json(a, e);
 	}
 	err_set(e, -EINVAL, "unknown command");
 	return NULL;

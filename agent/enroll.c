@@ -15,6 +15,7 @@
 
 #define PEM_MAX 65536
 #define DEFAULT_PORT 443
+#define RENEW_LOOK_MAX_NS (3600 * NSEC_PER_SEC)
 
 int enroll_parse_address(const char *text, char host[256], unsigned int *port, struct err *e)
 {
@@ -210,7 +211,17 @@ uint64_t enroll_expiry(struct agent *a)
 	return read_life(a, &before, &after, NULL) ? 0 : after;
 }
 
-int enroll_renew(struct agent *a, struct api *api, struct err *e)
+/* Not rarer than hourly, for clocks jump; and often enough for a certificate that lives for minutes. */
+static uint64_t look_again(uint64_t life_ns)
+{
+	uint64_t ns = life_ns / 12;
+
+	if (ns > RENEW_LOOK_MAX_NS)
+		return RENEW_LOOK_MAX_NS;
+	return ns < NSEC_PER_SEC / 2 ? NSEC_PER_SEC / 2 : ns;
+}
+
+int enroll_renew(struct agent *a, struct api *api, uint64_t *again_ns, struct err *e)
 {
 	_cleanup_free_ char *key = NULL, *csr = NULL, *cert = NULL;
 	uint64_t before, after, now = clock_realtime_ns();
@@ -218,6 +229,7 @@ int enroll_renew(struct agent *a, struct api *api, struct err *e)
 	size_t len;
 	int r = read_life(a, &before, &after, e);
 
+	*again_ns = r ? RENEW_LOOK_MAX_NS : look_again(after > before ? after - before : 0);
 	if (r)
 		return r;
 	if (after > before && now < after && after - now > (after - before) / 3)

@@ -28,9 +28,9 @@ int enroll_parse_address(const char *text, char host[256], unsigned int *port, s
 
 /*
  * Renew the certificate over api when a third of its life is left. 0 also when it is not time
- * yet.
+ * yet. *again_ns (always set): after so long it is to be looked at again.
  */
-int enroll_renew(struct agent *a, struct api *api, struct err *e);
+int enroll_renew(struct agent *a, struct api *api, uint64_t *again_ns, struct err *e);
 /* The end of the certificate's life, ns since the epoch; 0 if there is none. */
 uint64_t enroll_expiry(struct agent *a);
 

@@ -161,7 +161,7 @@ static int drain(struct epoch *ep, bool (*which)(const struct disk *d), struct e
 		return err_set(e, -ENOMEM, "out of memory");
 	r = plan_all(ep, which, &dr.plan, e);
 	if (!r && dr.plan.disk_count)
-		r = drain_run(ep->s->pool, &dr, session_beat, ep->s, e);
+		r = drain_run(ep->s->pool, &dr, session_drain_beat, ep->s, e);
 	close_drains(ep, which);
 	free(dr.plan.disks);
 	ep->drain_ns += clock_monotonic_ns() - began;
@@ -220,7 +220,7 @@ static int scan_second(struct epoch *ep, struct err *e)
 		add_span(p, 0, d->size, PIECE_VERIFY);
 		dr.plan.disk_count++;
 	}
-	r = drain_run(ep->s->pool, &dr, session_beat, ep->s, e);
+	r = drain_run(ep->s->pool, &dr, session_drain_beat, ep->s, e);
 	free(dr.plan.disks);
 	return r;
 }

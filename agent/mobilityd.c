@@ -77,6 +77,7 @@ static void tick(struct agent *a, bool *silent)
 	char text[32];
 
 	status_tick(a);
+	explain_tick(a);
 	if (since < silence_limit(a)) {
 		*silent = false;
 		sd_notify(0, "WATCHDOG=1");

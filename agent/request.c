@@ -106,6 +106,7 @@ static const struct {
 	{"resync", COMMAND_RESYNC, parse_disks, {"command", "disks"}},
 	{"pause", COMMAND_PAUSE, parse_nothing, {"command"}},
 	{"resume", COMMAND_RESUME, parse_nothing, {"command"}},
+	{"explain", COMMAND_EXPLAIN, parse_nothing, {"command"}},
 };
 
 static int parse_object(const json_t *o, struct request *q, struct err *e)

@@ -28,6 +28,7 @@ enum command {
 	COMMAND_RESYNC,
 	COMMAND_PAUSE,
 	COMMAND_RESUME,
+	COMMAND_EXPLAIN,
 };
 
 struct request {

@@ -17,7 +17,6 @@
 	(10 * NSEC_PER_SEC) /* an epoch at least this often, so that the RPO is honest */
 #define IDLE_NS (2 * NSEC_PER_SEC)
 #define BOOKMARK_GAP_NS NSEC_PER_SEC /* a bookmark does not wait for a longer min_epoch_interval */
-#define CERT_CHECK_NS (3600 * NSEC_PER_SEC)
 #define POLL_DISKS 64
 
 void session_beat(void *arg)
@@ -25,6 +24,24 @@ void session_beat(void *arg)
 	struct session *s = arg;
 
 	atomic_store(&s->a->session_alive_ns, clock_monotonic_ns());
+}
+
+static void check_certificate(struct session *s)
+{
+	uint64_t now = clock_monotonic_ns(), again;
+	struct err e;
+
+	if (!s->api || now < s->cert_look_ns)
+		return;
+	if (enroll_renew(s->a, s->api, &again, &e))
+		log_warning("the certificate cannot be renewed now: %s", e.text);
+	s->cert_look_ns = now + again;
+}
+
+void session_drain_beat(void *arg)
+{
+	session_beat(arg);
+	check_certificate(arg);
 }
 
 int session_connect(struct session *s, const struct state *st, struct err *e)
@@ -36,6 +53,7 @@ int session_connect(struct session *s, const struct state *st, struct err *e)
 	api_free(s->api);
 	s->api = agent_api(s->a, st, e);
 	s->api_identity = identity;
+	s->cert_look_ns = 0;
 	s->synced = false;
 	return s->api ? 0 : e->code;
 }
@@ -153,20 +171,6 @@ static bool epoch_due(struct session *s, bool *scan)
 	return false;
 }
 
-static void check_certificate(struct session *s)
-{
-	uint64_t now = clock_monotonic_ns();
-	struct err e;
-	int r;
-
-	if (s->cert_checked_ns && now - s->cert_checked_ns < CERT_CHECK_NS)
-		return;
-	s->cert_checked_ns = now;
-	r = enroll_renew(s->a, s->api, &e);
-	if (r)
-		log_warning("the certificate cannot be renewed now: %s", e.text);
-}
-
 static void back_off(struct session *s, const struct err *e)
 {
 	uint64_t ns = backoff_next(&s->backoff, s->api ? api_retry_after(s->api) : 0);
@@ -181,11 +185,10 @@ static int replicate(struct session *s, const struct state *st, struct err *e)
 	bool scan;
 	int r = session_connect(s, st, e);
 
-	if (!r && !s->synced) {
+	if (!r)
+		check_certificate(s);
+	if (!r && !s->synced)
 		r = session_sync(s, st, e);
-		if (!r)
-			check_certificate(s);
-	}
 	if (r)
 		return r;
 	if (!epoch_due(s, &scan))

@@ -22,13 +22,18 @@ struct session {
 	bool synced; /* where every disk stands is agreed with the appliance */
 	struct backoff backoff;
 	/* monotonic times, 0: never */
-	uint64_t boundary_ns, kmod_looked_ns, cert_checked_ns;
+	uint64_t boundary_ns, kmod_looked_ns, cert_look_ns;
 };
 
 /* arg: struct agent. Returns NULL when agent_stop was called. */
 void *session_main(void *arg);
 
 void session_beat(void *s); /* shows that the session lives */
+/*
+ * The same while the workers drain, which may take longer than a certificate lives: renews it when it
+ * is time. Not where an application waits for a boundary, for it may talk to the appliance.
+ */
+void session_drain_beat(void *s);
 /* The connection under the identity as it is now. */
 int session_connect(struct session *s, const struct state *st, struct err *e);
 

@@ -157,6 +157,17 @@ static json_t *machine_json(const struct state *st)
 	return json_pack("{s:s, s:s}", "id", st->machine, "hostname", hostname);
 }
 
+/* The limit as it was written, and what it is now. */
+static json_t *bandwidth_json(struct agent *a)
+{
+	uint64_t now = rate_limit(&a->rate, clock_monotonic_ns(), clock_realtime_ns());
+
+	if (!a->config.bandwidth_limit)
+		return json_null();
+	return json_pack("{s:s, s:o}", "limit", a->config.bandwidth_limit, "now_bytes_per_s",
+			 now ? json_integer((json_int_t)now) : json_null());
+}
+
 static json_t *appliance_json(const struct state *st, const struct link *l)
 {
 	const char *open = strchr(st->host, ':') ? "[" : "", *close = *open ? "]" : "";
@@ -219,13 +230,14 @@ static json_t *assemble(struct agent *a, const struct state *st, const struct st
 		churn += v->disk[i].churn;
 		json_array_append_new(disks, disk_json(&v->disk[i]));
 	}
-	return json_pack("{s:i, s:I, s:o, s:o, s:o, s:b, s:I, s:o, s:o, s:I, s:I, s:o, s:o, s:o}",
+	return json_pack("{s:i, s:I, s:o, s:o, s:o, s:b, s:I, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o}",
 			 "schema", STATUS_SCHEMA, "time", (json_int_t)v->now_ns, "machine",
 			 machine_json(st), "appliance", appliance_json(st, &v->link), "module",
 			 module_json(&v->kmod), "paused", v->paused, "epoch",
 			 (json_int_t)v->facts.epoch, "last_point", point_json(&v->facts), "rpo_ns",
 			 rpo_json(v), "backlog_bytes", (json_int_t)backlog, "churn_bytes_per_s",
-			 (json_int_t)churn, "totals", totals_json(&a->totals), "disks", disks,
+			 (json_int_t)churn, "totals", totals_json(&a->totals), "bandwidth",
+			 bandwidth_json(a), "disks", disks,
 			 "problems", status_problems(v));
 }
 

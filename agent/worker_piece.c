@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/worker.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 
 #define READ_ALIGN 4096u
@@ -165,8 +166,10 @@ static int part_of_run(struct worker *w, const struct piece *p, uint64_t offset,
 		       const uint8_t *expected, struct err *e)
 {
 	struct disk *d = p->owner;
+	uint64_t began = clock_monotonic_ns();
 	int r = d->source->ops->read(d->source, w->buf, len, offset);
 
+	stage_add(&w->agent->stages, STAGE_READ, clock_monotonic_ns() - began, r ? 0 : len);
 	if (r == -EIO && d->source->ops->tracks)
 		return salvage(w, d, offset, len, e);
 	if (r == -EIO)

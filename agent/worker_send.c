@@ -61,7 +61,8 @@ struct request {
 
 static int send_once(struct worker *w, const struct request *q, struct err *e)
 {
-	uint64_t sent = 0;
+	uint64_t sent = 0, began = clock_monotonic_ns(), total_ns, disk_ns;
+	struct stages *stages = &w->agent->stages;
 	int r = connect_api(w, e);
 
 	if (r)
@@ -70,6 +71,10 @@ static int send_once(struct worker *w, const struct request *q, struct err *e)
 		return api_digests(w->api, q->disk->id, q->offset, q->length, w->expected, e);
 	r = api_put_segment(w->api, q->disk->id, w->epoch, w->segment, q->data, q->len, &sent, e);
 	atomic_fetch_add(&w->agent->totals.sent_bytes, sent);
+	stage_add(stages, STAGE_SEND, clock_monotonic_ns() - began, sent);
+	api_server_time(w->api, &total_ns, &disk_ns);
+	atomic_fetch_add(&stages->appliance_ns, total_ns);
+	atomic_fetch_add(&stages->appliance_disk_ns, disk_ns);
 	return r;
 }
 
@@ -162,10 +167,13 @@ int worker_add(struct worker *w, struct disk *d, uint64_t offset, const uint8_t 
 {
 	bool zero = mem_is_zero(data, len);
 	int r = begin(w, d, e);
+	uint64_t began;
 
 	if (r)
 		return r;
+	began = clock_monotonic_ns();
 	r = add_once(w, offset, data, len, digest, zero);
+	stage_add(&w->agent->stages, STAGE_COMPRESS, clock_monotonic_ns() - began, len);
 	if (r == -ENOSPC) {
 		r = worker_flush(w, e);
 		if (!r)

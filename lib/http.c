@@ -102,21 +102,24 @@ static size_t on_header(char *data, size_t size, size_t n, void *user)
 /* How much of the body may go now. Waits for the share; 0: cancelled. */
 static size_t pace(struct exchange *x, size_t want)
 {
-	struct rate *rate = x->http->link ? x->http->link->rate : NULL;
+	struct http_link *link = x->http->link;
+	uint64_t began = clock_monotonic_ns(), wait;
 	struct timespec step = {0};
-	uint64_t wait;
-	size_t n;
+	size_t n = 0;
 
-	while (rate) {
-		n = rate_take(rate, want, clock_monotonic_ns(), clock_realtime_ns(), &wait);
-		/* Time that we wait ourselves is none in which the connection stands still. */
-		x->moved_at = clock_monotonic_ns();
-		if (n || cancelled(x->http))
-			return n;
+	if (!link || !link->rate)
+		return want;
+	while (!cancelled(x->http)) {
+		n = rate_take(link->rate, want, clock_monotonic_ns(), clock_realtime_ns(), &wait);
+		if (n)
+			break;
 		step.tv_nsec = (long)(wait < PACE_STEP_NS ? wait : PACE_STEP_NS);
 		nanosleep(&step, NULL);
 	}
-	return want;
+	/* Time that we wait ourselves is none in which the connection stands still. */
+	x->moved_at = clock_monotonic_ns();
+	atomic_fetch_add(&link->paced_ns, x->moved_at - began);
+	return n;
 }
 
 static size_t on_read(char *out, size_t size, size_t n, void *user)

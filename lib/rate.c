@@ -62,7 +62,6 @@ static size_t take(struct rate *r, size_t want, uint64_t *wait_ns)
 		return (size_t)quantum;
 	}
 	*wait_ns = (uint64_t)((quantum - r->tokens) / (double)r->limit * (double)NSEC_PER_SEC) + 1;
-	r->waited_ns += *wait_ns;
 	return 0;
 }
 
@@ -90,14 +89,4 @@ uint64_t rate_limit(struct rate *r, uint64_t mono_ns, uint64_t real_ns)
 	limit = r->limit;
 	pthread_mutex_unlock(&r->lock);
 	return limit;
-}
-
-uint64_t rate_waited_ns(struct rate *r)
-{
-	uint64_t ns;
-
-	pthread_mutex_lock(&r->lock);
-	ns = r->waited_ns;
-	pthread_mutex_unlock(&r->lock);
-	return ns;
 }

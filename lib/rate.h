@@ -21,7 +21,6 @@ struct rate {
 	uint64_t looked_ns; /* when the timetable was looked at */
 	uint64_t filled_ns; /* up to when tokens were added */
 	double tokens; /* bytes that may go at once */
-	uint64_t waited_ns; /* how long senders were told to wait, in sum */
 };
 
 void rate_init(struct rate *r, const struct timetable *table);
@@ -34,6 +33,5 @@ size_t rate_take(struct rate *r, size_t want, uint64_t mono_ns, uint64_t real_ns
 		 uint64_t *wait_ns);
 /* The limit as of now, bytes a second; 0: none. */
 uint64_t rate_limit(struct rate *r, uint64_t mono_ns, uint64_t real_ns);
-uint64_t rate_waited_ns(struct rate *r);
 
 #endif

@@ -187,6 +187,25 @@ int ctl_bookmark(struct ctl *c)
 	return status;
 }
 
+int ctl_explain(struct ctl *c)
+{
+	int status;
+	_cleanup_json_ json_t *answer = ask(c, json_pack("{s:s}", "command", "explain"), &status);
+	_cleanup_free_ char *text = NULL;
+
+	if (!answer)
+		return status;
+	json_object_del(answer, "ok");
+	text = c->json ? json_dumps(answer, JSON_INDENT(2) | JSON_REAL_PRECISION(4))
+		       : text_explain(answer);
+	if (!text) {
+		fputs("mobilityctl: the answer of mobilityd cannot be understood\n", stderr);
+		return CTL_FAILED;
+	}
+	printf("%s%s", text, c->json ? "\n" : "");
+	return CTL_OK;
+}
+
 /* One status as it was asked for; *healthy tells the exit status. */
 static int print_status(const struct ctl *c, json_t *answer, bool *healthy)
 {

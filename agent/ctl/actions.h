@@ -20,6 +20,8 @@ struct ctl {
 	const char *fingerprint, *token_file, *source; /* NULL: not given */
 	bool json, watch;
 	uint64_t timeout_ns;
+	uint64_t duration_ns, interval_ns; /* of plan */
+	uint64_t retention_ns, bandwidth; /* of plan; bandwidth 0: several are shown */
 };
 
 int ctl_enroll(struct ctl *c);
@@ -30,5 +32,7 @@ int ctl_bookmark(struct ctl *c);
 int ctl_resync(struct ctl *c);
 int ctl_pause(struct ctl *c);
 int ctl_resume(struct ctl *c);
+int ctl_explain(struct ctl *c);
+int ctl_plan(struct ctl *c); /* plan.c */
 
 #endif

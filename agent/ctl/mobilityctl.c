@@ -18,7 +18,9 @@ static void usage(FILE *to)
 	      "  status [--json] [--watch]\n"
 	      "  bookmark [NAME] [--timeout 5m]\n"
 	      "  resync DISK\n"
-	      "  pause | resume\n",
+	      "  pause | resume\n"
+	      "  explain [--json]\n"
+	      "  plan DISK... [--duration 1h] [--interval 1s] [--retention 24h] [--bandwidth RATE] [--json]\n",
 	      to);
 }
 
@@ -32,6 +34,7 @@ static const struct {
 	{"unprotect", ctl_unprotect, 1, 64, ""}, {"status", ctl_status, 0, 0, "jw"},
 	{"bookmark", ctl_bookmark, 0, 1, "o"},	 {"resync", ctl_resync, 1, 1, ""},
 	{"pause", ctl_pause, 0, 0, ""},		 {"resume", ctl_resume, 0, 0, ""},
+	{"explain", ctl_explain, 0, 0, "j"},	 {"plan", ctl_plan, 1, 64, "jdirb"},
 };
 
 static const struct option options[] = {{"config", required_argument, NULL, 'c'},
@@ -42,6 +45,10 @@ static const struct option options[] = {{"config", required_argument, NULL, 'c'}
 					{"json", no_argument, NULL, 'j'},
 					{"watch", no_argument, NULL, 'w'},
 					{"timeout", required_argument, NULL, 'o'},
+					{"duration", required_argument, NULL, 'd'},
+					{"interval", required_argument, NULL, 'i'},
+					{"retention", required_argument, NULL, 'r'},
+					{"bandwidth", required_argument, NULL, 'b'},
 					{NULL, 0, NULL, 0}};
 
 static int take_option(struct ctl *c, int letter, const char **config, char *seen)
@@ -67,6 +74,14 @@ static int take_option(struct ctl *c, int letter, const char **config, char *see
 	case 'w':
 		c->watch = true;
 		return 0;
+	case 'd':
+		return duration_parse(optarg, &c->duration_ns);
+	case 'i':
+		return duration_parse(optarg, &c->interval_ns);
+	case 'r':
+		return duration_parse(optarg, &c->retention_ns);
+	case 'b':
+		return size_parse(optarg, &c->bandwidth);
 	case 'o':
 		return duration_parse(optarg, &c->timeout_ns);
 	default:
@@ -105,7 +120,10 @@ static int parse(int argc, char **argv, struct ctl *c, const char **config)
 
 int main(int argc, char **argv)
 {
-	struct ctl c = {.timeout_ns = 300 * NSEC_PER_SEC};
+	struct ctl c = {.timeout_ns = 300 * NSEC_PER_SEC,
+			.duration_ns = 3600 * NSEC_PER_SEC,
+			.interval_ns = NSEC_PER_SEC,
+			.retention_ns = 24 * 3600 * NSEC_PER_SEC};
 	const char *config = NULL;
 	struct config conf;
 	struct err e;

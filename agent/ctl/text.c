@@ -102,6 +102,18 @@ static void show_flow(FILE *f, const json_t *status)
 		size_format(num(t, "unchanged_bytes"), same), num(t, "epochs"), num(t, "retries"));
 }
 
+static void show_bandwidth(FILE *f, const json_t *status)
+{
+	const json_t *b = json_object_get(status, "bandwidth");
+	char now[32];
+
+	if (!json_is_object(b))
+		return;
+	fprintf(f, "Bandwidth   limit %s%s now (%s)\n",
+		is_set(b, "now_bytes_per_s") ? size_format(num(b, "now_bytes_per_s"), now) : "none",
+		is_set(b, "now_bytes_per_s") ? "/s" : "", str(b, "limit"));
+}
+
 static void show_progress(FILE *f, const json_t *d)
 {
 	uint64_t size = num(d, "size"), backlog = num(d, "backlog_bytes");
@@ -177,8 +189,57 @@ char *text_status(const json_t *status)
 	show_module(f, status);
 	show_point(f, status);
 	show_flow(f, status);
+	show_bandwidth(f, status);
 	show_disks(f, status);
 	show_problems(f, status);
+	if (fclose(f)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static void show_busy(FILE *f, const json_t *busy)
+{
+	static const struct {
+		const char *key, *label;
+	} rows[] = {
+		{"disk", "reading the disks"},
+		{"cpu", "compressing, digesting"},
+		{"memory", "waiting for memory"},
+		{"bandwidth-limit", "held by bandwidth_limit"},
+		{"network", "network"},
+		{"appliance", "appliance"},
+		{"appliance-disk", "appliance's disk"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		fprintf(f, "  %-24s %6.2f\n", rows[i].label,
+			json_number_value(json_object_get(busy, rows[i].key)));
+}
+
+char *text_explain(const json_t *x)
+{
+	char window[32], sent[32], churn[32], backlog[32], limit[32], rpo[32], *text = NULL;
+	size_t len;
+	FILE *f;
+
+	if (!json_is_object(x) || !is_set(x, "schema") || !(f = open_memstream(&text, &len)))
+		return NULL;
+	fprintf(f, "Bound by    %s: %s\n", str(x, "bound"), str(x, "what"));
+	fprintf(f, "Would help  %s\n", str(x, "help"));
+	fprintf(f, "RPO         %s\n",
+		is_set(x, "rpo_ns") ? duration_format(num(x, "rpo_ns"), rpo) : "no recovery point yet");
+	fprintf(f, "Flow        %s/s sent, %s/s churn, backlog %s\n",
+		size_format(num(x, "sent_bytes_per_s"), sent),
+		size_format(num(x, "churn_bytes_per_s"), churn),
+		size_format(num(x, "backlog_bytes"), backlog));
+	if (num(x, "bandwidth_limit_bytes_per_s"))
+		fprintf(f, "Limit       %s/s now\n",
+			size_format(num(x, "bandwidth_limit_bytes_per_s"), limit));
+	fprintf(f, "\nThreads busy on average in the last %s\n",
+		duration_format(num(x, "window_ns"), window));
+	show_busy(f, json_object_get(x, "busy"));
 	if (fclose(f)) {
 		free(text);
 		return NULL;

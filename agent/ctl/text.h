@@ -11,6 +11,8 @@
 
 /* The caller frees; NULL when out of memory or when status is not a status. */
 char *text_status(const json_t *status);
+char *text_explain(const json_t *explain); /* the same of `explain --json` */
+char *text_plan(const json_t *plan); /* the same of `plan --json` (text_plan.c) */
 bool text_healthy(const json_t *status); /* no problems */
 
 #endif
