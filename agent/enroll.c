@@ -211,11 +211,15 @@ uint64_t enroll_expiry(struct agent *a)
 	return read_life(a, &before, &after, NULL) ? 0 : after;
 }
 
-/* Not rarer than hourly, for clocks jump; and often enough for a certificate that lives for minutes. */
-static uint64_t look_again(uint64_t life_ns)
+/*
+ * Several looks before the end of what is left; not rarer than hourly, for clocks jump. What has
+ * expired cannot be renewed: that needs an enrolment, after which it is looked at anyway.
+ */
+static uint64_t look_again(struct agent *a)
 {
-	uint64_t ns = life_ns / 12;
+	uint64_t after = enroll_expiry(a), now = clock_realtime_ns(), ns;
 
+	ns = after > now ? (after - now) / 4 : RENEW_LOOK_MAX_NS;
 	if (ns > RENEW_LOOK_MAX_NS)
 		return RENEW_LOOK_MAX_NS;
 	return ns < NSEC_PER_SEC / 2 ? NSEC_PER_SEC / 2 : ns;
@@ -229,7 +233,7 @@ int enroll_renew(struct agent *a, struct api *api, uint64_t *again_ns, struct er
 	size_t len;
 	int r = read_life(a, &before, &after, e);
 
-	*again_ns = r ? RENEW_LOOK_MAX_NS : look_again(after > before ? after - before : 0);
+	*again_ns = look_again(a);
 	if (r)
 		return r;
 	if (after > before && now < after && after - now > (after - before) / 3)
@@ -239,6 +243,7 @@ int enroll_renew(struct agent *a, struct api *api, uint64_t *again_ns, struct er
 	    (r = pki_csr(key, hostname, &csr, e)) || (r = api_renew(api, csr, &cert, e)) ||
 	    (r = io_write_file_atomic(store_cert_file(a->store), cert, strlen(cert), 0644, e)))
 		return r;
+	*again_ns = look_again(a);
 	log_info("the certificate was renewed");
 	atomic_fetch_add(&a->identity, 1);
 	return 0;

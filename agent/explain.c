@@ -14,6 +14,7 @@ static void take(struct agent *a, struct explain_sample *s)
 		s->sums.ns[i] = atomic_load(&a->stages.ns[i]);
 	s->sums.appliance_ns = atomic_load(&a->stages.appliance_ns);
 	s->sums.appliance_disk_ns = atomic_load(&a->stages.appliance_disk_ns);
+	s->sums.upload_ns = atomic_load(&a->http_link.upload_ns);
 	s->sums.paced_ns = atomic_load(&a->http_link.paced_ns);
 	s->read_bytes = atomic_load(&a->totals.read_bytes);
 	s->sent_bytes = atomic_load(&a->totals.sent_bytes);
@@ -43,6 +44,7 @@ static struct explain_sample difference(const struct explain_sample *from,
 		d.sums.ns[i] = to->sums.ns[i] - from->sums.ns[i];
 	d.sums.appliance_ns = to->sums.appliance_ns - from->sums.appliance_ns;
 	d.sums.appliance_disk_ns = to->sums.appliance_disk_ns - from->sums.appliance_disk_ns;
+	d.sums.upload_ns = to->sums.upload_ns - from->sums.upload_ns;
 	d.sums.paced_ns = to->sums.paced_ns - from->sums.paced_ns;
 	return d;
 }

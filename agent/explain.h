@@ -37,7 +37,8 @@ struct explain_in {
 	uint64_t window_ns;
 	uint64_t ns[STAGE_COUNT];
 	uint64_t appliance_ns, appliance_disk_ns; /* within STAGE_SEND */
-	uint64_t paced_ns; /* waited for the bandwidth limit, within STAGE_SEND */
+	uint64_t upload_ns; /* STAGE_SEND, with the requests that are under way */
+	uint64_t paced_ns; /* waited for the bandwidth limit, within upload_ns */
 };
 
 struct explain_out {

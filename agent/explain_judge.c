@@ -27,7 +27,7 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 /* The parts of sending: what the limit held back, what the appliance took, and the wire. */
 static void split_send(const struct explain_in *in, uint64_t ns[BOUND_COUNT])
 {
-	uint64_t left = in->ns[STAGE_SEND];
+	uint64_t left = in->ns[STAGE_SEND] > in->upload_ns ? in->ns[STAGE_SEND] : in->upload_ns;
 
 	ns[BOUND_LIMIT] = min_u64(in->paced_ns, left);
 	left -= ns[BOUND_LIMIT];

@@ -26,6 +26,27 @@ void session_beat(void *arg)
 	atomic_store(&s->a->session_alive_ns, clock_monotonic_ns());
 }
 
+/*
+ * A kept connection still shows the certificate of its handshake: a new one in place of it, also in
+ * the middle of an epoch.
+ */
+static void show_renewed(struct session *s)
+{
+	struct state st;
+	struct api *api;
+	struct err e;
+
+	if (s->api_identity == atomic_load(&s->a->identity) || store_copy(s->a->store, &st, NULL))
+		return;
+	s->api_identity = atomic_load(&s->a->identity);
+	api = agent_api(s->a, &st, &e);
+	state_clear(&st);
+	if (!api)
+		return;
+	api_free(s->api);
+	s->api = api;
+}
+
 static void check_certificate(struct session *s)
 {
 	uint64_t now = clock_monotonic_ns(), again;
@@ -36,6 +57,7 @@ static void check_certificate(struct session *s)
 	if (enroll_renew(s->a, s->api, &again, &e))
 		log_warning("the certificate cannot be renewed now: %s", e.text);
 	s->cert_look_ns = now + again;
+	show_renewed(s);
 }
 
 void session_drain_beat(void *arg)

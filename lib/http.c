@@ -17,6 +17,7 @@
 #define STALL_TIMEOUT_NS (30 * NSEC_PER_SEC)
 #define HEADERS_MAX (64u << 10)
 #define UPLOAD_BUFFER (512l << 10)
+#define UPLOAD_MIN 4096 /* a longer body is data that was on a disk */
 #define PACE_STEP_NS (NSEC_PER_SEC / 20) /* a sender that waits for its share looks up so often */
 #define KEEPALIVE_IDLE_S 30l
 #define KEEPALIVE_STEP_S 10l
@@ -39,6 +40,7 @@ struct exchange {
 	size_t max_answer, capacity, header_bytes;
 	curl_off_t moved; /* bytes in both directions when last looked */
 	uint64_t moved_at; /* monotonic */
+	uint64_t counted_at; /* until when the link knows of this exchange; monotonic */
 	enum http_abort abort;
 };
 
@@ -160,6 +162,14 @@ static int on_socket(void *user, curl_socket_t fd, curlsocktype purpose)
 	return CURL_SOCKOPT_OK;
 }
 
+/* An upload may last for minutes: what it takes is counted as it goes. */
+static void count_upload(struct exchange *x, uint64_t now)
+{
+	if (x->http->link && x->body_len >= UPLOAD_MIN)
+		atomic_fetch_add(&x->http->link->upload_ns, now - x->counted_at);
+	x->counted_at = now;
+}
+
 /*
  * Called about once a second and whenever something moves. curl's own low-speed limit averages over
  * some seconds first; this one is exact.
@@ -172,6 +182,7 @@ static int on_progress(void *user, curl_off_t dltotal, curl_off_t dlnow, curl_of
 
 	(void)dltotal;
 	(void)ultotal;
+	count_upload(x, now);
 	if (cancelled(x->http)) {
 		x->abort = HTTP_ABORT_CANCELLED;
 		return 1;
@@ -363,6 +374,7 @@ static CURLcode perform(struct http *h, struct exchange *x)
 	h->reason[0] = 0;
 	if (!code)
 		code = curl_easy_perform(c);
+	count_upload(x, clock_monotonic_ns());
 	if (stood_still(c, code, x->abort))
 		http_link_stalled(h->link, h->small, clock_monotonic_ns());
 	return code;
@@ -400,6 +412,7 @@ static struct exchange begin_exchange(const struct http *h, const void *body, si
 		.body_len = len,
 		.max_answer = max_answer,
 		.moved_at = clock_monotonic_ns(),
+		.counted_at = clock_monotonic_ns(),
 	};
 }
 

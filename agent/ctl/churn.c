@@ -2,13 +2,11 @@
 #include "agent/ctl/churn.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "agent/source.h"
 #include "lib/cleanup.h"
@@ -69,9 +67,11 @@ static int look(struct watched *w, struct err *e)
 
 static int find_device(struct watched *w, const char *path, struct err *e)
 {
-	_cleanup_close_ int fd = -1;
+	_cleanup_free_ char *sectors = NULL;
+	char file[128];
 	struct stat st;
 	const char *base;
+	size_t len;
 	int r;
 
 	if (!realpath(path, w->path))
@@ -83,11 +83,11 @@ static int find_device(struct watched *w, const char *path, struct err *e)
 	if (strlen(base) >= sizeof(w->name))
 		return err_set(e, -ENAMETOOLONG, "%s has too long a name", path);
 	strcpy(w->name, base);
-	fd = open(w->path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_errno(e, -errno, "cannot open %s", w->path);
-	r = io_size(fd, &w->size);
-	return r ? err_errno(e, r, "cannot tell the size of %s", w->path) : 0;
+	snprintf(file, sizeof(file), "/sys/class/block/%s/size", w->name);
+	r = io_read_file(file, 64, &sectors, &len, e);
+	if (!r)
+		w->size = strtoull(sectors, NULL, 10) * SECTOR;
+	return r;
 }
 
 int churn_open(struct watched *w, const char *path, struct kmod *module, struct err *e)

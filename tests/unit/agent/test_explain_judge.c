@@ -75,7 +75,11 @@ START_TEST(the_bandwidth_limit)
 	in.ns[STAGE_SEND] = 110 * S;
 	in.paced_ns = 100 * S;
 	judged(&in, BOUND_LIMIT);
-	in.paced_ns = 500 * S; /* more than the stage has ended yet */
+	in.ns[STAGE_SEND] = 0; /* none has ended yet */
+	in.upload_ns = 110 * S;
+	judged(&in, BOUND_LIMIT);
+	ck_assert(out.busy[BOUND_NETWORK] < 0.2);
+	in.paced_ns = 500 * S;
 	judged(&in, BOUND_LIMIT);
 	ck_assert(out.busy[BOUND_NETWORK] == 0);
 }
