@@ -53,11 +53,9 @@ note "an address that is down is passed over for the next one of the name"
 # a hosts file of its own for the agent alone
 printf '127.0.0.9 localhost\n::1 localhost\n' >hosts
 agent_config agent2 network.connect_timeout=3s
-in_hosts() {
-	# shellcheck disable=SC2016
-	unshare -m bash -c 'mount --bind "$0" /etc/hosts && exec "$@"' "$tmp/hosts" "$@"
-}
-start agent2 agent2/agent.log in_hosts "$bin/mobilityd" --config "$tmp/agent2/mobility.conf"
+# shellcheck disable=SC2016
+start agent2 agent2/agent.log unshare -m bash -c 'mount --bind "$0" /etc/hosts && exec "$@"' "$tmp/hosts" \
+	"$bin/mobilityd" --config "$tmp/agent2/mobility.conf"
 until_true 20 "agent2" agent_ready agent2
 enroll agent2 localhost
 python3 "$flow/image.py" make b 4M random "$seed"
