@@ -36,6 +36,7 @@
 struct totals {
 	_Atomic uint64_t read_bytes, data_bytes, sent_bytes, zero_bytes, unchanged_bytes;
 	_Atomic uint64_t epochs, retries;
+	_Atomic uint64_t skipped_bytes[SKIP_KINDS]; /* sent as zeros, unread */
 };
 
 struct link {

@@ -40,8 +40,6 @@ struct api *api_new(const char *host, unsigned int control_port, unsigned int da
 void api_free(struct api *a);
 void api_freep(struct api **a);
 uint64_t api_retry_after(const struct api *a); /* seconds, of the last answer; 0 none */
-/* How long the appliance worked on the last request, and its disk; 0: it did not tell. */
-void api_server_time(const struct api *a, uint64_t *total_ns, uint64_t *disk_ns);
 /* Nothing more can come of sending the same again. */
 bool api_final(int error);
 

@@ -47,12 +47,6 @@ uint64_t api_retry_after(const struct api *a)
 	return a->retry_after;
 }
 
-void api_server_time(const struct api *a, uint64_t *total_ns, uint64_t *disk_ns)
-{
-	*total_ns = a->server_ns;
-	*disk_ns = a->server_disk_ns;
-}
-
 bool api_final(int error)
 {
 	return error != -EAGAIN && error != -EHOSTDOWN && error != -ENOSPC && error != -EILSEQ;
@@ -99,7 +93,7 @@ int api_request(struct api *a, const struct api_call *c, struct http_response *r
 	int x;
 
 	memset(r, 0, sizeof(*r));
-	a->retry_after = a->server_ns = a->server_disk_ns = 0;
+	a->retry_after = 0;
 	snprintf(url, sizeof(url), "%s%s", c->data ? a->data : a->control, c->path);
 	x = http_request(a->http, c->method, url, c->type, c->body, c->len, c->max_answer, r, e);
 	if (x == -ECANCELED || x == -EKEYREJECTED || x == -ENOMEM)
@@ -110,8 +104,6 @@ int api_request(struct api *a, const struct api_call *c, struct http_response *r
 		return -EHOSTDOWN;
 	}
 	a->retry_after = r->retry_after_s;
-	a->server_ns = r->server_ns;
-	a->server_disk_ns = r->server_disk_ns;
 	if (r->status >= 200 && r->status < 300)
 		return 0;
 	return refused(r, url, e);

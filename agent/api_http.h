@@ -9,7 +9,6 @@ struct api {
 	struct http *http;
 	char control[320], data[320]; /* "https://host:port" */
 	uint64_t retry_after;
-	uint64_t server_ns, server_disk_ns; /* of the last answer */
 };
 
 struct api_call {

@@ -37,6 +37,8 @@ static const struct conf_key keys[] = {
 	 3600 * S, NULL, "1s", "a time from 100ms to 1h"},
 	{"replication", "scan_interval", CONF_DURATION, AT(scan_interval), S, 7 * 86400 * S, NULL,
 	 "1m", "a time from 1s to 7d"},
+	{"replication", "skip_swap", CONF_BOOL, AT(skip_swap), 0, 0, NULL, "yes", "yes or no"},
+	{"replication", "skip_free", CONF_BOOL, AT(skip_free), 0, 0, NULL, "no", "yes or no"},
 	{"network", "connect_timeout", CONF_DURATION, AT(connect_timeout), S, 600 * S, NULL, "10s",
 	 "a time from 1s to 10m"},
 	{"network", "stall_timeout", CONF_DURATION, AT(stall_timeout), S, 600 * S, NULL, "30s",

@@ -6,6 +6,7 @@
 #ifndef MOBILITY_AGENT_CONFIG_H
 #define MOBILITY_AGENT_CONFIG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/err.h"
@@ -22,6 +23,7 @@ struct config {
 	uint64_t workers; /* threads that read, compress and send */
 	int compression; /* enum wire_codec */
 	uint64_t compression_level;
+	bool skip_swap, skip_free; /* what initial replication sends as zeros */
 	uint64_t min_epoch_interval, scan_interval; /* ns */
 	uint64_t connect_timeout, stall_timeout; /* ns */
 	char *proxy; /* NULL or "": none */

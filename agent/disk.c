@@ -32,6 +32,7 @@ void disk_free(struct disk *d)
 	if (!d)
 		return;
 	disk_set_source(d, NULL);
+	skip_clear(&d->skip);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
 }

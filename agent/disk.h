@@ -22,6 +22,7 @@
 #include "agent/continuity.h"
 #include "agent/meter.h"
 #include "agent/scan_digests.h"
+#include "agent/skip.h"
 #include "agent/source.h"
 #include "agent/state.h"
 #include "lib/digest.h"
@@ -50,6 +51,7 @@ struct disk {
 	char remote_source[CONTINUITY_SOURCE_BYTES]; /* of the appliance's last commit of it */
 	bool restart; /* a resync from 0 was decided; the next commit tells the appliance */
 	bool in_epoch; /* it has content in the epoch under way */
+	struct skip_set skip; /* of the slice in the epoch under way: not marked, sent as zeros */
 	uint64_t scanned_ns; /* monotonic time when the last scan began; 0 never */
 	uint64_t look_ns; /* monotonic time at which an unreachable disk is looked for again */
 	struct scan_digests *digests; /* of a scan; NULL else */

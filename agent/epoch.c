@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/skip_epoch.h"
 #include "agent/slice.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -72,7 +73,7 @@ static int prepare(struct epoch *ep, struct disk *d, struct err *e)
 		epoch_fuzzy(ep, "%s is scanned, and was not in this epoch", d->name);
 	if (!d->in_epoch || whole)
 		return 0;
-	return d->source->ops->mark(d->source, d->replicated, d->slice_end - d->replicated, e);
+	return skip_mark(ep, d, e);
 }
 
 static int prepare_all(struct epoch *ep, struct err *e)
@@ -143,6 +144,9 @@ static int plan_all(struct epoch *ep, bool (*which)(const struct disk *d), struc
 			d->in_epoch = false;
 			continue;
 		}
+		r = skip_send(ep, d, &map, e);
+		if (r)
+			return r;
 		plan_disk(d, &map, p);
 		atomic_store(&d->planned, plan_bytes(p));
 		plan->disk_count++;

@@ -202,7 +202,9 @@ static json_t *point_json(const struct facts *f)
 
 static json_t *totals_json(struct totals *t)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "read_bytes",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "skipped_swap_bytes",
+			 (json_int_t)atomic_load(&t->skipped_bytes[SKIP_SWAP]), "skipped_free_bytes",
+			 (json_int_t)atomic_load(&t->skipped_bytes[SKIP_FREE]), "read_bytes",
 			 (json_int_t)atomic_load(&t->read_bytes), "data_bytes",
 			 (json_int_t)atomic_load(&t->data_bytes), "sent_bytes",
 			 (json_int_t)atomic_load(&t->sent_bytes), "zero_bytes",

@@ -61,8 +61,7 @@ struct request {
 
 static int send_once(struct worker *w, const struct request *q, struct err *e)
 {
-	uint64_t sent = 0, began = clock_monotonic_ns(), total_ns, disk_ns;
-	struct stages *stages = &w->agent->stages;
+	uint64_t sent = 0, began = clock_monotonic_ns();
 	int r = connect_api(w, e);
 
 	if (r)
@@ -71,10 +70,7 @@ static int send_once(struct worker *w, const struct request *q, struct err *e)
 		return api_digests(w->api, q->disk->id, q->offset, q->length, w->expected, e);
 	r = api_put_segment(w->api, q->disk->id, w->epoch, w->segment, q->data, q->len, &sent, e);
 	atomic_fetch_add(&w->agent->totals.sent_bytes, sent);
-	stage_add(stages, STAGE_SEND, clock_monotonic_ns() - began, sent);
-	api_server_time(w->api, &total_ns, &disk_ns);
-	atomic_fetch_add(&stages->appliance_ns, total_ns);
-	atomic_fetch_add(&stages->appliance_disk_ns, disk_ns);
+	stage_add(&w->agent->stages, STAGE_SEND, clock_monotonic_ns() - began, sent);
 	return r;
 }
 

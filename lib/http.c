@@ -11,7 +11,6 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/http_error.h"
-#include "lib/http_timing.h"
 
 #define CONNECT_TIMEOUT_NS (10 * NSEC_PER_SEC)
 #define STALL_TIMEOUT_NS (30 * NSEC_PER_SEC)
@@ -92,7 +91,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *user)
 {
 	struct exchange *x = user;
 
-	http_timing(data, size * n, &x->response->server_ns, &x->response->server_disk_ns);
+	(void)data;
 	x->header_bytes += size * n;
 	if (x->header_bytes > HEADERS_MAX) {
 		x->abort = HTTP_ABORT_TOO_LONG;

@@ -42,8 +42,6 @@ struct http_response {
 	size_t body_len;
 	uint64_t retry_after_s; /* 0: none given */
 	uint64_t sent_bytes; /* body bytes put on the wire, for accounting */
-	/* of a Server-Timing header: the metrics "total" and "disk"; 0: not told */
-	uint64_t server_ns, server_disk_ns;
 };
 void http_response_clear(struct http_response *r);
 

@@ -102,6 +102,19 @@ static void show_flow(FILE *f, const json_t *status)
 		size_format(num(t, "unchanged_bytes"), same), num(t, "epochs"), num(t, "retries"));
 }
 
+static void show_skipped(FILE *f, const json_t *status)
+{
+	const json_t *t = json_object_get(status, "totals");
+	uint64_t swap = num(t, "skipped_swap_bytes"), unused = num(t, "skipped_free_bytes");
+	char a[32], b[32];
+
+	if (swap + unused)
+		fprintf(f,
+			"Skipped     %s of swap, %s free in filesystems: zeros in the replica, whatever is "
+			"on the disk\n",
+			size_format(swap, a), size_format(unused, b));
+}
+
 static void show_bandwidth(FILE *f, const json_t *status)
 {
 	const json_t *b = json_object_get(status, "bandwidth");
@@ -189,6 +202,7 @@ char *text_status(const json_t *status)
 	show_module(f, status);
 	show_point(f, status);
 	show_flow(f, status);
+	show_skipped(f, status);
 	show_bandwidth(f, status);
 	show_disks(f, status);
 	show_problems(f, status);

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/skip_epoch.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "agent/runs.h"
+#include "lib/cleanup.h"
+#include "lib/frame.h"
+#include "lib/log.h"
+
+#define PAYLOAD 65536 /* a builder wants some; zeros have none */
+
+/* What cannot be found out is sent. */
+static void find(struct epoch *ep, struct disk *d)
+{
+	const struct config *c = &ep->s->a->config;
+	struct skip_wish w = {.path = d->path,
+			      .from = d->replicated,
+			      .to = d->slice_end,
+			      .granule = 1ull << d->source->shift,
+			      .swap = c->skip_swap,
+			      .free = c->skip_free};
+	struct err e;
+
+	if (d->state != DISK_INITIAL || !d->source->ops->tracks)
+		return;
+	if (skip_find(&w, &d->skip, &e))
+		log_warning("%s: %s; it is sent instead", d->name, e.text);
+	session_beat(ep->s);
+}
+
+int skip_mark(struct epoch *ep, struct disk *d, struct err *e)
+{
+	uint64_t at = d->replicated;
+	int r = 0;
+
+	skip_clear(&d->skip);
+	find(ep, d);
+	for (size_t i = 0; !r && i < d->skip.count; i++) {
+		const struct skip_range *s = &d->skip.range[i];
+
+		if (s->from > at)
+			r = d->source->ops->mark(d->source, at, s->from - at, e);
+		at = s->to;
+	}
+	if (!r && at < d->slice_end)
+		r = d->source->ops->mark(d->source, at, d->slice_end - at, e);
+	return r;
+}
+
+struct zeros {
+	struct epoch *ep;
+	struct disk *disk;
+	struct frame_builder *builder;
+	uint32_t segment;
+	bool open;
+};
+
+static int put(struct zeros *z, struct err *e)
+{
+	struct session *s = z->ep->s;
+	struct backoff backoff = {0};
+	const uint8_t *data;
+	uint64_t sent = 0;
+	size_t len;
+	int r;
+
+	if (!z->open)
+		return 0;
+	frame_finish(z->builder, &data, &len);
+	for (;;) {
+		r = api_put_segment(s->api, z->disk->id, z->ep->number, z->segment, data, len, &sent,
+				    e);
+		agent_link(s->a, r, e);
+		if (!r || api_final(r))
+			break;
+		session_drain_beat(s);
+		atomic_fetch_add(&s->a->totals.retries, 1);
+		if (backoff_sleep(backoff_next(&backoff, api_retry_after(s->api)), &s->a->cancel))
+			r = err_set(e, -ECANCELED, "canceled");
+		if (r == -ECANCELED)
+			break;
+	}
+	atomic_fetch_add(&s->a->totals.sent_bytes, sent);
+	z->open = false;
+	return r;
+}
+
+static int add(struct zeros *z, uint64_t from, uint64_t to, enum skip_kind kind, struct err *e)
+{
+	int r = -ENOSPC;
+
+	if (z->open)
+		r = frame_add_zero(z->builder, from, to - from);
+	if (r == -ENOSPC) {
+		r = put(z, e);
+		if (r)
+			return r;
+		z->segment = atomic_fetch_add(&z->disk->segments, 1);
+		frame_begin(z->builder, z->disk->id_bytes, z->ep->number, z->segment);
+		z->open = true;
+		r = frame_add_zero(z->builder, from, to - from);
+	}
+	if (r)
+		return err_errno(e, r, "cannot build a segment of zeros");
+	atomic_fetch_add(&z->ep->s->a->totals.skipped_bytes[kind], to - from);
+	return 0;
+}
+
+/* The parts of one range that were not written: those are in the bitmap, and are read. */
+static int add_clean(struct zeros *z, const struct skip_range *s, const struct source_map *map,
+		     struct err *e)
+{
+	uint64_t bit = s->from >> map->shift, last = s->to >> map->shift, pos, start, end;
+	int r = 0;
+
+	while (!r && bit < last) {
+		pos = bit;
+		if (!runs_next(map->bitmap, map->granules, &pos, &start, &end) || start > last)
+			start = end = last;
+		if (start > bit)
+			r = add(z, bit << map->shift, start << map->shift, s->kind, e);
+		bit = end;
+	}
+	return r;
+}
+
+static void builder_freep(struct frame_builder **b)
+{
+	frame_builder_free(*b);
+}
+
+int skip_send(struct epoch *ep, struct disk *d, const struct source_map *map, struct err *e)
+{
+	_cleanup_(builder_freep) struct frame_builder *b = NULL;
+	struct zeros z = {.ep = ep, .disk = d};
+	int r = 0;
+
+	if (!d->skip.count)
+		return 0;
+	b = z.builder = frame_builder_new(PAYLOAD);
+	if (!b)
+		return err_set(e, -ENOMEM, "out of memory");
+	for (size_t i = 0; !r && i < d->skip.count; i++)
+		r = add_clean(&z, &d->skip.range[i], map, e);
+	if (!r)
+		r = put(&z, e);
+	skip_clear(&d->skip);
+	return r;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an epoch does with what need not be read (skip.h). For epoch.c; the session's thread alone. */
+#ifndef MOBILITY_AGENT_SKIP_EPOCH_H
+#define MOBILITY_AGENT_SKIP_EPOCH_H
+
+#include "agent/epoch.h"
+
+/*
+ * Mark the slice of d in the module, but for what need not be read. Before the boundary: a write to
+ * what is left out marks it then.
+ */
+int skip_mark(struct epoch *ep, struct disk *d, struct err *e);
+/* Send what was left out, and was not written until the boundary, as zeros. */
+int skip_send(struct epoch *ep, struct disk *d, const struct source_map *map, struct err *e);
+
+#endif
