@@ -57,8 +57,8 @@ static struct explain_sample last_minute(struct agent *a)
 	take(a, &now);
 	pthread_mutex_lock(&x->lock);
 	if (x->count)
-		d = difference(
-			&x->sample[(x->next + EXPLAIN_SAMPLES - x->count) % EXPLAIN_SAMPLES], &now);
+		d = difference(&x->sample[(x->next + EXPLAIN_SAMPLES - x->count) % EXPLAIN_SAMPLES],
+			       &now);
 	pthread_mutex_unlock(&x->lock);
 	return d;
 }
@@ -66,7 +66,8 @@ static struct explain_sample last_minute(struct agent *a)
 static const char *what_text(enum bound b)
 {
 	static const char *const text[BOUND_COUNT] = {
-		[BOUND_NOTHING] = "Replication keeps up; the RPO is that of the interval between epochs.",
+		[BOUND_NOTHING] =
+			"Replication keeps up; the RPO is that of the interval between epochs.",
 		[BOUND_UNREACHABLE] = "The appliance cannot be reached.",
 		[BOUND_PAUSED] = "Replication is paused.",
 		[BOUND_DISK] = "Reading the protected disks takes the most time.",
@@ -87,10 +88,12 @@ static const char *help_text(const struct config *c, enum bound b)
 		[BOUND_NOTHING] = "A shorter min_epoch_interval, if the RPO shall be better.",
 		[BOUND_UNREACHABLE] = "mobilityctl status tells why.",
 		[BOUND_PAUSED] = "mobilityctl resume",
-		[BOUND_DISK] = "More workers, if the disk serves several readers at once; a faster disk; "
-			       "less other load on it.",
+		[BOUND_DISK] =
+			"More workers, if the disk serves several readers at once; a faster disk; "
+			"less other load on it.",
 		[BOUND_MEMORY] = "A larger memory_limit.",
-		[BOUND_NETWORK] = "More bandwidth to the appliance; more workers where the delay is long.",
+		[BOUND_NETWORK] =
+			"More bandwidth to the appliance; more workers where the delay is long.",
 		[BOUND_LIMIT] = "A higher bandwidth_limit, or another timetable.",
 		[BOUND_APPLIANCE] = "A faster or less loaded appliance.",
 		[BOUND_APPLIANCE_DISK] = "A faster disk for the appliance's store.",
@@ -124,8 +127,8 @@ static json_t *assemble(struct agent *a, const json_t *status, const struct expl
 {
 	uint64_t limit = rate_limit(&a->rate, clock_monotonic_ns(), clock_realtime_ns());
 
-	return json_pack("{s:i, s:s, s:s, s:s, s:I, s:o, s:I, s:I, s:I, s:O, s:O, s:O}", "schema", 1,
-			 "bound", bound_name(out->bound), "what", what_text(out->bound), "help",
+	return json_pack("{s:i, s:s, s:s, s:s, s:I, s:o, s:I, s:I, s:I, s:O, s:O, s:O}", "schema",
+			 1, "bound", bound_name(out->bound), "what", what_text(out->bound), "help",
 			 help_text(&a->config, out->bound), "window_ns",
 			 (json_int_t)d->sums.window_ns, "busy", shares(out), "read_bytes_per_s",
 			 (json_int_t)per_second(d->read_bytes, d->sums.window_ns),

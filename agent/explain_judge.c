@@ -7,11 +7,16 @@
 #define IDLE_THREADS 0.5
 
 static const char *const names[BOUND_COUNT] = {
-	[BOUND_NOTHING] = "nothing",	   [BOUND_UNREACHABLE] = "unreachable",
-	[BOUND_PAUSED] = "paused",	   [BOUND_DISK] = "disk",
-	[BOUND_CPU] = "cpu",		   [BOUND_MEMORY] = "memory",
-	[BOUND_NETWORK] = "network",	   [BOUND_LIMIT] = "bandwidth-limit",
-	[BOUND_APPLIANCE] = "appliance",   [BOUND_APPLIANCE_DISK] = "appliance-disk",
+	[BOUND_NOTHING] = "nothing",
+	[BOUND_UNREACHABLE] = "unreachable",
+	[BOUND_PAUSED] = "paused",
+	[BOUND_DISK] = "disk",
+	[BOUND_CPU] = "cpu",
+	[BOUND_MEMORY] = "memory",
+	[BOUND_NETWORK] = "network",
+	[BOUND_LIMIT] = "bandwidth-limit",
+	[BOUND_APPLIANCE] = "appliance",
+	[BOUND_APPLIANCE_DISK] = "appliance-disk",
 };
 
 const char *bound_name(enum bound b)

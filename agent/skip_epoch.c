@@ -70,8 +70,8 @@ static int put(struct zeros *z, struct err *e)
 		return 0;
 	frame_finish(z->builder, &data, &len);
 	for (;;) {
-		r = api_put_segment(s->api, z->disk->id, z->ep->number, z->segment, data, len, &sent,
-				    e);
+		r = api_put_segment(s->api, z->disk->id, z->ep->number, z->segment, data, len,
+				    &sent, e);
 		agent_link(s->a, r, e);
 		if (!r || api_final(r))
 			break;

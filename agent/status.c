@@ -203,7 +203,8 @@ static json_t *point_json(const struct facts *f)
 static json_t *totals_json(struct totals *t)
 {
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "skipped_swap_bytes",
-			 (json_int_t)atomic_load(&t->skipped_bytes[SKIP_SWAP]), "skipped_free_bytes",
+			 (json_int_t)atomic_load(&t->skipped_bytes[SKIP_SWAP]),
+			 "skipped_free_bytes",
 			 (json_int_t)atomic_load(&t->skipped_bytes[SKIP_FREE]), "read_bytes",
 			 (json_int_t)atomic_load(&t->read_bytes), "data_bytes",
 			 (json_int_t)atomic_load(&t->data_bytes), "sent_bytes",
@@ -232,15 +233,14 @@ static json_t *assemble(struct agent *a, const struct state *st, const struct st
 		churn += v->disk[i].churn;
 		json_array_append_new(disks, disk_json(&v->disk[i]));
 	}
-	return json_pack("{s:i, s:I, s:o, s:o, s:o, s:b, s:I, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o}",
-			 "schema", STATUS_SCHEMA, "time", (json_int_t)v->now_ns, "machine",
-			 machine_json(st), "appliance", appliance_json(st, &v->link), "module",
-			 module_json(&v->kmod), "paused", v->paused, "epoch",
-			 (json_int_t)v->facts.epoch, "last_point", point_json(&v->facts), "rpo_ns",
-			 rpo_json(v), "backlog_bytes", (json_int_t)backlog, "churn_bytes_per_s",
-			 (json_int_t)churn, "totals", totals_json(&a->totals), "bandwidth",
-			 bandwidth_json(a), "disks", disks,
-			 "problems", status_problems(v));
+	return json_pack(
+		"{s:i, s:I, s:o, s:o, s:o, s:b, s:I, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o}",
+		"schema", STATUS_SCHEMA, "time", (json_int_t)v->now_ns, "machine", machine_json(st),
+		"appliance", appliance_json(st, &v->link), "module", module_json(&v->kmod),
+		"paused", v->paused, "epoch", (json_int_t)v->facts.epoch, "last_point",
+		point_json(&v->facts), "rpo_ns", rpo_json(v), "backlog_bytes", (json_int_t)backlog,
+		"churn_bytes_per_s", (json_int_t)churn, "totals", totals_json(&a->totals),
+		"bandwidth", bandwidth_json(a), "disks", disks, "problems", status_problems(v));
 }
 
 json_t *status_json(struct agent *a, struct err *e)

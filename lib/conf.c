@@ -163,8 +163,7 @@ static const struct conf_key *find_key(const struct conf_key *keys, const char *
  */
 static bool list_cut(const struct reading *rd, const struct conf_key *k)
 {
-	return k->type == CONF_LIST && rd->buf &&
-	       (strstr(rd->buf, " ;") || strstr(rd->buf, "\t;"));
+	return k->type == CONF_LIST && rd->buf && (strstr(rd->buf, " ;") || strstr(rd->buf, "\t;"));
 }
 
 static int assign(struct reading *rd, const struct conf_key *k, const char *value)

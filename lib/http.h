@@ -19,7 +19,8 @@ struct http_config {
 	const char *ca_file; /* NULL: the peer is not authenticated (GET /v1/ca only) */
 	const char *cert_file, *key_file; /* NULL: no client certificate */
 	const char *proxy; /* "http://[user:pass@]host:port", NULL: none; also CONNECT */
-	const char *no_proxy; /* hosts, .domains and networks reached without it, "a,.b,10.0.0.0/8" */
+	const char
+		*no_proxy; /* hosts, .domains and networks reached without it, "a,.b,10.0.0.0/8" */
 	struct http_link *link; /* shared with other clients; outlives them; NULL: none */
 	uint64_t connect_timeout_ns; /* 0: 10 s */
 	uint64_t stall_timeout_ns; /* less than 1 byte/s for this long ends the request; 0: 30 s */

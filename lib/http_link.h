@@ -26,7 +26,8 @@ struct http_link {
 	_Atomic uint64_t small_until_ns; /* monotonic; 0: segments as large as they can be */
 	_Atomic uint64_t stalls; /* connections that stood still */
 	_Atomic uint64_t upload_ns; /* how long uploads took, in sum, those under way included */
-	_Atomic uint64_t paced_ns; /* within it: how long senders waited for their share of the rate, in sum */
+	_Atomic uint64_t
+		paced_ns; /* within it: how long senders waited for their share of the rate, in sum */
 };
 
 /* Should a connection that is made now have small segments? */

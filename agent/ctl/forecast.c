@@ -78,7 +78,8 @@ int forecast_rpo(const struct churn *c, uint64_t bandwidth, struct forecast_rpo 
 		return -ENOMEM;
 	for (size_t i = 0; i < c->count; i++) {
 		backlog += (double)c->bytes[i];
-		age[i] = saturate((seconds(c) + backlog / (double)bandwidth) * (double)NSEC_PER_SEC);
+		age[i] =
+			saturate((seconds(c) + backlog / (double)bandwidth) * (double)NSEC_PER_SEC);
 		backlog = backlog > each ? backlog - each : 0;
 	}
 	out->keeps_up = sum(c) < each * (double)c->count || !c->count;

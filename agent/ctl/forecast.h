@@ -13,7 +13,8 @@ struct churn {
 	const uint64_t *bytes; /* written in each interval */
 	size_t count;
 	uint64_t interval_ns;
-	uint64_t distinct_bytes; /* of them, counted once however often they were written; 0: unknown */
+	uint64_t
+		distinct_bytes; /* of them, counted once however often they were written; 0: unknown */
 };
 
 /* Bytes a second. */

@@ -64,9 +64,10 @@ static json_t *rpo_json(const struct churn *c, uint64_t bandwidth)
 
 	if (forecast_rpo(c, bandwidth, &rpo))
 		return NULL;
-	return json_pack("{s:I, s:b, s:I, s:I, s:I}", "bandwidth_bytes_per_s", (json_int_t)bandwidth,
-			 "keeps_up", rpo.keeps_up, "rpo_p50_ns", (json_int_t)rpo.p50_ns,
-			 "rpo_p95_ns", (json_int_t)rpo.p95_ns, "rpo_max_ns", (json_int_t)rpo.max_ns);
+	return json_pack("{s:I, s:b, s:I, s:I, s:I}", "bandwidth_bytes_per_s",
+			 (json_int_t)bandwidth, "keeps_up", rpo.keeps_up, "rpo_p50_ns",
+			 (json_int_t)rpo.p50_ns, "rpo_p95_ns", (json_int_t)rpo.p95_ns, "rpo_max_ns",
+			 (json_int_t)rpo.max_ns);
 }
 
 static json_t *forecast_json(const struct ctl *c, const struct churn *churn)
@@ -80,8 +81,8 @@ static json_t *forecast_json(const struct ctl *c, const struct churn *churn)
 		json_array_append_new(rpo, rpo_json(churn, c->bandwidth));
 	for (size_t i = 0; !c->bandwidth && i < ARRAY_SIZE(usual_lines); i++)
 		json_array_append_new(rpo, rpo_json(churn, usual_lines[i]));
-	return json_pack("{s:{s:I, s:I, s:I, s:I}, s:o, s:I, s:I, s:o}", "churn_bytes_per_s", "mean",
-			 (json_int_t)rates.mean, "p50", (json_int_t)rates.p50, "p95",
+	return json_pack("{s:{s:I, s:I, s:I, s:I}, s:o, s:I, s:I, s:o}", "churn_bytes_per_s",
+			 "mean", (json_int_t)rates.mean, "p50", (json_int_t)rates.p50, "p95",
 			 (json_int_t)rates.p95, "max", (json_int_t)rates.max, "rpo", rpo,
 			 "journal_bytes", (json_int_t)forecast_journal(churn, c->retention_ns),
 			 "journal_bytes_per_day",

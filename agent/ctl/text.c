@@ -243,7 +243,8 @@ char *text_explain(const json_t *x)
 	fprintf(f, "Bound by    %s: %s\n", str(x, "bound"), str(x, "what"));
 	fprintf(f, "Would help  %s\n", str(x, "help"));
 	fprintf(f, "RPO         %s\n",
-		is_set(x, "rpo_ns") ? duration_format(num(x, "rpo_ns"), rpo) : "no recovery point yet");
+		is_set(x, "rpo_ns") ? duration_format(num(x, "rpo_ns"), rpo)
+				    : "no recovery point yet");
 	fprintf(f, "Flow        %s/s sent, %s/s churn, backlog %s\n",
 		size_format(num(x, "sent_bytes_per_s"), sent),
 		size_format(num(x, "churn_bytes_per_s"), churn),

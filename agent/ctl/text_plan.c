@@ -70,7 +70,8 @@ char *text_plan(const json_t *plan)
 	fprintf(f, "Watched for %s. Everything is before compression.\n",
 		duration_format(num(plan, "watched_ns"), watched));
 	json_array_foreach (disks, i, d) {
-		fprintf(f, "\n%s, %s, watched by %s\n", json_string_value(json_object_get(d, "name")),
+		fprintf(f, "\n%s, %s, watched by %s\n",
+			json_string_value(json_object_get(d, "name")),
 			size_format(num(d, "size"), size),
 			json_string_value(json_object_get(d, "from")));
 		show_forecast(f, plan, d);

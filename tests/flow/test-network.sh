@@ -86,6 +86,7 @@ server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Proxy)
 print("ready", flush=True)
 server.serve_forever()
 PYTHON
+proxy_port=
 new_port proxy_port
 start proxy proxy.log python3 proxy.py "$proxy_port"
 until_true 10 "the proxy" grep -q ready proxy.log

@@ -48,7 +48,7 @@ while [ ! -e /run/stop ]; do
 		dd if=/dev/urandom of="$dir/$((n % 7))" bs=64k count=$((RANDOM % 32 + 1)) status=none
 		rm -f "$dir/$(((n + 3) % 7))"
 		for i in 1 2 3; do
-			echo "$n $RANDOM" >"$dir/small$((RANDOM % 200))"
+			echo "$n $i" >"$dir/small$((RANDOM % 200))"
 		done
 	done
 	[ $((n % 5)) -ne 0 ] || sync
