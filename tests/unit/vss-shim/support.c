@@ -35,11 +35,13 @@ static int fake_freeze(int fd)
 
 static int fake_thaw(int fd)
 {
+	int held = atomic_load(&fake->held);
+
 	(void)fd;
-	if (atomic_fetch_sub(&fake->held, 1) <= 0) {
-		atomic_fetch_add(&fake->held, 1);
+	while (held > 0 && !atomic_compare_exchange_weak(&fake->held, &held, held - 1))
+		;
+	if (held <= 0)
 		return -EINVAL;
-	}
 	atomic_fetch_add(&fake->thaws, 1);
 	return 0;
 }
