@@ -17,7 +17,7 @@
 enum source_choice { SOURCE_AUTO, SOURCE_KMOD, SOURCE_SCAN };
 
 struct config {
-	char *state_dir, *socket;
+	char *state_dir, *socket, *shim_socket;
 	int log_level; /* enum log_level */
 	int source; /* enum source_choice: for disks protected without --source */
 	uint64_t workers; /* threads that read, compress and send */
@@ -25,6 +25,7 @@ struct config {
 	uint64_t compression_level;
 	bool skip_swap, skip_free; /* what initial replication sends as zeros */
 	uint64_t min_epoch_interval, scan_interval; /* ns */
+	uint64_t app_consistent_interval; /* ns, 0: off */
 	uint64_t connect_timeout, stall_timeout; /* ns */
 	char *proxy; /* NULL or "": none */
 	char *no_proxy; /* NULL: none */

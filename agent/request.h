@@ -8,6 +8,7 @@
 #define MOBILITY_AGENT_REQUEST_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,7 @@ enum command {
 	COMMAND_PAUSE,
 	COMMAND_RESUME,
 	COMMAND_EXPLAIN,
+	COMMAND_WRITERS,
 };
 
 struct request {
@@ -45,6 +47,7 @@ struct request {
 	/* bookmark */
 	char name[BOOKMARK_NAME_BYTES]; /* "" if none */
 	uint64_t timeout_ns;
+	bool app;
 };
 
 int request_parse(const void *data, size_t len, struct request *out, struct err *e);
