@@ -53,7 +53,7 @@ give() {	# POINT
 	rm -rf "$vm_build/point"
 	mkdir "$vm_build/point"
 	appliance export guest "$1" --format raw "$vm_build/point" >"$vm_build/export.log" || fail "export of $1"
-	dd if="$vm_build/point/vdb.raw" of="$vm_build/$1.img" bs=1M conv=notrunc status=none
+	dd if="$vm_build/point/vda.raw" of="$vm_build/$1.img" bs=1M conv=notrunc status=none
 }
 
 point() {	# NAME
@@ -84,18 +84,17 @@ read_errors() {
 appliance_init
 printf '[replication]\nskip_free = yes\n' >>"$vm_build/m.conf"
 appliance_start
-"$vm_dir/build-tools.sh"
 test_module
-"$vm_dir/rootfs.sh" --image "$vm_build/root.img"
 make_disk
 head -c 32M "$disk" >"$vm_build/data2.img"
 for name in busy last; do
 	guest_disk "$vm_build/$name.img" 576M
 done
 agent_options
-guest_start main --root "$vm_build/root.img" --disk "$disk:raw:serial=data1" --disk "$vm_build/busy.img:raw:serial=busy" \
+guest_start main --disk "$disk:raw:serial=data1" --disk "$vm_build/busy.img:raw:serial=busy" \
 	--disk "$vm_build/last.img:raw:serial=last" --disk "$vm_build/data2.img:raw:serial=data2" \
-	--allow 'I/O error.*dm-0|dm-0.*I/O error' --timeout 240 --file "$module:/mobility.ko" "${agent_options[@]}" \
+	--allow 'I/O error.*dm-0|dm-0.*I/O error' --timeout 240 --file "$module:/mobility.ko" --bin /usr/sbin/e2fsck --bin /usr/sbin/xfs_repair \
+	--bin /usr/sbin/dmsetup "${agent_options[@]}" \
 	--script "$vm_dir/guest/skip.sh"
 guest_wait_for main '^writing' 60 || fail "the guest did not start"
 agent_start main
@@ -103,20 +102,20 @@ agent_enroll main
 agent_ctl main protect "$(guest_sh main "readlink -f /dev/mob/data1")" || fail "protect"
 agent_wait main 60 "initial replication" '(.disks | length == 1) and .disks[0].state == "protected"'
 point busy
-guest_sh main "bash /run/skip.sh check /dev/mob/busy" || fail "the filesystems of the busy point are damaged"
+guest_sh main "sh /run/skip.sh check /dev/mob/busy" || fail "the filesystems of the busy point are damaged"
 guest_sh main "touch /run/stop"
 guest_wait_for main '^quiet' 30 || fail "the writer did not end"
 point last
-guest_sh main "bash /run/skip.sh compare /dev/mob/last" || fail "the last point differs from the disk's files"
+guest_sh main "sh /run/skip.sh compare /dev/mob/last" || fail "the last point differs from the disk's files"
 
 swap=$(agent_status main .totals.skipped_swap_bytes)
 free=$(agent_status main .totals.skipped_free_bytes)
 [ "$swap" -eq $((swap_size * mib - 65536)) ] || fail "$swap bytes of swap were left out"
 [ "$free" -gt $((250 * mib)) ] || fail "only $free free bytes were left out"
 cmp <(dd if="$disk" bs=64k skip=$((swap_at * 16)) count=1 status=none) \
-	<(dd if="$vm_build/point/vdb.raw" bs=64k skip=$((swap_at * 16)) count=1 status=none) || fail "the header of the swap area"
+	<(dd if="$vm_build/point/vda.raw" bs=64k skip=$((swap_at * 16)) count=1 status=none) || fail "the header of the swap area"
 cmp <(head -c $((swap_size * mib - 65536)) /dev/zero) \
-	<(dd if="$vm_build/point/vdb.raw" bs=64k skip=$((swap_at * 16 + 1)) count=$((swap_size * 16 - 1)) status=none) ||
+	<(dd if="$vm_build/point/vda.raw" bs=64k skip=$((swap_at * 16 + 1)) count=$((swap_size * 16 - 1)) status=none) ||
 	fail "the swap area is not zeros"
 read_errors
 guest_sh main "touch /run/end"
