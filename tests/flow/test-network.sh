@@ -4,7 +4,7 @@
 # The network as it may be: IPv6, a name with several addresses of which the first does not answer, a bandwidth limit that all
 # connections share, an HTTP proxy with a password and exceptions from it, and a certificate that expires again and again
 # while a transfer is under way. status and explain tell what is; no password is in a log, a status or a command line.
-# timeout: 120
+# timeout: 240
 # shellcheck source=tests/flow/functions.sh
 source "$(dirname "$0")/functions.sh"
 
@@ -98,7 +98,7 @@ PYTHON
 proxy_port=
 new_port proxy_port
 start proxy proxy.log python3 proxy.py "$proxy_port"
-until_true 10 "the proxy" grep -q ready proxy.log
+until_true 60 "the proxy" grep -q ready proxy.log
 agent_config agent3 "network.proxy=http://someone:pass-word-7@127.0.0.1:$proxy_port" network.no_proxy=127.0.0.1,.example
 start_agent agent3
 enroll agent3 127.0.0.2

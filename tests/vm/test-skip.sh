@@ -57,7 +57,7 @@ give() {	# POINT
 }
 
 point() {	# NAME
-	agent_ctl main bookmark "$1" --timeout 1m || fail "no recovery point $1: $(guest_sh main "tail -n 5 /run/mobilityd.log")"
+	agent_ctl main bookmark "$1" --timeout 2m || fail "no recovery point $1: $(guest_sh main "tail -n 5 /run/mobilityd.log")"
 	give "$1"
 }
 
@@ -74,7 +74,7 @@ read_errors() {
 	agent_wait main 30 "the rest" '.disks[] | select(.path == "/dev/dm-0") | .state == "protected"'
 	if agent_ctl main bookmark damaged --timeout 3s; then fail "a point without what could not be read"; fi
 	guest_sh main "dmsetup suspend bad; echo '0 65536 linear $under 0' | dmsetup reload bad; dmsetup resume bad"
-	agent_ctl main bookmark repaired --timeout 1m || fail "no point after the repair"
+	agent_ctl main bookmark repaired --timeout 2m || fail "no point after the repair"
 	rm -rf "$vm_build/point"
 	mkdir "$vm_build/point"
 	appliance export guest repaired --format raw "$vm_build/point" >"$vm_build/export.log" || fail "export of repaired"
@@ -93,18 +93,18 @@ done
 agent_options
 guest_start main --disk "$disk:raw:serial=data1" --disk "$vm_build/busy.img:raw:serial=busy" \
 	--disk "$vm_build/last.img:raw:serial=last" --disk "$vm_build/data2.img:raw:serial=data2" \
-	--allow 'I/O error.*dm-0|dm-0.*I/O error' --timeout 240 --file "$module:/mobility.ko" --bin /usr/sbin/e2fsck --bin /usr/sbin/xfs_repair \
+	--allow 'I/O error.*dm-0|dm-0.*I/O error' --timeout 600 --file "$module:/mobility.ko" --bin /usr/sbin/e2fsck --bin /usr/sbin/xfs_repair \
 	--bin /usr/sbin/dmsetup "${agent_options[@]}" \
 	--script "$vm_dir/guest/skip.sh"
-guest_wait_for main '^writing' 60 || fail "the guest did not start"
+guest_wait_for main '^writing' 180 || fail "the guest did not start"
 agent_start main
 agent_enroll main
 agent_ctl main protect "$(guest_sh main "readlink -f /dev/mob/data1")" || fail "protect"
-agent_wait main 60 "initial replication" '(.disks | length == 1) and .disks[0].state == "protected"'
+agent_wait main 180 "initial replication" '(.disks | length == 1) and .disks[0].state == "protected"'
 point busy
 guest_sh main "sh /run/skip.sh check /dev/mob/busy" || fail "the filesystems of the busy point are damaged"
 guest_sh main "touch /run/stop"
-guest_wait_for main '^quiet' 30 || fail "the writer did not end"
+guest_wait_for main '^quiet' 120 || fail "the writer did not end"
 point last
 guest_sh main "sh /run/skip.sh compare /dev/mob/last" || fail "the last point differs from the disk's files"
 
