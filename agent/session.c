@@ -238,6 +238,19 @@ static bool may_run(struct session *s)
 	return may;
 }
 
+/* Also while replication is paused, or nothing is protected yet: what expired cannot be renewed. */
+static void keep_certificate(struct session *s)
+{
+	struct state st;
+	struct err e;
+
+	if (agent_stopping(s->a) || store_copy(s->a->store, &st, NULL))
+		return;
+	if (st.machine[0] && !session_connect(s, &st, &e))
+		check_certificate(s);
+	state_clear(&st);
+}
+
 static void step(struct session *s)
 {
 	struct state st = {0};
@@ -254,6 +267,7 @@ static void step(struct session *s)
 		__atomic_store_n(&s->a->cancel, true, __ATOMIC_SEQ_CST);
 	r = session_local(s, &e);
 	if (!r && !may_run(s)) {
+		keep_certificate(s);
 		session_wait(s, IDLE_NS, false);
 		return;
 	}

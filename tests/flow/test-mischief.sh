@@ -3,7 +3,7 @@
 #
 # Requests that are cut off at each of their parts, repeated, overtaken by others and repeated late (mischief.py), in an initial
 # replication and in deltas: every point is the disk, nothing is sent from the start again.
-# timeout: 120
+# timeout: 240
 # shellcheck source=tests/flow/functions.sh
 source "$(dirname "$0")/functions.sh"
 cd "$tmp"

@@ -4,7 +4,7 @@
 # A black hole in the path: between agent and appliance is a link that large packets do not get through, and the routers at its
 # ends say nothing of it (no ICMP comes back). A connection stands still as soon as either side has much to say; replication
 # gets through all the same.
-# timeout: 90
+# timeout: 200
 # shellcheck source=tests/flow/functions.sh
 source "$(dirname "$0")/functions.sh"
 cd "$tmp"
@@ -74,7 +74,7 @@ s.shutdown(socket.SHUT_WR)
 sys.exit(s.recv(100) != sys.argv[1].encode())
 PYTHON
 start probe probe.log nsenter -t "${pid_of[ns_b]}" -n python3 probe.py listen
-until_true 10 "the probe" grep -q ready probe.log
+until_true 60 "the probe" grep -q ready probe.log
 in_ns a python3 probe.py 1000 || fail "small packets do not get through"
 ! in_ns a python3 probe.py 50000 2>probe.out || fail "large packets get through"
 grep -q 'timed out' probe.out || fail "large packets: $(tail -n 1 probe.out)"

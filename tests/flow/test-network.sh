@@ -4,7 +4,7 @@
 # The network as it may be: IPv6, a name with several addresses of which the first does not answer, a bandwidth limit that all
 # connections share, an HTTP proxy with a password and exceptions from it, and a certificate that expires again and again
 # while a transfer is under way. status and explain tell what is; no password is in a log, a status or a command line.
-# timeout: 120
+# timeout: 240
 # shellcheck source=tests/flow/functions.sh
 source "$(dirname "$0")/functions.sh"
 
@@ -40,14 +40,23 @@ took=$((($(date +%s%N) - before) / 1000000))
 sent=$(status agent .totals.sent_bytes)
 rate=$((sent * 1000 / took))
 note "$sent bytes in $took ms: $rate bytes/s of $((limit * mib))"
-# what is waited for at both ends (the first epoch, the commit, the look at the status) only lowers the rate
+# what is waited for at both ends (the first epoch, the commit, a busy machine) only lowers the rate; test_rate.c is exact
 [ "$rate" -le $((limit * mib * 11 / 10)) ] || fail "the limit was broken"
-[ "$rate" -ge $((limit * mib * 8 / 10)) ] || fail "the limit is not reached"
+[ "$rate" -ge $((limit * mib / 2)) ] || fail "the limit is not reached"
 renewed=$(grep -c 'the certificate was renewed' agent/agent.log) || true
 [ "$renewed" -ge 2 ] || fail "renewed $renewed times"
 bookmark agent first
 point_equals agent first a
 [ "$(status agent '.totals.retries')" -eq 0 ] || fail "an expiry cost a retry: $(grep 'again' agent/agent.log)"
+
+note "certificates are renewed while replication is paused, too"
+ctl agent pause
+renewed=$(grep -c 'the certificate was renewed' agent/agent.log)
+sleep 9
+[ "$(grep -c 'the certificate was renewed' agent/agent.log)" -gt "$renewed" ] || fail "it was not renewed"
+ctl agent resume
+bookmark agent resumed
+stop agent
 
 note "an address that is down is passed over for the next one of the name"
 # a hosts file of its own for the agent alone
@@ -89,7 +98,7 @@ PYTHON
 proxy_port=
 new_port proxy_port
 start proxy proxy.log python3 proxy.py "$proxy_port"
-until_true 10 "the proxy" grep -q ready proxy.log
+until_true 60 "the proxy" grep -q ready proxy.log
 agent_config agent3 "network.proxy=http://someone:pass-word-7@127.0.0.1:$proxy_port" network.no_proxy=127.0.0.1,.example
 start_agent agent3
 enroll agent3 127.0.0.2

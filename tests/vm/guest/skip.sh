@@ -1,7 +1,8 @@
-#!/bin/bash
+#!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # The guest of test-skip.sh: an ext4 and an XFS filesystem in which files come and go until /run/stop exists. Leaves the
 # digests of all files in /run/files. `skip.sh compare DISK` checks the filesystems of a replica against them.
+# shellcheck disable=SC3028,SC3040 # busybox has RANDOM and pipefail
 set -euo pipefail
 disk=/dev/mob/data1
 
@@ -14,7 +15,7 @@ digests() {	# DIR
 # Journals are replayed by the mount, then nothing may be wrong.
 check() {	# DISK
 	blockdev --rereadpt "$1"
-	udevadm settle || true
+	sleep 1
 	mkdir -p /r1 /r2
 	mount -t ext4 "$(part "$1" 1)" /r1
 	mount -t xfs -o nouuid "$(part "$1" 2)" /r2
@@ -37,6 +38,8 @@ fi
 
 cp "$0" /run/skip.sh
 insmod /mobility.ko
+modprobe ext4
+modprobe xfs
 mkdir -p /ext4 /xfs
 mount -t ext4 "$(part $disk 1)" /ext4
 mount -t xfs "$(part $disk 2)" /xfs
