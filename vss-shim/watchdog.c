@@ -241,7 +241,8 @@ int watchdog_give(struct watchdog *w, const int *fd, int count, struct err *e)
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)count);
 	memcpy(CMSG_DATA(c), fd, sizeof(int) * (size_t)count);
-	if (sendmsg(w->channel, &m, MSG_NOSIGNAL | MSG_DONTWAIT) != 1 || answer(w, GIVEN_MS) != GIVEN)
+	if (sendmsg(w->channel, &m, MSG_NOSIGNAL | MSG_DONTWAIT) != 1 ||
+	    answer(w, GIVEN_MS) != GIVEN)
 		return err_set(e, -EIO, "the watchdog does not answer");
 	return 0;
 }

@@ -53,7 +53,10 @@ run_is() { # STATUS OPTION… -- COMMAND…
 
 writer 20-a
 writer 30-b
-printf '#!/bin/sh\necho "hook $1" >>%s/phases\n' "$tmp" >shim/hooks.d/hook.sh
+cat >shim/hooks.d/hook.sh <<END
+#!/bin/sh
+echo "hook \$1" >>$tmp/phases
+END
 chmod 755 shim/hooks.d/hook.sh
 
 note "vss-shim run"
