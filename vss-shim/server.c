@@ -67,7 +67,7 @@ static int next_order(struct server *v, uint64_t until_ns, struct order *o, stru
 
 	while (!lines_take(&v->from, line, &len)) {
 		if (set_given_up(&v->set))
-			return err_set(e, -EPIPE, "the snapshot set is given up");
+			return err_set(e, -EPIPE, "%s", set_cause(&v->set));
 		if (clock_monotonic_ns() >= until_ns)
 			return err_set(e, -ETIMEDOUT, "no order came within the time");
 		pump_once(&v->set.pump, until_ns);
