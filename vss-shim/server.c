@@ -67,7 +67,7 @@ static int next_order(struct server *v, uint64_t until_ns, struct order *o, stru
 
 	while (!lines_take(&v->from, line, &len)) {
 		if (set_given_up(&v->set))
-			return err_set(e, -EPIPE, "the snapshot set is given up");
+			return err_set(e, -EPIPE, "%s", set_cause(&v->set));
 		if (clock_monotonic_ns() >= until_ns)
 			return err_set(e, -ETIMEDOUT, "no order came within the time");
 		pump_once(&v->set.pump, until_ns);
@@ -189,6 +189,7 @@ static void accept_requester(struct server *v)
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 
+	/* cppcheck-suppress nullPointer */
 	v->fd = accept4(v->listener, NULL, NULL, SOCK_CLOEXEC);
 	if (v->fd < 0)
 		return;
@@ -203,11 +204,16 @@ static void accept_requester(struct server *v)
 	close(v->fd);
 }
 
+static int new_socket(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
 static int open_listener(const char *path, struct err *e)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	_cleanup_free_ char *copy = strdup(path);
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	_cleanup_close_ int fd = new_socket();
 	mode_t mask;
 	int r;
 

@@ -33,14 +33,18 @@ bool set_given_up(const struct set *set)
 	return set->pump.causes != 0;
 }
 
-static int give_up(struct set *set, struct err *e)
+const char *set_cause(const struct set *set)
 {
 	if (set->pump.causes & CAUSE_SIGNAL)
-		set_reason(set, "vss-shim is stopping");
-	else if (set->pump.causes & CAUSE_WATCHDOG)
-		set_reason(set, "the watchdog was killed");
-	else
-		set_reason(set, "the requester has gone");
+		return "vss-shim is stopping";
+	if (set->pump.causes & CAUSE_WATCHDOG)
+		return "the watchdog was killed";
+	return "the requester has gone";
+}
+
+static int give_up(struct set *set, struct err *e)
+{
+	set_reason(set, "%s", set_cause(set));
 	return err_set(e, -ECANCELED, "the snapshot set was given up: %s", set->reason);
 }
 
@@ -227,6 +231,8 @@ static void freeze_filesystems(struct set *set)
 	while (freezer_busy(f) && !set_given_up(set) && clock_monotonic_ns() < set->until_ns)
 		pump_once(&set->pump, set->until_ns);
 	set->pump.other = -1;
+	if (set_given_up(set))
+		return;
 	if (freezer_busy(f))
 		set_reason(set, "the filesystems were not frozen within the window");
 	else

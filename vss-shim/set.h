@@ -49,5 +49,6 @@ void set_end(struct set *set);
 /* The first reason stays. */
 void set_reason(struct set *set, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool set_given_up(const struct set *set);
+const char *set_cause(const struct set *set); /* of that, for people */
 
 #endif

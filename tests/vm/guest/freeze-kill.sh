@@ -1,16 +1,21 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# freeze-kill.sh ROUNDS SEED: filesystems of every kind on the disks ext4, xfs and btrfs, a bind mount, a loop
-# device; a writer, a hook; then freezekill.
+# freeze-kill.sh ROUNDS SEED: ext4, XFS and btrfs on disks of memory, a bind mount, a loop device; a writer, a hook; then freezekill.
 set -eu
 PATH=$PATH:/usr/local/bin
 
 modprobe -a ext4 xfs btrfs loop 2>/dev/null || true
+modprobe brd rd_nr=3 rd_size=327680
 mkdir -p /mnt/ext4 /mnt/xfs /mnt/btrfs /mnt/bind /mnt/loop /etc/mobility/writers.d /etc/qemu/fsfreeze-hook.d
-mount /dev/mob/ext4 /mnt/ext4
-mount -t xfs /dev/mob/xfs /mnt/xfs
-mount -t btrfs /dev/mob/btrfs /mnt/btrfs
+mkfs.ext4 -q /dev/ram0 64M
+mkfs.xfs -q /dev/ram1
+mkfs.btrfs -q /dev/ram2 >/dev/null 2>&1
+mount -t ext4 /dev/ram0 /mnt/ext4
+mount -t xfs /dev/ram1 /mnt/xfs
+mount -t btrfs /dev/ram2 /mnt/btrfs
 mount -o bind /mnt/xfs /mnt/bind
+truncate -s 16M /mnt/ext4/loop.img
+mkfs.ext4 -q /mnt/ext4/loop.img
 mount -o loop /mnt/ext4/loop.img /mnt/loop
 cat >/etc/mobility/writers.d/20-lock <<END
 #!/bin/sh
