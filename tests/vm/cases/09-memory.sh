@@ -21,7 +21,7 @@ disks=()
 test_images 48M data1 replica0
 # the kernel tells at length of the process that it kills
 allow='invoked oom-killer|Out of memory: Killed process [0-9]+ \(memhog\)|oom-kill:.*task=memhog|Call Trace'
-case_args=("${EPOCHS:-4}")
+case_args=("${EPOCHS:-$(test_count 4 2)}")
 case_guest --timeout 400 --mem 384 "${disks[@]}" --bin "$(command -v fio)" \
 	--file "$starved:/starved.ko" --allow "$allow"
 case_compare data1 replica0
