@@ -8,6 +8,7 @@
 #   guest_wait NAME                waits for its end; returns as guest_run does
 #   guest_wait_for NAME REGEX [S]  waits (60 s) for a line of the script's output
 #   guest_sh NAME COMMAND          runs a command in the running guest; its output and status
+#   guest_qmp NAME COMMAND [NAME=VALUE…]  a command to its QEMU: block_resize, device_del, device_add
 #   guest_kill NAME                kill -9 of QEMU: the power cut
 #   guest_disk FILE SIZE           makes an empty sparse raw image (replaces FILE)
 #   build_kmod [KERNEL [FLAVOUR]]  builds the module; prints the path of mobility.ko
@@ -33,6 +34,7 @@
 #   --cache MODE           of the disks (unsafe: the host's page cache outlives a killed QEMU)
 #   --append WORDS         more for the kernel's command line
 #   --qemu ARG             a further argument of QEMU (may be repeated)
+#   --meanwhile FUNCTION   of guest_run: what the host does while the guest runs; the run fails with it
 #
 # What a run leaves in build/vm/<test>/<guest>/: console.log, output.log (what the script printed),
 # and out/: the guest's /out (what the script put there, and dmesg). The script prints to stdout as it goes with
@@ -105,6 +107,7 @@ guest_options() {
 		--cache) disk_cache=$2 ;;
 		--append) more_append=$2 ;;
 		--qemu) extra+=("$2") ;;
+		--meanwhile) meanwhile=$2 ;;
 		*) echo "guest_start: unknown option $1" >&2; return 2 ;;
 		esac
 		shift 2
@@ -206,7 +209,7 @@ guest_start() {
 
 	# shellcheck disable=SC2054
 	args=(-accel "tcg,thread=$tcg" -cpu max -smp "$smp" -m "$mem" -nodefaults -no-user-config
-		-display none -no-reboot -kernel "$KERNEL" -initrd "$dir/initrd" -append "$append"
+		-display none -no-reboot -qmp "unix:$vm_sockets/$name.qmp,server=on,wait=off" -kernel "$KERNEL" -initrd "$dir/initrd" -append "$append"
 		-serial "file:$dir/console.log" -pidfile "$vm_sockets/$name.pid"
 		-netdev user,id=net -device virtio-net-pci,netdev=net,romfile=
 		-device virtio-rng-pci -device virtio-serial-pci)
@@ -269,14 +272,16 @@ guest_traces() {	# NAME: the first call traces of its kernel, each on one line
 }
 
 guest_run() {
-	local status=0 follower
+	local status=0 failed=0 follower meanwhile=""
 
 	guest_start main "$@"
 	touch "$vm_build/main/output.log"
 	tail -n +1 -s 0.1 -f --pid "$(cat "$vm_build/main/job")" "$vm_build/main/output.log" 2>/dev/null &
 	follower=$!
+	[ -z "$meanwhile" ] || "$meanwhile" || failed=99
 	guest_wait main || status=$?
 	wait "$follower" || true
+	[ "$status" -ne 0 ] || status=$failed
 	return "$status"
 }
 
@@ -297,6 +302,13 @@ guest_wait_for() {
 
 guest_sh() {
 	"$vm_dir/guestctl.py" "$vm_sockets/$1.ctl" "$2"
+}
+
+guest_qmp() {
+	local name=$1
+
+	shift
+	"$vm_dir/qmp.py" "$vm_sockets/$name.qmp" "$@"
 }
 
 guest_kill() {
