@@ -4,6 +4,7 @@
  *
  * usage: blkio HOW DEVICE OFFSET LENGTH [BYTE]
  *	write, nowait	pwrite, pwritev2 with RWF_NOWAIT, O_DIRECT
+ *	burst		every other block of 4 KiB, all of them in flight at once (io_submit)
  *	discard, secure, zero, punch	BLKDISCARD, BLKSECDISCARD, BLKZEROOUT, fallocate PUNCH_HOLE
  *	sg		SG_IO with WRITE(10)
  *	sg-read, sg-ready	SG_IO with READ(10), TEST UNIT READY: change nothing
@@ -14,6 +15,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/nvme_ioctl.h>
@@ -24,10 +26,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #define DATA_MAX (1u << 20)
+#define BURST_MAX 1024
 #define NVME_WRITE 0x01
 #define NVME_WRITE_ZEROES 0x08
 
@@ -58,6 +62,45 @@ static int do_nowait(const struct target *t)
 		n = pwritev2(t->fd, &v, 1, (off_t)t->offset, RWF_NOWAIT);
 	} while (n < 0 && errno == EAGAIN);
 	return whole(t, n);
+}
+
+/* Waits for all of them; each has to have written its block. */
+static int burst_end(aio_context_t aio, long count)
+{
+	static struct io_event events[BURST_MAX];
+	long n = syscall(SYS_io_getevents, aio, count, count, events, NULL);
+
+	for (long i = 0; i < n; i++) {
+		if (events[i].res != 4096) {
+			errno = events[i].res < 0 ? (int)-events[i].res : EIO;
+			return -1;
+		}
+	}
+	return n == count ? 0 : -1;
+}
+
+static int do_burst(const struct target *t)
+{
+	static struct iocb blocks[BURST_MAX], *list[BURST_MAX];
+	uint64_t count = t->length / 8192;
+	aio_context_t aio = 0;
+
+	if (!count || count > BURST_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
+	for (uint64_t i = 0; i < count; i++) {
+		blocks[i] = (struct iocb){.aio_lio_opcode = IOCB_CMD_PWRITE,
+					  .aio_fildes = (uint32_t)t->fd,
+					  .aio_buf = (uintptr_t)t->data,
+					  .aio_nbytes = 4096,
+					  .aio_offset = (int64_t)(t->offset + i * 8192)};
+		list[i] = &blocks[i];
+	}
+	if (syscall(SYS_io_setup, BURST_MAX, &aio) ||
+	    syscall(SYS_io_submit, aio, count, list) != (long)count)
+		return -1;
+	return burst_end(aio, (long)count);
 }
 
 static int range_ioctl(const struct target *t, unsigned long request)
@@ -205,19 +248,13 @@ static const struct {
 	const char *name;
 	int (*run)(const struct target *t);
 } ways[] = {
-	{"write", do_write},
-	{"nowait", do_nowait},
-	{"discard", do_discard},
-	{"secure", do_secure},
-	{"zero", do_zero},
-	{"punch", do_punch},
-	{"sg", do_sg},
-	{"sg-read", do_sg_read},
-	{"nvme", do_nvme},
-	{"nvme-io", do_nvme_io},
-	{"nvme-zero", do_nvme_zero},
-	{"sg-ready", do_sg_ready},
-	{"sg-format", do_sg_format},
+	{"burst", do_burst},	   {"write", do_write},
+	{"nowait", do_nowait},	   {"discard", do_discard},
+	{"secure", do_secure},	   {"zero", do_zero},
+	{"punch", do_punch},	   {"sg", do_sg},
+	{"sg-read", do_sg_read},   {"nvme", do_nvme},
+	{"nvme-io", do_nvme_io},   {"nvme-zero", do_nvme_zero},
+	{"sg-ready", do_sg_ready}, {"sg-format", do_sg_format},
 };
 
 int main(int argc, char **argv)
