@@ -40,6 +40,9 @@
 # and out/: the guest's /out (what the script put there, and dmesg). The script prints to stdout as it goes with
 # guest_run; any WARN, BUG, Oops, lockup, hung task or RCU stall in the kernel log fails the run.
 
+# MOBILITY_PATIENCE=N: every limit in time, on the host and in the guests, is N times as long: for a machine that
+# has much else to do. Without it 1, or 4 for a kernel that checks itself.
+
 vm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/vm/cache.sh
 . "$vm_dir/cache.sh"
@@ -54,6 +57,13 @@ if ! flock -n "$vm_lock"; then
 	flock "$vm_lock"
 fi
 trap guest_cleanup EXIT
+
+vm_patience() {		# [KERNEL]
+	case ${1:-${MOBILITY_KERNEL-}} in
+	kasan|kcsan) echo "${MOBILITY_PATIENCE:-4}" ;;
+	*) echo "${MOBILITY_PATIENCE:-1}" ;;
+	esac
+}
 
 # what no healthy kernel prints
 vm_alarms='WARNING:|BUG:|BUG at|Oops|kernel BUG|lockup|INFO: task|blocked for more than'
@@ -182,22 +192,26 @@ guest_start() {
 	local name=$1 dir=$vm_build/$1
 	local script="" command="" kernel=${MOBILITY_KERNEL:-bookworm}
 	local flavour=${MOBILITY_FLAVOUR:-cloud-amd64} root=busybox smp=2 mem=1024 limit=300 allow="" more_append=""
-	local tcg=multi disk_cache=unsafe disks=() files=() bins=() extra=() args append initrd
+	local tcg=multi disk_cache=unsafe disks=() files=() bins=() extra=() args append initrd patience
 	# shellcheck disable=SC2034
 	local RELEASE KERNEL KDIR MODROOT
 
 	shift
 	guest_options "$@" || return 2
 	case $kernel in
-	kasan|kcsan) mem=$((mem * 2)) limit=$((limit * 4)) ;;	# they check everything, and remember much
+	kasan|kcsan) mem=$((mem * 2)) ;;	# they remember much
 	esac
+	patience=$(vm_patience "$kernel")
+	limit=$((limit * patience))
 	rm -rf "$dir"
 	mkdir -p "$dir/out"
 	eval "$("$vm_dir/fetch-kernel.sh" "$kernel" "$flavour")"
 	initrd=$("$vm_dir/initrd.sh" "$RELEASE" "$MODROOT")
 	append="console=ttyS0 loglevel=6 panic=-1 oops=panic mitigations=off no_timer_check"
-	append+=" rcupdate.rcu_cpu_stall_timeout=60 watchdog_thresh=30"
-	append+=" mob.timeout=$limit mob.time=$(date +%s)${more_append:+ $more_append}"
+	# the kernel takes no more than 300 and 60
+	append+=" rcupdate.rcu_cpu_stall_timeout=$((patience < 5 ? patience * 60 : 300))"
+	append+=" watchdog_thresh=$((patience < 2 ? 30 : 60))"
+	append+=" mob.timeout=$limit mob.patience=$patience mob.time=$(date +%s)${more_append:+ $more_append}"
 	case $root in
 	busybox) ;;
 	debian) "$vm_dir/rootfs.sh" --image "$dir/root.img"; disks=("$dir/root.img" "${disks[@]}") ;;
@@ -286,14 +300,15 @@ guest_run() {
 }
 
 guest_wait_for() {
-	local dir=$vm_build/$1 end=$((SECONDS + ${3:-60}))
+	local dir=$vm_build/$1 limit=$((${3:-60} * $(vm_patience)))
+	local end=$((SECONDS + limit))
 
 	until grep -aqE "$2" "$dir/output.log" 2>/dev/null; do
 		if ! kill -0 "$(cat "$dir/job")" 2>/dev/null; then
 			guest_fail "$1" "ended before it said '$2'"
 			return 1
 		elif [ $SECONDS -ge $end ]; then
-			guest_fail "$1" "did not say '$2' in ${3:-60} s"
+			guest_fail "$1" "did not say '$2' in $limit s"
 			return 1
 		fi
 		sleep 0.2

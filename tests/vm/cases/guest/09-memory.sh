@@ -136,7 +136,7 @@ no_memory_for_writes() {
 	drain detach /dev/nullb0
 }
 
-echo 120 >/proc/sys/kernel/hung_task_timeout_secs
+echo $((120 * patience)) >/proc/sys/kernel/hung_task_timeout_secs
 insmod /starved.ko
 no_memory_for_writes
 rmmod mobility

@@ -42,7 +42,7 @@ compare() {		# MIB
 expect_resized() {	# MIB WHAT: the size is this now
 	local line
 
-	line=$(diskwatch $RESIZED 60 "$disk") || die "no RESIZED event: $2 (${line##*$'\n'})"
+	line=$(diskwatch $RESIZED $((60 * patience)) "$disk") || die "no RESIZED event: $2 (${line##*$'\n'})"
 	[[ $line == *" size=$((16 * mib)) size_now=$(($1 * mib)) "* ]] || die "wrong sizes: $2 ($line)"
 }
 

@@ -47,7 +47,7 @@ lose_disk() {
 	truncate -s "$(blockdev --getsize64 "/dev/$disk")" /tmp/replica
 	drain attach --dirty "/dev/$disk" >/dev/null
 	drain run --epochs 1 "/dev/$disk=/tmp/replica" >/dev/null
-	diskwatch 0 60 "/dev/$disk" >/tmp/watch 2>&1 &
+	diskwatch 0 $((60 * patience)) "/dev/$disk" >/tmp/watch 2>&1 &
 	watcher=$!
 	wait_until 60 "diskwatch does not start" grep -q watching /tmp/watch
 	fio --output=/tmp/fio --name=load --filename="/dev/$disk" --ioengine=libaio --iodepth=16 --direct=1 \
