@@ -145,10 +145,10 @@ check-mutations: deps-guest all
 	@tests/vm/cases/mutate.sh
 # Kernels from 5.10 to 7.x, two flavours of each; CASES="01 12" runs those cases only.
 .PHONY: kmatrix kasan kcsan check-ioctl
-kmatrix: deps-guest
+kmatrix: deps-guest all
 	@tests/vm/kmatrix.sh
 # The guest tests of the module in kernels that check themselves; MINUTES of the ioctl fuzzer.
-kasan kcsan: deps-guest
+kasan kcsan: deps-guest all
 	@tests/vm/sanitizer/run.sh $@
 MINUTES ?= 10
 check-ioctl: deps-guest

@@ -123,7 +123,7 @@ static int mob_read_step(struct mob_drain_file *df, const struct mob_step *step)
 	struct mob_read read;
 	unsigned int done = 0;
 
-	mob_read_begin(&read, df->disk);
+	mob_read_begin(&read, df->disk, GFP_NOIO);
 	mob_read_seek(&read, step->offset >> SECTOR_SHIFT, DIV_ROUND_UP(step->bytes, PAGE_SIZE));
 	while (done < step->bytes) {
 		unsigned int len = min_t(unsigned int, step->bytes - done, PAGE_SIZE);

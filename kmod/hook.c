@@ -12,6 +12,7 @@
 
 #include "compat.h"
 #include "hook.h"
+#include "passthrough.h"
 #include "track.h"
 
 static char *mode = "auto";
@@ -52,34 +53,19 @@ static struct ftrace_ops mob_submit_ops = {
 		  MOB_FTRACE_REGS,
 };
 
-/*
- * A command that sends no data counts as one that does not write, for the kernel: NVMe's
- * Write Zeroes as well.
- */
-static void mob_passthrough(struct request *rq)
-{
-	if (!blk_rq_is_passthrough(rq))
-		return;
-	if (op_is_write(req_op(rq)))
-		mob_track_unknown(rq->q, true);
-	else if (!blk_rq_bytes(rq))
-		mob_track_unknown(rq->q, false);
-}
-
 static void notrace mob_hook_execute(unsigned long ip, unsigned long parent_ip,
 				     struct ftrace_ops *ops, struct mob_ftrace_regs *fregs)
 {
-	mob_passthrough((struct request *)mob_ftrace_arg(fregs, MOB_EXECUTE_RQ_ARG));
+	struct request *rq = (struct request *)mob_ftrace_arg(fregs, MOB_EXECUTE_RQ_ARG);
+
+	mob_passthrough(rq, mob_execute_rq_disk(rq, fregs));
 }
 
 /* Request-based device mapper hands requests, not bios, to the disk below it. */
 static void notrace mob_hook_cloned(unsigned long ip, unsigned long parent_ip,
 				    struct ftrace_ops *ops, struct mob_ftrace_regs *fregs)
 {
-	struct request *rq = (struct request *)mob_ftrace_arg(fregs, MOB_INSERT_CLONED_ARG);
-
-	if (op_is_write(req_op(rq)))
-		mob_track_unknown(rq->q, true);
+	mob_passthrough_cloned((struct request *)mob_ftrace_arg(fregs, MOB_INSERT_CLONED_ARG));
 }
 
 static struct ftrace_ops mob_execute_ops = {

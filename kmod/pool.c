@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -8,7 +7,6 @@
 #include "pool.h"
 
 #define MOB_POOL_DEFAULT_MAX	(256UL << 20)
-#define MOB_GFP			(GFP_NOIO | __GFP_NOWARN | __GFP_NORETRY)
 
 static unsigned long pool_bytes;
 module_param(pool_bytes, ulong, 0644);
@@ -84,11 +82,11 @@ struct mob_copy *mob_copy_alloc(struct mob_disk *disk, const char **reason)
 
 	if (!mob_pool_charge(disk, count, reason))
 		return NULL;
-	copy = kmalloc(struct_size(copy, pages, count), MOB_GFP);
+	copy = kmalloc(struct_size(copy, pages, count), MOB_GFP_HELD);
 	if (!copy)
 		goto uncharge;
 	for (copy->count = 0; copy->count < count; copy->count++) {
-		copy->pages[copy->count] = alloc_page(MOB_GFP);
+		copy->pages[copy->count] = alloc_page(MOB_GFP_HELD);
 		if (!copy->pages[copy->count])
 			goto free_copy;
 	}
@@ -98,7 +96,7 @@ free_copy:
 	mob_pages_free(copy);
 uncharge:
 	mob_uncharge(disk, count);
-	*reason = "no memory for a preserved copy";
+	*reason = "no memory at once for a preserved copy";
 	return NULL;
 }
 

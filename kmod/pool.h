@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The bounded pool of preserved copies: accounting, and allocation that neither
- * waits for I/O nor dips into reserves. Process context (GFP_NOIO).
+ * reclaims memory nor dips into reserves. Process context.
  */
 #ifndef MOB_POOL_H
 #define MOB_POOL_H
 
+#include <linux/gfp.h>
 #include <linux/types.h>
+
+/*
+ * How memory is asked for while a write is held. Not from direct reclaim: that has no bound in
+ * time, and the page that it writes back may wait for the very write. The kernel reclaims behind
+ * our back; where there is nothing at once, the point is given up.
+ */
+#define MOB_GFP_HELD	(GFP_NOWAIT | __GFP_NOWARN)
 
 struct mob_disk;
 struct page;

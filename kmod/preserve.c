@@ -16,7 +16,7 @@
 #define MOB_BATCH	64	/* granules of old content read at a time */
 
 static const char mob_reason_read[] = "the old content of a granule could not be read";
-static const char mob_reason_memory[] = "no memory for the index of preserved copies";
+static const char mob_reason_memory[] = "no memory at once to preserve the old content of a granule";
 
 static DECLARE_WAIT_QUEUE_HEAD(mob_window_wait);
 
@@ -36,11 +36,8 @@ static int mob_insert_copy(struct mob_disk *disk, u64 granule, struct mob_copy *
 {
 	int ret;
 
-	/*
-	 * All that the tree has to allocate, so that the store below cannot fail. Without retries:
-	 * the allocator would try for ever, and the write that is held may be one that swaps out.
-	 */
-	if (xa_reserve(&disk->copies, granule, GFP_NOIO | __GFP_NOWARN | __GFP_NORETRY))
+	/* All that the tree has to allocate, so that the store below cannot fail. */
+	if (xa_reserve(&disk->copies, granule, MOB_GFP_HELD))
 		return -ENOMEM;
 	xa_lock(&disk->copies);
 	ret = !test_bit(granule, disk->safe.bits);
@@ -115,7 +112,7 @@ static int mob_batch_read(struct mob_batch *batch)
 	unsigned int i, page;
 	u64 expected = 0;
 
-	mob_read_begin(&read, disk);
+	mob_read_begin(&read, disk, MOB_GFP_HELD);
 	for (i = 0; i < batch->count; i++) {
 		unsigned int left = mob_granule_length(disk, batch->granule[i]);
 
@@ -162,9 +159,10 @@ static const char *mob_batch_insert(struct mob_batch *batch)
 static const char *mob_batch_preserve(struct mob_batch *batch)
 {
 	const char *reason = mob_batch_alloc(batch);
+	int ret = reason ? 0 : mob_batch_read(batch);
 
-	if (!reason && mob_batch_read(batch))
-		reason = mob_reason_read;
+	if (ret)
+		reason = ret == -ENOMEM ? mob_reason_memory : mob_reason_read;
 	mob_test_delay(MOB_DELAY_PRESERVE_READ);
 	if (!reason)
 		reason = mob_batch_insert(batch);

@@ -20,9 +20,10 @@ void mob_read_exit(void)
 	bioset_exit(&mob_bios);
 }
 
-void mob_read_begin(struct mob_read *read, struct mob_disk *disk)
+void mob_read_begin(struct mob_read *read, struct mob_disk *disk, gfp_t gfp)
 {
 	read->disk = disk;
+	read->gfp = gfp;
 	read->bio = NULL;
 	read->error = 0;
 	atomic_set(&read->pending, 1);
@@ -63,19 +64,32 @@ void mob_read_seek(struct mob_read *read, sector_t sector, unsigned int pages)
 	read->pages = pages;
 }
 
-void mob_read_add(struct mob_read *read, struct page *page, unsigned int bytes)
+static struct bio *mob_read_next_bio(struct mob_read *read)
 {
-	struct bio *bio = read->bio;
+	struct bio *bio = mob_bio_alloc_read(read->disk->bdev,
+					     min_t(unsigned int, read->pages, BIO_MAX_VECS),
+					     read->gfp, &mob_bios);
 
 	if (!bio) {
-		bio = mob_bio_alloc_read(read->disk->bdev,
-					 min_t(unsigned int, read->pages, BIO_MAX_VECS),
-					 GFP_NOIO, &mob_bios);
-		bio->bi_iter.bi_sector = read->next;
-		bio->bi_private = read;
-		bio->bi_end_io = mob_read_endio;
-		read->bio = bio;
+		WRITE_ONCE(read->error, -ENOMEM);
+		return NULL;
 	}
+	bio->bi_iter.bi_sector = read->next;
+	bio->bi_private = read;
+	bio->bi_end_io = mob_read_endio;
+	return bio;
+}
+
+void mob_read_add(struct mob_read *read, struct page *page, unsigned int bytes)
+{
+	struct bio *bio;
+
+	if (!read->bio)
+		read->bio = mob_read_next_bio(read);
+	bio = read->bio;
+	/* A hole in the set: it fails as a whole. */
+	if (unlikely(!bio))
+		return;
 	__bio_add_page(bio, page, bytes, 0);
 	read->next += bytes >> SECTOR_SHIFT;
 	read->pages--;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Reads of a disk's present content into pages, as many at a time as the caller has
- * use for, waited for together. Process context; sleeps for the device. Makes progress
- * without memory: every read of a set is on its way before the next is allocated.
+ * use for, waited for together. Process context; sleeps for the device. With a @gfp that may
+ * reclaim it makes progress without memory: every read of a set is on its way before the next
+ * is allocated. With another one a read that gets neither memory nor a part of the reserve fails.
  *
- *	mob_read_begin(&read, disk);
+ *	mob_read_begin(&read, disk, gfp);
  *	mob_read_seek(&read, sector, pages);	for each run of sectors
  *	mob_read_add(&read, page, bytes);	for each page of the run
  *	ret = mob_read_wait(&read);
@@ -25,6 +26,7 @@ struct mob_read {
 	struct bio *bio;	/* not submitted yet */
 	sector_t next;
 	unsigned int pages;	/* of the run, still to come */
+	gfp_t gfp;
 	atomic_t pending;	/* bios, and one for the caller */
 	int error;
 	struct completion done;
@@ -33,12 +35,12 @@ struct mob_read {
 int mob_read_init(void);
 void mob_read_exit(void);
 
-void mob_read_begin(struct mob_read *read, struct mob_disk *disk);
+void mob_read_begin(struct mob_read *read, struct mob_disk *disk, gfp_t gfp);
 /* The next pages, at most @pages of them, are filled from @sector on. */
 void mob_read_seek(struct mob_read *read, sector_t sector, unsigned int pages);
 /* @bytes is a multiple of the logical block; less than a page only at the end of a run. */
 void mob_read_add(struct mob_read *read, struct page *page, unsigned int bytes);
-/* 0, or the negative errno of a read that failed. */
+/* 0, or the negative errno of a read that failed; -ENOMEM: one was not even begun. */
 int mob_read_wait(struct mob_read *read);
 
 #endif

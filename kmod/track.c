@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/blkdev.h>
-#include <linux/major.h>
 #include <linux/smp.h>
 
 #include "compat.h"
@@ -11,7 +10,6 @@
 #include "track.h"
 
 static const char mob_reason_blind[] = "no memory to account for a write";
-static const char mob_reason_unknown[] = "a write of unknown range (passthrough) reached a disk";
 static const char mob_reason_overwritten[] = "overwritten before it was read (track-only mode)";
 
 struct mob_epochs mob_epochs;
@@ -370,40 +368,6 @@ void mob_track_complete_other(struct bio *bio)
 	if (likely(!mob_disk_maybe(mob_bio_disk(bio))) || mob_is_part_of_tracked(bio))
 		return;
 	mob_complete_untracked(bio);
-}
-
-/*
- * SCSI disks get commands without data all the time (is it ready, does it spin), and the few
- * that write (FORMAT UNIT, SANITIZE) are not told from them here.
- */
-static bool mob_is_scsi(const struct gendisk *gd)
-{
-	switch (gd->major) {
-	case SCSI_DISK0_MAJOR:
-	case SCSI_DISK1_MAJOR ... SCSI_DISK7_MAJOR:
-	case SCSI_DISK8_MAJOR ... SCSI_DISK15_MAJOR:
-		return true;
-	default:
-		return false;
-	}
-}
-
-void mob_track_unknown(struct request_queue *q, bool data)
-{
-	struct mob_disk *disk;
-	unsigned long flags;
-	unsigned int i;
-
-	local_irq_save(flags);
-	for (i = 0; i < ARRAY_SIZE(mob_disk_hash); i++) {
-		hlist_for_each_entry_rcu(disk, &mob_disk_hash[i], hash, irqs_disabled()) {
-			if (disk->gd->queue != q || (!data && mob_is_scsi(disk->gd)))
-				continue;
-			mob_disk_raise(disk, MOB_EVENT_SUSPECT);
-			mob_epoch_tear_all(&mob_epochs, mob_reason_unknown);
-		}
-	}
-	local_irq_restore(flags);
 }
 
 bool mob_track_window_writes(void)

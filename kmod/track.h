@@ -18,8 +18,6 @@
 #include "disk.h"
 #include "epoch.h"
 
-struct request_queue;
-
 extern struct mob_epochs mob_epochs;
 /* Held writes, retiring, completions that would nest too deep. Makes progress without memory. */
 extern struct workqueue_struct *mob_wq;
@@ -66,12 +64,6 @@ static __always_inline void mob_track_complete(struct bio *bio)
  * context with any length; long ranges run for some time with interrupts off.
  */
 void mob_track_mark(struct mob_disk *disk, sector_t sector, u64 sectors);
-
-/*
- * A request with an unknown range goes to the queue; with or without data of its own. Any
- * context.
- */
-void mob_track_unknown(struct request_queue *q, bool data);
 
 /* Returns when every marking section that began before the call is over. May sleep. */
 void mob_sections_sync(void);

@@ -8,6 +8,7 @@
 #define MOB_COMPAT_H
 
 #include <linux/bio.h>
+#include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/ftrace.h>
 #include <linux/mm.h>
@@ -17,6 +18,11 @@
 
 #ifndef MOB_HAVE_BIO_BDEV
 #include <linux/genhd.h>
+#endif
+#ifdef MOB_HAVE_SCSI_CMND_ARRAY
+#include <scsi/scsi_cmnd.h>
+#else
+#include <scsi/scsi_request.h>
 #endif
 
 #if !defined(CONFIG_64BIT) || !defined(CONFIG_FTRACE) || !defined(CONFIG_KPROBES)
@@ -223,6 +229,28 @@ static __always_inline void mob_ftrace_redirect(struct mob_ftrace_regs *fregs, v
 #else
 #define MOB_EXECUTE_RQ_ARG	2
 #endif
+
+/* The disk that a request for blk_execute_rq() or blk_execute_rq_nowait() goes to, or NULL. */
+static inline const struct gendisk *mob_execute_rq_disk(struct request *rq,
+							struct mob_ftrace_regs *fregs)
+{
+#ifdef MOB_HAVE_QUEUE_DISK
+	return rq->q->disk;
+#else
+	/* The argument before the request. */
+	return (const struct gendisk *)mob_ftrace_arg(fregs, MOB_EXECUTE_RQ_ARG - 1);
+#endif
+}
+
+/* The command of a passthrough request to a SCSI disk. */
+static inline const u8 *mob_scsi_cdb(struct request *rq)
+{
+#ifdef MOB_HAVE_SCSI_CMND_ARRAY
+	return ((struct scsi_cmnd *)blk_mq_rq_to_pdu(rq))->cmnd;
+#else
+	return scsi_req(rq)->cmd;
+#endif
+}
 
 /* Which argument of blk_insert_cloned_request() is the request. */
 #ifdef MOB_HAVE_INSERT_CLONED_1

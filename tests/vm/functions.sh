@@ -8,6 +8,7 @@
 #   guest_wait NAME                waits for its end; returns as guest_run does
 #   guest_wait_for NAME REGEX [S]  waits (60 s) for a line of the script's output
 #   guest_sh NAME COMMAND          runs a command in the running guest; its output and status
+#   guest_qmp NAME COMMAND [NAME=VALUE…]  a command to its QEMU: block_resize, device_del, device_add
 #   guest_kill NAME                kill -9 of QEMU: the power cut
 #   guest_disk FILE SIZE           makes an empty sparse raw image (replaces FILE)
 #   build_kmod [KERNEL [FLAVOUR]]  builds the module; prints the path of mobility.ko
@@ -33,10 +34,14 @@
 #   --cache MODE           of the disks (unsafe: the host's page cache outlives a killed QEMU)
 #   --append WORDS         more for the kernel's command line
 #   --qemu ARG             a further argument of QEMU (may be repeated)
+#   --meanwhile FUNCTION   of guest_run: what the host does while the guest runs; the run fails with it
 #
 # What a run leaves in build/vm/<test>/<guest>/: console.log, output.log (what the script printed),
 # and out/: the guest's /out (what the script put there, and dmesg). The script prints to stdout as it goes with
 # guest_run; any WARN, BUG, Oops, lockup, hung task or RCU stall in the kernel log fails the run.
+
+# MOBILITY_PATIENCE=N: every limit in time, on the host and in the guests, is N times as long: for a machine that
+# has much else to do. Without it 1, or 4 for a kernel that checks itself.
 
 vm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/vm/cache.sh
@@ -52,6 +57,13 @@ if ! flock -n "$vm_lock"; then
 	flock "$vm_lock"
 fi
 trap guest_cleanup EXIT
+
+vm_patience() {		# [KERNEL]
+	case ${1:-${MOBILITY_KERNEL-}} in
+	kasan|kcsan) echo "${MOBILITY_PATIENCE:-4}" ;;
+	*) echo "${MOBILITY_PATIENCE:-1}" ;;
+	esac
+}
 
 # what no healthy kernel prints
 vm_alarms='WARNING:|BUG:|BUG at|Oops|kernel BUG|lockup|INFO: task|blocked for more than'
@@ -105,6 +117,7 @@ guest_options() {
 		--cache) disk_cache=$2 ;;
 		--append) more_append=$2 ;;
 		--qemu) extra+=("$2") ;;
+		--meanwhile) meanwhile=$2 ;;
 		*) echo "guest_start: unknown option $1" >&2; return 2 ;;
 		esac
 		shift 2
@@ -179,22 +192,26 @@ guest_start() {
 	local name=$1 dir=$vm_build/$1
 	local script="" command="" kernel=${MOBILITY_KERNEL:-bookworm}
 	local flavour=${MOBILITY_FLAVOUR:-cloud-amd64} root=busybox smp=2 mem=1024 limit=300 allow="" more_append=""
-	local tcg=multi disk_cache=unsafe disks=() files=() bins=() extra=() args append initrd
+	local tcg=multi disk_cache=unsafe disks=() files=() bins=() extra=() args append initrd patience
 	# shellcheck disable=SC2034
 	local RELEASE KERNEL KDIR MODROOT
 
 	shift
 	guest_options "$@" || return 2
 	case $kernel in
-	kasan|kcsan) mem=$((mem * 2)) limit=$((limit * 4)) ;;	# they check everything, and remember much
+	kasan|kcsan) mem=$((mem * 2)) ;;	# they remember much
 	esac
+	patience=$(vm_patience "$kernel")
+	limit=$((limit * patience))
 	rm -rf "$dir"
 	mkdir -p "$dir/out"
 	eval "$("$vm_dir/fetch-kernel.sh" "$kernel" "$flavour")"
 	initrd=$("$vm_dir/initrd.sh" "$RELEASE" "$MODROOT")
 	append="console=ttyS0 loglevel=6 panic=-1 oops=panic mitigations=off no_timer_check"
-	append+=" rcupdate.rcu_cpu_stall_timeout=60 watchdog_thresh=30"
-	append+=" mob.timeout=$limit mob.time=$(date +%s)${more_append:+ $more_append}"
+	# the kernel takes no more than 300 and 60
+	append+=" rcupdate.rcu_cpu_stall_timeout=$((patience < 5 ? patience * 60 : 300))"
+	append+=" watchdog_thresh=$((patience < 2 ? 30 : 60))"
+	append+=" mob.timeout=$limit mob.patience=$patience mob.time=$(date +%s)${more_append:+ $more_append}"
 	case $root in
 	busybox) ;;
 	debian) "$vm_dir/rootfs.sh" --image "$dir/root.img"; disks=("$dir/root.img" "${disks[@]}") ;;
@@ -206,7 +223,7 @@ guest_start() {
 
 	# shellcheck disable=SC2054
 	args=(-accel "tcg,thread=$tcg" -cpu max -smp "$smp" -m "$mem" -nodefaults -no-user-config
-		-display none -no-reboot -kernel "$KERNEL" -initrd "$dir/initrd" -append "$append"
+		-display none -no-reboot -qmp "unix:$vm_sockets/$name.qmp,server=on,wait=off" -kernel "$KERNEL" -initrd "$dir/initrd" -append "$append"
 		-serial "file:$dir/console.log" -pidfile "$vm_sockets/$name.pid"
 		-netdev user,id=net -device virtio-net-pci,netdev=net,romfile=
 		-device virtio-rng-pci -device virtio-serial-pci)
@@ -269,26 +286,29 @@ guest_traces() {	# NAME: the first call traces of its kernel, each on one line
 }
 
 guest_run() {
-	local status=0 follower
+	local status=0 failed=0 follower meanwhile=""
 
 	guest_start main "$@"
 	touch "$vm_build/main/output.log"
 	tail -n +1 -s 0.1 -f --pid "$(cat "$vm_build/main/job")" "$vm_build/main/output.log" 2>/dev/null &
 	follower=$!
+	[ -z "$meanwhile" ] || "$meanwhile" || failed=99
 	guest_wait main || status=$?
 	wait "$follower" || true
+	[ "$status" -ne 0 ] || status=$failed
 	return "$status"
 }
 
 guest_wait_for() {
-	local dir=$vm_build/$1 end=$((SECONDS + ${3:-60}))
+	local dir=$vm_build/$1 limit=$((${3:-60} * $(vm_patience)))
+	local end=$((SECONDS + limit))
 
 	until grep -aqE "$2" "$dir/output.log" 2>/dev/null; do
 		if ! kill -0 "$(cat "$dir/job")" 2>/dev/null; then
 			guest_fail "$1" "ended before it said '$2'"
 			return 1
 		elif [ $SECONDS -ge $end ]; then
-			guest_fail "$1" "did not say '$2' in ${3:-60} s"
+			guest_fail "$1" "did not say '$2' in $limit s"
 			return 1
 		fi
 		sleep 0.2
@@ -297,6 +317,13 @@ guest_wait_for() {
 
 guest_sh() {
 	"$vm_dir/guestctl.py" "$vm_sockets/$1.ctl" "$2"
+}
+
+guest_qmp() {
+	local name=$1
+
+	shift
+	"$vm_dir/qmp.py" "$vm_sockets/$name.qmp" "$@"
 }
 
 guest_kill() {

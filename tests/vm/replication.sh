@@ -94,11 +94,12 @@ agent_status() {
 }
 
 agent_wait() {
-	local end=$((SECONDS + $2)) last=$SECONDS
+	local limit=$(($2 * $(vm_patience))) last=$SECONDS
+	local end=$((SECONDS + limit))
 
 	until [ "$(agent_status "$1" "$4" 2>/dev/null || echo false)" = true ]; do
 		[ $SECONDS -lt $end ] ||
-			fail "$3 did not happen in $2 s: $(agent_ctl "$1" status || true) $(guest_sh "$1" "tail -n 5 /run/mobilityd.log")"
+			fail "$3 did not happen in $limit s: $(agent_ctl "$1" status || true) $(guest_sh "$1" "tail -n 5 /run/mobilityd.log")"
 		if [ $((SECONDS - last)) -ge 5 ]; then
 			last=$SECONDS
 			agent_status "$1" '.disks[] | "        \(.name): \(.state), \(.replicated / 1048576 | floor) of \(.size / 1048576 | floor) MiB"' || true

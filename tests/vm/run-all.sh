@@ -12,7 +12,7 @@ for test in test-*"${1:-}"*.sh; do
 	name=${test%.sh}
 	start=$SECONDS
 	log=$(mktemp)
-	timeout -k 30 1200 "./$test" >"$log" 2>&1
+	timeout -k 30 $((1200 * ${MOBILITY_PATIENCE:-1})) "./$test" >"$log" 2>&1
 	status=$?
 	if [ $status -eq 0 ] && grep -q "^PASS $name" "$log"; then
 		echo "PASS $name ($((SECONDS - start)) s)"

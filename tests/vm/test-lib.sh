@@ -21,6 +21,15 @@ fail() {		# SENTENCE
 	exit 1
 }
 
+# How many times a test repeats what it does: a kernel that checks itself needs fewer, as it sees what
+# goes wrong without harm, and takes five to ten times as long for each.
+test_count() {		# USUALLY SANITIZER
+	case ${MOBILITY_KERNEL-} in
+	kasan|kcsan) echo "$2" ;;
+	*) echo "$1" ;;
+	esac
+}
+
 figures=""		# what was measured, for the line that says PASS
 pass() {
 	rm -f "$vm_build"/*.img

@@ -8,7 +8,7 @@ set -euo pipefail
 # shellcheck source=tests/vm/cases/case-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/case-lib.sh"
 
-boundaries=${BOUNDARIES:-40}
+boundaries=${BOUNDARIES:-$(test_count 40 10)}
 disks=()
 test_images 4M data1 data2 replica0 replica1 replica2
 case_args=("$boundaries")

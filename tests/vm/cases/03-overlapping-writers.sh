@@ -7,7 +7,7 @@ set -euo pipefail
 # shellcheck source=tests/vm/cases/case-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/case-lib.sh"
 
-boundaries=${BOUNDARIES:-600}
+boundaries=${BOUNDARIES:-$(test_count 600 60)}
 disks=()
 test_images 4M data1 data2 replica0 replica1
 case_args=("$boundaries")

@@ -8,7 +8,7 @@ set -euo pipefail
 # shellcheck source=tests/vm/cases/case-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/case-lib.sh"
 
-points=${POINTS:-20}
+points=${POINTS:-$(test_count 20 8)}
 disks=()
 test_images 4M data1 data2 replica0 replica1
 case_args=("$points")

@@ -8,7 +8,7 @@ set -euo pipefail
 # shellcheck source=tests/vm/cases/case-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/case-lib.sh"
 
-rounds=${ROUNDS:-6}
+rounds=${ROUNDS:-$(test_count 6 2)}
 disks=()
 test_images 8M data1 data2 replica0 replica1 replica2
 case_args=("$rounds")

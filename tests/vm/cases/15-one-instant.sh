@@ -9,7 +9,7 @@ set -euo pipefail
 # shellcheck source=tests/vm/cases/case-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/case-lib.sh"
 
-boundaries=${BOUNDARIES:-150}
+boundaries=${BOUNDARIES:-$(test_count 150 25)}
 disks=()
 test_images 4M data1 data2 data3 replica0 replica1 replica2
 case_args=("$boundaries")

@@ -4,7 +4,7 @@
 # then the total.
 #
 # usage: run.sh [PATTERN...]	all of them, or those whose name begins with one of these
-# CASE_JOBS (2) run at a time. Another kernel: MOBILITY_KERNEL, MOBILITY_FLAVOUR (fetch-kernel.sh).
+# CASE_JOBS (2) run at a time; MOBILITY_PATIENCE as in functions.sh. Another kernel: MOBILITY_KERNEL, MOBILITY_FLAVOUR (fetch-kernel.sh).
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 logs=$(mktemp -d)
@@ -13,7 +13,7 @@ trap 'rm -rf "$logs"' EXIT
 run_case() {		# NAME
 	local name=$1 start=$SECONDS status
 
-	timeout -k 30 "${CASE_TIMEOUT:-900}" "./$name.sh" >"$logs/$name" 2>&1
+	timeout -k 30 $((${CASE_TIMEOUT:-900} * ${MOBILITY_PATIENCE:-1})) "./$name.sh" >"$logs/$name" 2>&1
 	status=$?
 	if [ $status -eq 0 ] && grep -q "^PASS $name" "$logs/$name"; then
 		echo "$(grep "^PASS $name" "$logs/$name" | tail -n 1) ($((SECONDS - start)) s)"

@@ -4,7 +4,8 @@
 #   die TEXT…            ends the script; its last line is the reason of the failure
 #   value NAME LINE      the value of NAME=… in a line that drain prints
 #   status_of NAME DEVICE   the same, of drain status
-#   wait_until S TEXT COMMAND…  tries the command until it succeeds; after S seconds dies with TEXT
+#   wait_until S TEXT COMMAND…  tries the command until it succeeds; after S seconds, times $patience
+#                        (MOBILITY_PATIENCE of the host), dies with TEXT
 #   null_blk NAME SETTING=VALUE…  makes the disk /dev/NAME with these settings of configfs; one that
 #                        begins with "?" is left out where the kernel does not know it
 
@@ -14,8 +15,11 @@ value() { sed -n "s/.*\<$1=\([^ ]*\).*/\1/p" <<<"$2"; }
 
 status_of() { value "$1" "$(drain status "$2")"; }
 
+patience=$(sed -n 's/.*\<mob\.patience=\([0-9]*\).*/\1/p' /proc/cmdline)
+patience=${patience:-1}
+
 wait_until() {
-	local end=$((SECONDS + $1)) text=$2
+	local end=$((SECONDS + $1 * patience)) text=$2
 
 	shift 2
 	until "$@"; do

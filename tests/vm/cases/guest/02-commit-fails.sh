@@ -21,7 +21,7 @@ dirty_is() {		# COUNT
 
 # All of COUNT granules must be dirty soon: giving bits back takes a moment.
 expect_dirty() {	# COUNT WHEN
-	local end=$((SECONDS + 10))
+	local end=$((SECONDS + 10 * patience))
 
 	until dirty_is "$1"; do
 		[ $SECONDS -lt $end ] ||

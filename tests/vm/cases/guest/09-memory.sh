@@ -8,7 +8,7 @@ set -euo pipefail
 epochs=$1
 disk=/dev/mob/data1 replica=/dev/mob/replica0
 pair=$disk=$replica
-points=0
+points=0 reclaimed=0
 
 meminfo() { awk -v name="$1:" '$1 == name { print int($2 / 1024) }' /proc/meminfo; }
 
@@ -63,20 +63,43 @@ set_up_swap() {
 	swapon "$swap"
 }
 
+# A write is held for the device alone: whoever preserves must not go and free memory first. The
+# kernel notes who does.
+reclaim=/sys/kernel/tracing/events/vmscan/mm_vmscan_direct_reclaim_begin
+watch_reclaim() {
+	[ -d $reclaim ] || return 0	# a kernel without this tracepoint
+	echo 1 >/sys/kernel/tracing/options/stacktrace
+	echo 1 >$reclaim/enable
+}
+
+expect_no_reclaim() {
+	local all held
+
+	[ -d $reclaim ] || return 0
+	echo 0 >$reclaim/enable
+	all=$(grep -c 'mm_vmscan_direct_reclaim_begin:' /sys/kernel/tracing/trace || true)
+	held=$(grep -c 'mob_preserve_range\|mob_held_work' /sys/kernel/tracing/trace || true)
+	[ "$all" -gt 0 ] || die "nobody had to reclaim memory, so that nothing was shown"
+	[ "$held" = 0 ] || die "the preserver went to reclaim memory $held times while a write was held"
+	reclaimed=$all
+}
+
 memory_for_all() {
 	set_up_swap
 	oracle_pause=20000 oracle_start $disk@40M
 	drain attach --dirty $disk >/dev/null
 	drain run --epochs 1 --torn-ok $pair
+	watch_reclaim
 	swap_on_tracked_disk
 	out_of_memory
+	expect_no_reclaim
 	[ $points -gt 0 ] || die "every single epoch was torn"
 	oracle_stop
 	swapoff "$swap"
 	drain run --epochs 1 $pair >/dev/null || die "an epoch of an idle disk was torn"
 	info=$(drain info)
 	echo "swapped_mib=$(swapped) points=$points torn_epochs=$(value torn_epochs "$info")" \
-		"held_max_us=$(value held_max_us "$info")"
+		"held_max_us=$(value held_max_us "$info") reclaimed=$reclaimed"
 	[ "$(value events "$(drain status $disk)")" = 0 ] || die "the disk has events: $(drain status $disk)"
 	[ "$(value failed_writes "$(drain status $disk)")" = 0 ] || die "writes failed: $(drain status $disk)"
 	drain detach $disk
@@ -90,9 +113,7 @@ make_slow_disk() {
 }
 
 write_at_once() {	# NUMBER OFFSET: so many writes of 4 KiB in flight
-	fio --output=/tmp/fio --name=deep --filename=/dev/nullb0 --ioengine=libaio --direct=1 --thread \
-		--iodepth="$1" --iodepth_batch="$1" --rw=randwrite --bs=4k --offset="$2" \
-		--size=$(($1 * 8192)) || die "a write failed: $(cat /tmp/fio)"
+	blkio burst /dev/nullb0 "$2" $(($1 * 8192)) || die "a write failed"
 }
 
 no_memory_for_writes() {
@@ -105,7 +126,7 @@ no_memory_for_writes() {
 	[ "$(value events "$(drain status /dev/nullb0)")" = 0 ] ||
 		die "48 writes in flight raised SUSPECT although the reserve is larger"
 	drain run --epochs 1 $pair || die "48 writes in flight tore an epoch although the reserve is larger"
-	write_at_once 512 4M
+	write_at_once 512 $((4 << 20))
 	[ "$(value events "$(drain status /dev/nullb0)")" = 1 ] ||
 		die "SUSPECT was not raised by writes without a context"
 	! drain run --epochs 1 $pair >/tmp/torn || die "the epoch of writes without a context is not torn"
@@ -115,7 +136,7 @@ no_memory_for_writes() {
 	drain detach /dev/nullb0
 }
 
-echo 120 >/proc/sys/kernel/hung_task_timeout_secs
+echo $((120 * patience)) >/proc/sys/kernel/hung_task_timeout_secs
 insmod /starved.ko
 no_memory_for_writes
 rmmod mobility

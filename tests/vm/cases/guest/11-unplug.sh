@@ -4,6 +4,8 @@
 set -euo pipefail
 # shellcheck source=tests/vm/guest/base.sh
 . /guest/base.sh
+# shellcheck source=tests/vm/cases/guest/plug.sh
+. /cases/plug.sh
 GONE=4
 same=""
 
@@ -17,18 +19,35 @@ plug_nullb0() {
 }
 unplug_nullb0() { rmdir $nullb; }
 
-plug_sda() { echo 1 >/sys/bus/pseudo/drivers/scsi_debug/add_host; }
-unplug_sda() { echo 1 >/sys/block/sda/device/delete; }
-remove_host_of_sda() { echo -1 >/sys/bus/pseudo/drivers/scsi_debug/add_host; }
+plug_vda() { plug_ask plug virtio; }
+unplug_vda() { plug_ask unplug virtio; }
+
+# sda is one of scsi_debug first, then one of QEMU
+plug_sda() {
+	if [ -d /sys/module/scsi_debug ]; then
+		echo 1 >/sys/bus/pseudo/drivers/scsi_debug/add_host
+	else
+		plug_ask plug scsi
+	fi
+}
+unplug_sda() {
+	if [ -d /sys/module/scsi_debug ]; then
+		echo 1 >/sys/block/sda/device/delete
+		wait_until 60 "sda is still there" is_gone sda
+		echo -1 >/sys/bus/pseudo/drivers/scsi_debug/add_host
+	else
+		plug_ask unplug scsi
+	fi
+}
 
 # DISK: attached, watched, drained and written to, and then it goes
 lose_disk() {
 	local disk=$1 watcher drainer writer
 
-	truncate -s 8M /tmp/replica
+	truncate -s "$(blockdev --getsize64 "/dev/$disk")" /tmp/replica
 	drain attach --dirty "/dev/$disk" >/dev/null
 	drain run --epochs 1 "/dev/$disk=/tmp/replica" >/dev/null
-	diskwatch 0 60 "/dev/$disk" >/tmp/watch 2>&1 &
+	diskwatch 0 $((60 * patience)) "/dev/$disk" >/tmp/watch 2>&1 &
 	watcher=$!
 	wait_until 60 "diskwatch does not start" grep -q watching /tmp/watch
 	fio --output=/tmp/fio --name=load --filename="/dev/$disk" --ioengine=libaio --iodepth=16 --direct=1 \
@@ -66,19 +85,33 @@ find_disk() {
 	drain detach "/dev/$disk"
 }
 
+lose_and_find() {	# DISK
+	local before
+
+	before=$(dev_of "$1")
+	lose_disk "$1"
+	find_disk "$1" "$before"
+}
+
 modprobe sd_mod || true
 modprobe scsi_debug dev_size_mb=8 delay=0 ndelay=30000000
 wait_until 60 "no sda" test -b /dev/sda
 plug_nullb0
 insmod /mobility.ko
-for disk in nullb0 sda; do
-	before=$(dev_of $disk)
-	lose_disk $disk
-	[ $disk != sda ] || remove_host_of_sda
-	find_disk $disk "$before"
-done
+lose_and_find nullb0
+lose_and_find sda
+rmmod scsi_debug || die "scsi_debug cannot be unloaded: a disk is still held"
+wait_until 60 "the sda of scsi_debug is still there" is_gone sda
+modprobe virtio_scsi || true
+plug_sda
+wait_until 60 "no sda of QEMU" test -b /dev/sda
+lose_and_find sda
+# a kernel without PCI hotplug has nothing to take the disk away with
+if [ -n "$(ls /sys/bus/pci/slots 2>/dev/null)" ]; then
+	lose_and_find vda
+fi
+plug_ask end
 rmmod mobility || die "the module cannot be unloaded"
 rmdir $nullb
 rmmod null_blk || die "null_blk cannot be unloaded: a disk is still held"
-rmmod scsi_debug || die "scsi_debug cannot be unloaded: a disk is still held"
 echo "same=$same"

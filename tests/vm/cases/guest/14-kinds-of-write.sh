@@ -110,9 +110,15 @@ for _ in {1..100}; do
 	sleep 0.1
 done
 nvme=/dev/nvme0n1
+# a namespace with a subsystem of its own: what users have is a head over hidden paths (multipath)
+for disk in /sys/block/nvme*n1; do
+	[ "$(cat "$disk/device/serial" 2>/dev/null)" = nvme ] || shared=/dev/${disk##*/}
+done
+[ -b "${shared-}" ] || die "there is no NVMe disk in a subsystem"
+paths=$(find /sys/block/ -name 'nvme*c*n1' | wc -l)
 insmod /mobility.ko
 refuse_zoned
-for disk in /dev/mob/data1 /dev/sda $nvme; do
+for disk in /dev/mob/data1 /dev/sda $nvme "$shared"; do
 	all_ways "$disk"
 done
 echo "tracked=$tracked cannot=$cannot"
@@ -120,15 +126,21 @@ echo "tracked=$tracked cannot=$cannot"
 start /dev/sda
 blkio sg-read /dev/sda 0 4096
 blkio sg-read /dev/sg0 0 4096
+blkio sg-ready /dev/sda 0 4096
 [ "$(status_of events /dev/sda)" = 0 ] || die "a read by passthrough is suspected of being a write"
 passthrough /dev/sda sg /dev/sda
+passthrough /dev/sda sg-format /dev/sda
+passthrough /dev/sda sg-format /dev/sg0
 passthrough /dev/sda sg /dev/sg0
 drain detach /dev/sda
-start $nvme
-for how in nvme nvme-io nvme-zero; do
-	passthrough $nvme $how $nvme
+for disk in $nvme "$shared"; do
+	start "$disk"
+	for how in nvme nvme-io nvme-zero; do
+		passthrough "$disk" $how "$disk"
+	done
 done
 [ ! -c /dev/ng0n1 ] || nvme_uring $nvme /dev/ng0n1
 drain detach $nvme
+drain detach "$shared"
 rmmod mobility
-echo "tracked=$tracked suspected=$suspected cannot=$cannot"
+echo "tracked=$tracked suspected=$suspected cannot=$cannot paths=$paths"

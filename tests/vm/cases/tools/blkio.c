@@ -4,15 +4,18 @@
  *
  * usage: blkio HOW DEVICE OFFSET LENGTH [BYTE]
  *	write, nowait	pwrite, pwritev2 with RWF_NOWAIT, O_DIRECT
+ *	burst		every other block of 4 KiB, all of them in flight at once (io_submit)
  *	discard, secure, zero, punch	BLKDISCARD, BLKSECDISCARD, BLKZEROOUT, fallocate PUNCH_HOLE
  *	sg		SG_IO with WRITE(10)
- *	sg-read		SG_IO with READ(10): changes nothing
+ *	sg-read, sg-ready	SG_IO with READ(10), TEST UNIT READY: change nothing
+ *	sg-format	SG_IO with FORMAT UNIT, which sends no data; 0 whatever the disk answers
  *	nvme, nvme-io, nvme-zero	NVME_IOCTL_IO_CMD with Write, NVME_IOCTL_SUBMIT_IO, Write Zeroes
  * OFFSET and LENGTH are bytes, multiples of 4096, LENGTH at most 1 MiB where data is transferred. Status
  * 0: done; 3: the device or its driver cannot (EOPNOTSUPP, ENOTTY); 1: it failed.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/nvme_ioctl.h>
@@ -23,10 +26,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #define DATA_MAX (1u << 20)
+#define BURST_MAX 1024
 #define NVME_WRITE 0x01
 #define NVME_WRITE_ZEROES 0x08
 
@@ -59,6 +64,45 @@ static int do_nowait(const struct target *t)
 	return whole(t, n);
 }
 
+/* Waits for all of them; each has to have written its block. */
+static int burst_end(aio_context_t aio, long count)
+{
+	static struct io_event events[BURST_MAX];
+	long n = syscall(SYS_io_getevents, aio, count, count, events, NULL);
+
+	for (long i = 0; i < n; i++) {
+		if (events[i].res != 4096) {
+			errno = events[i].res < 0 ? (int)-events[i].res : EIO;
+			return -1;
+		}
+	}
+	return n == count ? 0 : -1;
+}
+
+static int do_burst(const struct target *t)
+{
+	static struct iocb blocks[BURST_MAX], *list[BURST_MAX];
+	uint64_t count = t->length / 8192;
+	aio_context_t aio = 0;
+
+	if (!count || count > BURST_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
+	for (uint64_t i = 0; i < count; i++) {
+		blocks[i] = (struct iocb){.aio_lio_opcode = IOCB_CMD_PWRITE,
+					  .aio_fildes = (uint32_t)t->fd,
+					  .aio_buf = (uintptr_t)t->data,
+					  .aio_nbytes = 4096,
+					  .aio_offset = (int64_t)(t->offset + i * 8192)};
+		list[i] = &blocks[i];
+	}
+	if (syscall(SYS_io_setup, BURST_MAX, &aio) ||
+	    syscall(SYS_io_submit, aio, count, list) != (long)count)
+		return -1;
+	return burst_end(aio, (long)count);
+}
+
 static int range_ioctl(const struct target *t, unsigned long request)
 {
 	uint64_t range[2] = {t->offset, t->length};
@@ -87,29 +131,53 @@ static int do_punch(const struct target *t)
 			 (off_t)t->length);
 }
 
+static int sg_io(const struct target *t, uint8_t *cdb, unsigned int length, int direction,
+		 struct sg_io_hdr *h)
+{
+	static uint8_t sense[32];
+
+	*h = (struct sg_io_hdr){.interface_id = 'S',
+				.dxfer_direction = direction,
+				.cmd_len = (unsigned char)length,
+				.cmdp = cdb,
+				.dxferp = direction == SG_DXFER_NONE ? NULL : t->data,
+				.dxfer_len =
+					direction == SG_DXFER_NONE ? 0 : (unsigned int)t->length,
+				.sbp = sense,
+				.mx_sb_len = sizeof(sense),
+				.timeout = 60000};
+	return ioctl(t->fd, SG_IO, h);
+}
+
+/* FORMAT UNIT and the like: a command of six bytes that are zero but for the first */
+static int scsi_no_data(const struct target *t, uint8_t opcode, bool refusable)
+{
+	uint8_t cdb[6] = {opcode};
+	struct sg_io_hdr h;
+	int ret = sg_io(t, cdb, sizeof(cdb), SG_DXFER_NONE, &h);
+
+	if (!ret && !refusable && (h.info & SG_INFO_OK_MASK) != SG_INFO_OK) {
+		errno = EIO;
+		ret = -1;
+	}
+	return ret;
+}
+
 static int scsi(const struct target *t, uint8_t opcode, int direction)
 {
 	uint32_t block = (uint32_t)(t->offset / 512), blocks = (uint32_t)(t->length / 512);
-	uint8_t sense[32], cdb[10] = {opcode,
-				      0,
-				      (uint8_t)(block >> 24),
-				      (uint8_t)(block >> 16),
-				      (uint8_t)(block >> 8),
-				      (uint8_t)block,
-				      0,
-				      (uint8_t)(blocks >> 8),
-				      (uint8_t)blocks,
-				      0};
-	struct sg_io_hdr h = {.interface_id = 'S',
-			      .dxfer_direction = direction,
-			      .cmd_len = sizeof(cdb),
-			      .cmdp = cdb,
-			      .dxferp = t->data,
-			      .dxfer_len = (unsigned int)t->length,
-			      .sbp = sense,
-			      .mx_sb_len = sizeof(sense),
-			      .timeout = 60000};
-	int ret = ioctl(t->fd, SG_IO, &h);
+	uint8_t cdb[10] = {opcode,
+			   0,
+			   (uint8_t)(block >> 24),
+			   (uint8_t)(block >> 16),
+			   (uint8_t)(block >> 8),
+			   (uint8_t)block,
+			   0,
+			   (uint8_t)(blocks >> 8),
+			   (uint8_t)blocks,
+			   0};
+	struct sg_io_hdr h;
+	int ret = sg_io(t, cdb, sizeof(cdb), direction, &h);
 
 	if (!ret && (h.info & SG_INFO_OK_MASK) != SG_INFO_OK) {
 		errno = EIO;
@@ -126,6 +194,16 @@ static int do_sg(const struct target *t)
 static int do_sg_read(const struct target *t)
 {
 	return scsi(t, 0x28, SG_DXFER_FROM_DEV);
+}
+
+static int do_sg_ready(const struct target *t)
+{
+	return scsi_no_data(t, 0x00, false);
+}
+
+static int do_sg_format(const struct target *t)
+{
+	return scsi_no_data(t, 0x04, true);
 }
 
 static int nvme_command(const struct target *t, uint8_t opcode, bool data)
@@ -170,10 +248,13 @@ static const struct {
 	const char *name;
 	int (*run)(const struct target *t);
 } ways[] = {
-	{"write", do_write},	 {"nowait", do_nowait},	      {"discard", do_discard},
-	{"secure", do_secure},	 {"zero", do_zero},	      {"punch", do_punch},
-	{"sg", do_sg},		 {"sg-read", do_sg_read},     {"nvme", do_nvme},
-	{"nvme-io", do_nvme_io}, {"nvme-zero", do_nvme_zero},
+	{"burst", do_burst},	   {"write", do_write},
+	{"nowait", do_nowait},	   {"discard", do_discard},
+	{"secure", do_secure},	   {"zero", do_zero},
+	{"punch", do_punch},	   {"sg", do_sg},
+	{"sg-read", do_sg_read},   {"nvme", do_nvme},
+	{"nvme-io", do_nvme_io},   {"nvme-zero", do_nvme_zero},
+	{"sg-ready", do_sg_ready}, {"sg-format", do_sg_format},
 };
 
 int main(int argc, char **argv)
