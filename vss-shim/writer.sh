@@ -63,8 +63,9 @@ phase_begins() {
 	reply_text=
 }
 
-seconds() {	# MILLISECONDS: as a decimal number of seconds
-	printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000))
+# Sets seconds: MILLISECONDS as a decimal number of them.
+in_seconds() {
+	printf -v seconds '%d.%03d' $(($1 / 1000)) $(($1 % 1000))
 }
 
 # --- answers -------------------------------------------------------------------------------------
@@ -141,14 +142,14 @@ client_ask() {
 
 # client_wait NAME: sets answer (lines). Returns 1 with a reason in answer if the client ended, or gave no answer in time.
 client_wait() {
-	local name=$1 line='' status
+	local name=$1 line='' status seconds
 
 	answer=
+	time_left
+	in_seconds $((left + 1))	# 0 would only look
 	while :; do
-		time_left
-		[ "$left" -gt 0 ] || left=1	# 0 would only look
 		status=0
-		IFS= read -r -t "$(seconds "$left")" -u "${client_from[$name]}" line || status=$?
+		IFS= read -r -t "$seconds" -u "${client_from[$name]}" line || status=$?
 		if [ "$status" -gt 128 ]; then
 			answer="no answer within the time for this phase${answer:+: $answer}"
 			return 1
@@ -252,11 +253,14 @@ run_phase() {
 	answer_phase
 }
 
-# Nobody says thaw: the window is over, whatever became of the others.
+# Nobody says thaw, or anything: the window is over, or the shim is gone.
 let_go() {
+	phase=abort
+	phase_begins
 	on_release
 	held_until=0
 	lapsed=yes
+	phase=
 }
 
 # Sets phase to the next line of input; 1 at its end.
@@ -292,11 +296,11 @@ writer_main() {
 	session)
 		# what a client prints by mistake must not be taken for an answer
 		exec {answers}>&1 1>&2
-		trap 'on_release; exit 143' TERM INT HUP
+		trap 'let_go; exit 143' TERM INT HUP
 		while next_phase; do
 			run_phase
 		done
-		on_release
+		let_go
 		;;
 	*)
 		echo "usage: ${0##*/} identify|session (see mobility-writers(7))" >&2

@@ -56,7 +56,7 @@ test_postgres() {
 	session 20-postgresql
 	expect prepare 'ok *'
 	redo=$(sed -n "s,.*$tmp/pg/one: checkpoint at \([^ ]*\) .*,\1,p" <<<"$reply")
-	at=$(as postgres "$pg_bin/pg_controldata" "$tmp/pg/one" | sed -n "s/.*REDO location: *//p")
+	at=$("${as_postgres[@]}" "$pg_bin/pg_controldata" "$tmp/pg/one" | sed -n "s/.*REDO location: *//p")
 	[ "${redo:-none}" = "$at" ] || fail "the checkpoint told is not that of pg_controldata: '$reply', $at"
 	[[ $reply == *"$tmp/pg/two: checkpoint at "* ]] || fail "nothing of the standby: $reply"
 	pg 5401 "INSERT INTO t VALUES (1)"
@@ -66,7 +66,7 @@ test_postgres() {
 	expect thaw ok
 	expect post ok
 	session_ends
-	until_true 2 "the end of the writer's sessions" pg_sessions 0
+	until_true 5 "the end of the writer's sessions" pg_sessions 0
 	[ "$(pg_history)" = "$before" ] || fail "archive or backup history changed: $(pg_history), before: $before"
 	[ ! -e "$tmp/pg/one/backup_label" ] || fail "a backup was begun"
 	for way in input group leader term abort; do
@@ -74,7 +74,7 @@ test_postgres() {
 		expect prepare 'ok *'
 		expect freeze 'ok *'
 		end_by $way
-		until_true 2 "the end of the writer's sessions after $way" pg_sessions 0
+		until_true 5 "the end of the writer's sessions after $way" pg_sessions 0
 	done
 }
 
@@ -88,7 +88,7 @@ test_postgres_late() {
 	kill -CONT "$checkpointer"
 	[ "$took" -le 2500 ] || fail "the failure took $took ms of 1500"
 	session_ends
-	until_true 2 "the end of the writer's sessions" pg_sessions 0
+	until_true 5 "the end of the writer's sessions" pg_sessions 0
 }
 
 test_postgres_gone() {
@@ -109,7 +109,7 @@ my_history() { my "SHOW MASTER STATUS; SHOW BINARY LOGS; SELECT variable_value F
 
 # A commit waits: it is not done after half a second, and it is after the release.
 my_held() {
-	my "INSERT INTO d.t VALUES (7, now(6))" &
+	my "INSERT INTO d.t VALUES (7, now(6))" {phases}>&- &
 	held=$!
 	sleep 0.5
 	kill -0 $held 2>/dev/null || fail "a commit went through while the server was frozen"
@@ -119,7 +119,7 @@ my_released() { # WHAT SECONDS
 	until_true "$2" "the commit after $1" eval "! kill -0 $held"
 	wait $held || fail "the commit that waited failed after $1"
 	my_free || fail "commits still wait after $1"
-	until_true 2 "the end of the writer's sessions after $1" my_sessions 0
+	until_true 5 "the end of the writer's sessions after $1" my_sessions 0
 }
 
 my_round() { # WAY
@@ -130,12 +130,12 @@ my_round() { # WAY
 	my_held
 	if [ "$1" = thaw ]; then
 		expect thaw 'ok *commits were held for *'
-		my_released thaw 2
+		my_released thaw 5
 		expect post ok
 		session_ends
 	else
 		end_by "$1"
-		my_released "$1" 2
+		my_released "$1" 5
 	fi
 }
 
@@ -162,7 +162,7 @@ test_mariadb_window() {
 	expect prepare ok
 	expect freeze 'ok *'
 	my_held
-	my_released "the end of the window" 2
+	my_released "the end of the window" 5
 	expect thaw 'fail *let go at the end of the window*'
 	session_ends
 	session 21-mariadb 1500 1000
@@ -170,7 +170,7 @@ test_mariadb_window() {
 	expect freeze 'ok *'
 	my_held
 	kill -STOP -- "-$writer"
-	my_released "the server's own limit" 4
+	my_released "the server's own limit" 6
 	kill -CONT -- "-$writer"
 	expect thaw 'fail *'
 	session_ends
@@ -196,7 +196,7 @@ blocked_by() {
 	exec {to_blocker}>&-
 	kill "$blocker" 2>/dev/null || true
 	wait "$blocker" 2>/dev/null || true
-	until_true 2 "the end of all sessions" my_sessions 0
+	until_true 5 "the end of all sessions" my_sessions 0
 	my_free || fail "commits wait after a freeze that failed"
 }
 
@@ -241,7 +241,7 @@ test_tables() {
 
 export REDISCLI_AUTH=pass\ word
 red_held() {
-	red 7001 SET key "$1" >/dev/null &
+	red 7001 SET key "$1" >/dev/null {phases}>&- &
 	held=$!
 	sleep 0.5
 	kill -0 $held 2>/dev/null || fail "a write went through while Redis was frozen"
@@ -256,7 +256,7 @@ test_redis() {
 	local way dump
 	identify 22-redis || fail "identify: $?"
 	grep -qx 'instances: 3' <<<"$identity" || fail "not three servers: $identity"
-	dump=$(REDISCLI_AUTH='' red 7002 INFO persistence | sed -n 's/^rdb_saves:\([0-9]*\).*/\1/p')
+	dump=$(env -u REDISCLI_AUTH redis-cli -e -p 7002 INFO persistence | sed -n 's/^rdb_saves:\([0-9]*\).*/\1/p')
 	for way in thaw input group leader term abort; do
 		session 22-redis 6000 2000
 		expect prepare 'ok *7001: append-only file*'
@@ -274,9 +274,9 @@ test_redis() {
 		else
 			end_by $way
 		fi
-		red_released $way 2
+		red_released $way 5
 	done
-	[ "$(REDISCLI_AUTH='' red 7002 INFO persistence | sed -n 's/^rdb_saves:\([0-9]*\).*/\1/p')" -eq $((dump + 6)) ] ||
+	[ "$(env -u REDISCLI_AUTH redis-cli -e -p 7002 INFO persistence | sed -n 's/^rdb_saves:\([0-9]*\).*/\1/p')" -eq $((dump + 6)) ] ||
 		fail "not a dump for each session"
 }
 
@@ -286,7 +286,7 @@ test_redis_stopped() {
 	expect freeze 'ok *'
 	red_held stopped
 	kill -STOP -- "-$writer"
-	red_released "the end of its pause" 3
+	red_released "the end of its pause" 5
 	kill -CONT -- "-$writer"
 	expect thaw 'fail *the pause of writes was *'
 	session_ends

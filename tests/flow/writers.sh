@@ -9,7 +9,7 @@
 #   session WRITER [WINDOW_MS [FREEZE_MS [PREPARE_MS]]]   starts one: $writer is its process group
 #   tell PHASE [SECONDS]      sends a phase, the answer is in $reply
 #   expect PHASE PATTERN      the same; the answer has to match
-#   session_ends              its input is closed; it has to exit with 0 within 2 s
+#   session_ends              its input is closed; it has to exit with 0
 
 # shellcheck disable=SC2154
 writers=$top/vss-shim/writers.d
@@ -18,18 +18,14 @@ writer=
 
 # --- servers -------------------------------------------------------------------------------------
 
-# shellcheck disable=SC2154
-as() { # USER COMMAND…
-	local user=$1
-	shift
-	env -C / setpriv --reuid "$user" --regid "$user" --init-groups "$@"
-}
+as_postgres=(env -C / setpriv --reuid postgres --regid postgres --init-groups)
+as_redis=(env -C / setpriv --reuid redis --regid redis --init-groups)
 
 # shellcheck disable=SC2154
-pg() { as postgres "$pg_bin/psql" -XAtqw -h "$tmp/pg" -p "$1" -d postgres -c "$2"; }
+pg() { "${as_postgres[@]}" "$pg_bin/psql" -XAtqw -h "$tmp/pg" -p "$1" -d postgres -c "$2"; }
 
 start_cluster() { # NAME PORT
-	start "$1" "$tmp/$1.log" as postgres "$pg_bin/postgres" -D "$tmp/pg/$1" -p "$2" -k "$tmp/pg" -c listen_addresses= \
+	start "$1" "$tmp/$1.log" "${as_postgres[@]}" "$pg_bin/postgres" -D "$tmp/pg/$1" -p "$2" -k "$tmp/pg" -c listen_addresses= \
 		-c shared_buffers=16MB -c fsync=off
 	until_true 20 "cluster $1" pg "$2" 'SELECT 1'
 }
@@ -37,12 +33,12 @@ start_cluster() { # NAME PORT
 # A primary that archives, with a tablespace, on 5401, and its standby on 5402.
 start_postgres() {
 	install -d -o postgres "$tmp/pg" "$tmp/pg/archive" "$tmp/pg/space" "$tmp/pg/space2"
-	as postgres "$pg_bin/initdb" -D "$tmp/pg/one" -A peer --no-sync >"$tmp/initdb.log"
+	"${as_postgres[@]}" "$pg_bin/initdb" -D "$tmp/pg/one" -A peer --no-sync >"$tmp/initdb.log"
 	printf '%s\n' "archive_mode = on" "archive_command = 'cp %p $tmp/pg/archive/%f'" >>"$tmp/pg/one/postgresql.conf"
 	start_cluster one 5401
 	pg 5401 "CREATE TABLESPACE other LOCATION '$tmp/pg/space'"
 	pg 5401 "CREATE TABLE t (n int) TABLESPACE other"
-	as postgres "$pg_bin/pg_basebackup" -h "$tmp/pg" -p 5401 -D "$tmp/pg/two" -R -c fast --no-sync \
+	"${as_postgres[@]}" "$pg_bin/pg_basebackup" -h "$tmp/pg" -p 5401 -D "$tmp/pg/two" -R -c fast --no-sync \
 		-T "$tmp/pg/space=$tmp/pg/space2" 2>"$tmp/basebackup.log"
 	start_cluster two 5402
 }
@@ -70,7 +66,7 @@ start_redis() {
 	shift 3
 	install -d -o redis "$tmp/$name"
 	printf '%s\n' "port $port" "bind 127.0.0.1" "dir $tmp/$name" ${password:+"requirepass \"$password\""} "$@" >"/etc/redis/$name.conf"
-	start "$name" "$tmp/$name.log" as redis redis-server "/etc/redis/$name.conf"
+	start "$name" "$tmp/$name.log" "${as_redis[@]}" redis-server "/etc/redis/$name.conf"
 	REDISCLI_AUTH=$password until_true 10 "Redis $name" red "$port" ping
 }
 
@@ -95,11 +91,11 @@ session() {
 
 tell() {
 	printf '%s\n' "$1" >&"$phases"
-	IFS= read -r -t "${2:-10}" -u "$answers" reply || fail "no answer to $1 in ${2:-10} s"
+	IFS= read -r -t "${2:-20}" -u "$answers" reply || fail "no answer to $1 in ${2:-20} s"
 }
 
 expect() { # PHASE PATTERN [SECONDS]
-	tell "$1" "${3:-10}"
+	tell "$1" "${3:-20}"
 	# shellcheck disable=SC2053
 	[[ $reply == $2 ]] || fail "$1: '$reply', not '$2'"
 }
@@ -114,7 +110,7 @@ session_closed() {
 session_ends() {
 	local status=0
 	session_closed
-	until_true 2 "the writer's end after its input ended" group_gone
+	until_true 5 "the writer's end after its input ended" group_gone
 	wait "$writer" || status=$?
 	[ $status -eq 0 ] || fail "the writer ended with $status"
 }
@@ -129,7 +125,7 @@ end_by() {
 	abort) expect abort ok ;;
 	esac
 	[ "$1" = input ] || session_closed
-	until_true 2 "the end of every process after $1" group_gone
+	until_true 5 "the end of every process after $1" group_gone
 	wait "$writer" 2>/dev/null || true
 }
 

@@ -5,8 +5,8 @@
 #
 # usage: rootfs.sh [--apps] [--image FILE]	prepares it in the cache; copies the ext4 image to FILE
 #
-# --apps: one with systemd and the databases that the shipped writers freeze. None of them has data yet, and
-# none is started at boot: the test decides where its data lies, and when it runs.
+# --apps: one with systemd and the databases that the shipped writers freeze. None of them is started at boot:
+# the test decides where its data lies, and when it runs.
 #
 # The copy is sparse. Needs root (debootstrap), the first time only.
 set -euo pipefail
@@ -35,19 +35,13 @@ trim() {
 	rm -rf "$1"/usr/lib/x86_64-linux-gnu/gconv
 }
 
+# The databases' packages have made an empty cluster and data folder; the tests copy them to disks of their own.
 trim_apps() {
-	local unit
-
-	for unit in postgresql mariadb redis-server; do
-		chroot "$1" systemctl -q disable "$unit"
-	done
-	for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
-		fstrim.timer getty@tty1.service systemd-timesyncd.service; do
-		chroot "$1" systemctl -q mask "$unit"
-	done
-	rm -rf "$1"/var/lib/postgresql/15 "$1"/etc/postgresql/15 "$1"/var/lib/mysql
+	chroot "$1" systemctl -q disable postgresql mariadb redis-server
+	chroot "$1" systemctl -q mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
+		e2scrub_reap.service fstrim.timer getty@tty1.service
 	rm -rf "$1"/usr/lib/postgresql/15/lib/{bitcode,llvmjit.so} "$1"/usr/lib/x86_64-linux-gnu/libLLVM-*.so* "$1"/usr/lib/llvm-*
-	install -d -o 0 -m 755 "$1"/var/log/{mysql,redis,postgresql}
+	install -d -m 755 "$1"/var/log/{mysql,redis,postgresql}
 	chroot "$1" chown mysql: /var/log/mysql
 	chroot "$1" chown redis: /var/log/redis
 	chroot "$1" chown postgres: /var/log/postgresql
