@@ -37,7 +37,7 @@ reply=ok reply_text=
 clock() {
 	local up
 
-	read -r up _ </proc/uptime
+	IFS=' ' read -r up _ </proc/uptime
 	now=$((10#${up/./} * 10))
 }
 
@@ -255,6 +255,8 @@ run_phase() {
 
 # Nobody says thaw, or anything: the window is over, or the shim is gone.
 let_go() {
+	local IFS=$' \t\n'	# a signal may come while a line is read
+
 	phase=abort
 	phase_begins
 	on_release

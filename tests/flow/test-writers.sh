@@ -202,7 +202,9 @@ blocked_by() {
 
 test_mariadb_locks() {
 	blocked_by "BACKUP STAGE START" prepare "fail *BACKUP STAGE START: not granted in time*"
-	blocked_by "LOCK TABLES d.plain WRITE" freeze "fail *BACKUP STAGE FLUSH: not granted in time*"
+	blocked_by "LOCK TABLES d.plain WRITE" prepare "fail *BACKUP STAGE START: not granted in time*"
+	blocked_by "SELECT 1" freeze "fail *BACKUP STAGE FLUSH: not granted in time (statement * of root has run for *" \
+		"INSERT INTO d.plain SELECT SLEEP(60)"
 }
 
 test_mariadb_lost() {

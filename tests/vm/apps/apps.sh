@@ -11,9 +11,10 @@
 #   apps_ids CONDITION          ids of the points for which the jq condition holds
 
 # shellcheck disable=SC2154
-apps_guest=(--mem 2048 --append "net.ifnames=0 systemd.wants=guest-runner.service systemd.show_status=0"
+apps_guest=(--mem 2048
+	--append "net.ifnames=0 systemd.unit=guest-runner.service systemd.show_status=0 systemd.mask=systemd-update-utmp.service"
 	--file "$vm_dir/apps/prepare-root:/prepare-root" --file "$vm_dir/guest:/guest" --file "$vm_dir/apps:/apps"
-	--file "$vm_dir/apps/guest-runner.service:/etc/systemd/system/guest-runner.service")
+	--file "$vm_dir/apps/etc:/etc")
 
 # shellcheck disable=SC2154
 apps_boot() {

@@ -36,35 +36,10 @@ db_fill() {
 	chown postgres $space
 }
 
+# The rest of their configuration is in apps/etc.
 db_configure() {
-	cat >/etc/postgresql/15/main/conf.d/test.conf <<-END
-		shared_buffers = 32MB
-		max_wal_size = 96MB
-		min_wal_size = 32MB
-		checkpoint_timeout = 30min
-		autovacuum = off
-		jit = off
-		ssl = off
-		max_connections = 20
-		authentication_timeout = 600
-	END
-	cat >/etc/mysql/mariadb.conf.d/99-test.cnf <<-END
-		[mariadbd]
-		innodb_buffer_pool_size = 32M
-		innodb_log_file_size = 16M
-		log_bin = /var/lib/mysql/bin
-		sync_binlog = 1
-		skip_networking
-		performance_schema = off
-	END
 	sed -i 's/^appendonly no/appendonly yes/; s/^save .*//; s/^port .*/port 6379/; s/^bind .*/bind 127.0.0.1/' /etc/redis/redis.conf
 	echo 'save ""' >>/etc/redis/redis.conf
-	# the checks of Debian's mysql scripts take minutes here
-	mkdir -p /etc/systemd/system/{mariadb,redis-server,postgresql@}.service.d
-	printf '[Service]\nExecStartPre=\nExecStartPost=\nExecStartPre=/usr/bin/install -d -o mysql -g root -m 755 /run/mysqld\nTimeoutStartSec=600\n' \
-		>/etc/systemd/system/mariadb.service.d/test.conf
-	printf '[Service]\nTimeoutStartSec=600\n' | tee /etc/systemd/system/{redis-server,postgresql@}.service.d/test.conf >/dev/null
-	systemctl daemon-reload
 }
 
 db_services=(postgresql@15-main mariadb redis-server)
