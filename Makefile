@@ -15,6 +15,7 @@ libs := libcurl openssl zlib libzstd liburcu-memb liburcu-cds blkid libmicrohttp
 	inih libsystemd
 agent_libs := libcurl openssl zlib libzstd liburcu-memb liburcu-cds blkid jansson inih libsystemd
 ctl_libs := jansson inih openssl zlib libzstd libcurl
+shim_libs := jansson inih openssl libsystemd
 appliance_libs := openssl zlib libzstd libmicrohttpd gnutls sqlite3 jansson inih libsystemd libcurl
 
 CFLAGS ?= -O2 -g
@@ -33,9 +34,10 @@ ctl_src := $(filter-out agent/ctl/mobilityctl.c,$(wildcard agent/ctl/*.c))
 # mobilityctl reads the same configuration file.
 ctl_shared := agent/config.c
 appliance_src := $(filter-out appliance/mobility-appliance.c,$(wildcard appliance/*.c appliance/store/*.c))
+shim_src := $(filter-out vss-shim/vss-shim.c,$(wildcard vss-shim/*.c))
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-bins := $(addprefix $(B)/bin/,mobilityd mobilityctl mobility-appliance)
+bins := $(addprefix $(B)/bin/,mobilityd mobilityctl mobility-appliance vss-shim)
 
 .PHONY: all
 all: deps $(bins)
@@ -60,6 +62,7 @@ $(B)/lib%.a:
 $(B)/libmobility.a: $(call obj,$(lib_src))
 $(B)/libagent.a: $(call obj,$(agent_src) $(ctl_src))
 $(B)/libappliance.a: $(call obj,$(appliance_src))
+$(B)/libshim.a: $(call obj,$(shim_src))
 
 $(B)/bin/mobilityd: $(call obj,agent/mobilityd.c) $(B)/libagent.a $(B)/libmobility.a
 	@mkdir -p $(@D)
@@ -71,9 +74,13 @@ $(B)/bin/mobility-appliance: $(call obj,appliance/mobility-appliance.c) $(B)/lib
 	@mkdir -p $(@D)
 	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,$(appliance_libs))
 
-# --- unit tests: tests/unit/{lib,agent,appliance,kmod}/test_NAME.c, a program each ----------------
+$(B)/bin/vss-shim: $(call obj,vss-shim/vss-shim.c) $(B)/libshim.a $(B)/libmobility.a
+	@mkdir -p $(@D)
+	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,$(shim_libs))
 
-unit_src := $(wildcard tests/unit/lib/test_*.c tests/unit/agent/test_*.c tests/unit/appliance/test_*.c)
+# --- unit tests: tests/unit/{lib,agent,appliance,vss-shim,kmod}/test_NAME.c, a program each ----------------
+
+unit_src := $(wildcard $(foreach d,lib agent appliance vss-shim,tests/unit/$(d)/test_*.c))
 unit_bins := $(patsubst tests/%.c,$(B)/%,$(unit_src))
 kmod_unit_bins := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/kmod/test_*.c))
 
@@ -88,6 +95,9 @@ $(B)/unit/agent/%: $(B)/obj/tests/unit/agent/%.o $(call obj,$(call unit_helpers,
 $(B)/unit/appliance/%: $(B)/obj/tests/unit/appliance/%.o $(call obj,$(call unit_helpers,appliance)) $(B)/libappliance.a $(B)/libmobility.a
 	@mkdir -p $(@D)
 	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,check $(appliance_libs))
+$(B)/unit/vss-shim/%: $(B)/obj/tests/unit/vss-shim/%.o $(call obj,$(call unit_helpers,vss-shim)) $(B)/libshim.a $(B)/libmobility.a
+	@mkdir -p $(@D)
+	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,check $(shim_libs))
 
 # Kernel sources in userspace: the test names the ones it needs in a comment "sources: …".
 kmod_sources = $(shell sed -n 's,.*sources:\(.*\)\*/.*,\1,p' $(1))
@@ -173,15 +183,21 @@ format: deps-check
 
 # --- installation --------------------------------------------------------------------------------
 
+writers := $(wildcard vss-shim/writers.d/[0-9][0-9]-*)
+
 .PHONY: install
 install: all
-	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin $(B)/bin/mobilityd $(B)/bin/mobility-appliance
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin $(B)/bin/mobilityd $(B)/bin/mobility-appliance $(B)/bin/vss-shim
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(B)/bin/mobilityctl
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/man/*.8
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man7 docs/man/*.7
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man5 docs/man/*.5
 	install -D -m 0644 -t $(DESTDIR)/lib/systemd/system packaging/systemd/*.service
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/include/mobility include/mobility/uapi.h include/mobility/wire.h
+	install -d -m 0755 $(DESTDIR)$(PREFIX)/lib/mobility/writers.d
+	$(if $(writers),install -m 0755 -t $(DESTDIR)$(PREFIX)/lib/mobility/writers.d $(writers))
 	install -d -m 0700 $(DESTDIR)/etc/mobility
+	install -d -m 0755 $(DESTDIR)/etc/mobility/writers.d
 
 .PHONY: clean
 clean: kmod-clean
@@ -189,7 +205,7 @@ clean: kmod-clean
 
 .PHONY: help
 help:
-	@echo 'make all                 build mobilityd, mobilityctl and mobility-appliance into build/bin'
+	@echo 'make all                 build mobilityd, mobilityctl, vss-shim and mobility-appliance into build/bin'
 	@echo 'make kmod KDIR=DIR       build kmod/mobility.ko for the kernel whose headers are in DIR'
 	@echo 'make demo                protect a live guest, kill it, recover it; ends with a table'
 	@echo 'make check               every test: lint, unit (sanitizers), fuzz, flow, guests'

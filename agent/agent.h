@@ -45,6 +45,8 @@ struct facts {
 	bool has_point;
 	struct remote_point point;
 	char fuzzy[512]; /* why the last epoch was none; "" if it was one or was not meant to be */
+	char application[512]; /* why the last application-consistent one is none; "" */
+	uint64_t retention_s; /* the appliance's, 0: not known */
 };
 
 struct agent {

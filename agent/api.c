@@ -76,13 +76,16 @@ static int get_point(const json_t *o, struct remote_point *p, struct err *e)
 
 static int get_machine(const json_t *o, struct remote_machine *m, struct err *e)
 {
-	json_t *disks, *point, *item;
+	json_t *disks, *point, *item, *policy;
 	size_t i;
 	int r;
 
 	if ((r = json_get_u64(o, "epoch", INT64_MAX, &m->epoch, e)) ||
 	    (r = json_get_array(o, "disks", DISKS_MAX, &disks, e)) ||
-	    (r = json_get_opt_object(o, "last_point", &point, e)))
+	    (r = json_get_opt_object(o, "last_point", &point, e)) ||
+	    (r = json_get_opt_object(o, "policy", &policy, e)))
+		return r;
+	if (policy && (r = json_get_u64(policy, "retention_s", INT64_MAX, &m->retention_s, e)))
 		return r;
 	if (point) {
 		m->has_point = true;

@@ -60,6 +60,7 @@ struct remote_machine {
 	size_t disk_count;
 	bool has_point;
 	struct remote_point point;
+	uint64_t retention_s; /* 0: not told */
 };
 
 int api_machine(struct api *a, struct remote_machine *m, struct err *e); /* clear it */

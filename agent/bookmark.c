@@ -17,6 +17,7 @@ struct bookmark {
 	enum stage stage;
 	bool abandoned; /* nobody waits for the answer any more */
 	char name[BOOKMARK_NAME_BYTES];
+	bool app;
 	int code;
 	char why[512];
 	struct bookmark_result result;
@@ -114,7 +115,7 @@ static int conclude(struct bookmarks *q, struct bookmark *b, int waited,
 	return r;
 }
 
-int bookmarks_ask(struct bookmarks *q, const char *name, uint64_t timeout_ns,
+int bookmarks_ask(struct bookmarks *q, const char *name, bool app, uint64_t timeout_ns,
 		  void (*asked)(void *arg), void *arg, struct bookmark_result *out, struct err *e)
 {
 	struct bookmark *b = calloc(1, sizeof(*b));
@@ -123,6 +124,7 @@ int bookmarks_ask(struct bookmarks *q, const char *name, uint64_t timeout_ns,
 	if (!b)
 		return err_set(e, -ENOMEM, "out of memory");
 	snprintf(b->name, sizeof(b->name), "%s", name);
+	b->app = app;
 	pthread_mutex_lock(&q->lock);
 	if (q->ended) {
 		pthread_mutex_unlock(&q->lock);
@@ -163,6 +165,11 @@ struct bookmark *bookmarks_take(struct bookmarks *q, const char **name)
 	}
 	pthread_mutex_unlock(&q->lock);
 	return b;
+}
+
+bool bookmark_is_app(const struct bookmark *b)
+{
+	return b->app;
 }
 
 /* The lock is held. */

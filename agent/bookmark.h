@@ -21,20 +21,23 @@ void bookmarks_free(struct bookmarks *q);
 struct bookmark_result {
 	uint64_t id, time_ns;
 	char consistency[16];
+	char reason[512]; /* why it is not application-consistent, if that was asked for; "" */
 };
 
 /*
- * Control thread: ask for a point ("" lets it have no name) and wait at most timeout_ns.
+ * Control thread: ask for a point ("" lets it have no name; app: an application-consistent one, if it
+ * can be had) and wait at most timeout_ns.
  * -ETIMEDOUT (with the last reason why an epoch was none), -ECANCELED (the agent ends), or what
  * bookmarks_refuse said.
  */
-int bookmarks_ask(struct bookmarks *q, const char *name, uint64_t timeout_ns,
+int bookmarks_ask(struct bookmarks *q, const char *name, bool app, uint64_t timeout_ns,
 		  void (*asked)(void *arg), void *arg, struct bookmark_result *out, struct err *e);
 
 struct bookmark; /* taken: the session's until it is answered */
 bool bookmarks_waiting(struct bookmarks *q);
 /* NULL: nobody waits. *name is borrowed until the answer. */
 struct bookmark *bookmarks_take(struct bookmarks *q, const char **name);
+bool bookmark_is_app(const struct bookmark *b);
 void bookmarks_done(struct bookmarks *q, struct bookmark *b, const struct bookmark_result *r);
 void bookmarks_refuse(struct bookmarks *q, struct bookmark *b, int code, const char *why);
 /* Back into the queue, to go with the next epoch; why is told if time runs out before. */

@@ -9,6 +9,7 @@
 
 #include "agent/enroll.h"
 #include "agent/rcu.h"
+#include "agent/shim.h"
 #include "agent/status.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -325,11 +326,11 @@ static json_t *run_bookmark(struct agent *a, const struct request *q, struct err
 	else
 		default_name(name);
 	if (may_bookmark(a, e) ||
-	    bookmarks_ask(a->bookmarks, name, q->timeout_ns, wake, a, &result, e))
+	    bookmarks_ask(a->bookmarks, name, q->app, q->timeout_ns, wake, a, &result, e))
 		return NULL;
-	return json_pack("{s:I, s:I, s:s, s:s}", "id", (json_int_t)result.id, "time",
-			 (json_int_t)result.time_ns, "consistency", result.consistency, "name",
-			 name);
+	return json_pack("{s:s, s:I, s:I, s:s, s:s}", "reason", result.reason, "id",
+			 (json_int_t)result.id, "time", (json_int_t)result.time_ns, "consistency",
+			 result.consistency, "name", name);
 }
 
 json_t *command_run(struct agent *a, const struct request *q, struct err *e)
@@ -343,6 +344,8 @@ json_t *command_run(struct agent *a, const struct request *q, struct err *e)
 		return run_unprotect(a, q, e);
 	case COMMAND_STATUS:
 		return status_json(a, e);
+	case COMMAND_WRITERS:
+		return shim_writers(a->config.shim_socket, (const volatile bool *)&a->stop, e);
 	case COMMAND_BOOKMARK:
 		return run_bookmark(a, q, e);
 	case COMMAND_RESYNC:

@@ -23,6 +23,8 @@ static const struct conf_key keys[] = {
 	/* A unix socket's address has room for 107 characters. */
 	{"agent", "socket", CONF_PATH, AT(socket), 1, 107, NULL, "/run/mobility/mobilityd.sock",
 	 "an absolute path of at most 107 characters"},
+	{"agent", "shim_socket", CONF_PATH, AT(shim_socket), 1, 107, NULL,
+	 "/run/mobility-shim/vss-shim.sock", "an absolute path of at most 107 characters"},
 	{"agent", "log_level", CONF_CHOICE, AT(log_level), 0, 0, levels, "info",
 	 "error, warning, info or debug"},
 	{"replication", "source", CONF_CHOICE, AT(source), 0, 0, sources, "auto",
@@ -37,6 +39,8 @@ static const struct conf_key keys[] = {
 	 3600 * S, NULL, "1s", "a time from 100ms to 1h"},
 	{"replication", "scan_interval", CONF_DURATION, AT(scan_interval), S, 7 * 86400 * S, NULL,
 	 "1m", "a time from 1s to 7d"},
+	{"replication", "app_consistent_interval", CONF_DURATION, AT(app_consistent_interval),
+	 60 * S, 7 * 86400 * S, NULL, NULL, "a time from 1m to 7d"},
 	{"network", "connect_timeout", CONF_DURATION, AT(connect_timeout), S, 600 * S, NULL, "10s",
 	 "a time from 1s to 10m"},
 	{"network", "stall_timeout", CONF_DURATION, AT(stall_timeout), S, 600 * S, NULL, "30s",

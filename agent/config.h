@@ -15,13 +15,14 @@
 enum source_choice { SOURCE_AUTO, SOURCE_KMOD, SOURCE_SCAN };
 
 struct config {
-	char *state_dir, *socket;
+	char *state_dir, *socket, *shim_socket;
 	int log_level; /* enum log_level */
 	int source; /* enum source_choice: for disks protected without --source */
 	uint64_t workers; /* threads that read, compress and send */
 	int compression; /* enum wire_codec */
 	uint64_t compression_level;
 	uint64_t min_epoch_interval, scan_interval; /* ns */
+	uint64_t app_consistent_interval; /* ns, 0: off */
 	uint64_t connect_timeout, stall_timeout; /* ns */
 	char *proxy; /* NULL or "": none */
 };

@@ -13,6 +13,7 @@
 
 #define BUSY_TRIES 100 /* the module gives back an epoch's bits within moments */
 #define BUSY_WAIT_NS (NSEC_PER_SEC / 20)
+#define BUSY_TRIES_HELD 4 /* while applications are held */
 
 void epoch_fuzzy(struct epoch *ep, const char *fmt, ...)
 {
@@ -225,7 +226,7 @@ static int scan_second(struct epoch *ep, struct err *e)
 	return r;
 }
 
-static int take_boundary(struct epoch *ep, struct err *e)
+static int try_boundary(struct epoch *ep, int tries, struct err *e)
 {
 	int r = -EAGAIN;
 
@@ -233,13 +234,25 @@ static int take_boundary(struct epoch *ep, struct err *e)
 	ep->s->boundary_ns = clock_monotonic_ns();
 	if (!any(ep, tracked))
 		return 0;
-	for (int i = 0; r == -EAGAIN && i < BUSY_TRIES; i++) {
+	for (int i = 0; r == -EAGAIN && i < tries; i++) {
 		r = boundary_take(ep->s->a->kmod, &ep->s->a->cancel, &ep->boundary, &ep->info, e);
 		session_beat(ep->s);
 		if (r == -EAGAIN && backoff_sleep(BUSY_WAIT_NS, &ep->s->a->cancel))
 			return err_set(e, -ECANCELED, "canceled");
 	}
 	return r;
+}
+
+static int take_boundary(struct epoch *ep, struct err *e)
+{
+	int r = -EAGAIN;
+
+	application_freeze(ep);
+	if (application_holds(ep)) {
+		r = try_boundary(ep, BUSY_TRIES_HELD, e);
+		application_thaw(ep, !r);
+	}
+	return r == -EAGAIN ? try_boundary(ep, BUSY_TRIES, e) : r;
 }
 
 static void judge_disk(struct epoch *ep, struct disk *d)
@@ -283,6 +296,7 @@ static int judge(struct epoch *ep, struct err *e)
 	}
 	for (size_t i = 0; i < ep->table->count; i++)
 		judge_disk(ep, ep->table->disk[i]);
+	application_judge(ep);
 	return 0;
 }
 
@@ -316,6 +330,16 @@ static int course(struct epoch *ep, struct err *e)
 	return r;
 }
 
+/* Will every disk be complete with this epoch? Else there is nothing to be held for. */
+static bool may_be_point(const struct epoch *ep)
+{
+	for (size_t i = 0; i < ep->table->count; i++) {
+		if (ep->table->disk[i]->state != DISK_PROTECTED)
+			return false;
+	}
+	return ep->table->count > 0;
+}
+
 int epoch_run(struct session *s, bool scan, struct err *e)
 {
 	struct epoch ep = {.s = s, .table = s->a->disks, .scan = scan};
@@ -324,7 +348,11 @@ int epoch_run(struct session *s, bool scan, struct err *e)
 	ep.bookmark = bookmarks_take(s->a->bookmarks, &ep.bookmark_name);
 	if (ep.bookmark)
 		ep.scan = true;
+	ep.app.wanted = ep.bookmark && bookmark_is_app(ep.bookmark);
+	if (!ep.bookmark && !application_due(s, clock_monotonic_ns()))
+		ep.app.wanted = ep.app.scheduled = may_be_point(&ep);
 	r = course(&ep, e);
+	application_end(&ep, !r);
 	/* Without the commit this gives the bits back. */
 	boundary_close(ep.boundary);
 	if (!r)

@@ -6,6 +6,7 @@
 #ifndef MOBILITY_AGENT_EPOCH_H
 #define MOBILITY_AGENT_EPOCH_H
 
+#include "agent/application.h"
 #include "agent/session.h"
 
 struct epoch {
@@ -20,6 +21,7 @@ struct epoch {
 	char fuzzy[512]; /* why it is not the image of an instant; "" if it is */
 	struct bookmark *bookmark; /* NULL: none */
 	const char *bookmark_name;
+	struct application app;
 };
 
 /* Note why the epoch is no image of an instant; the first reason stays. */

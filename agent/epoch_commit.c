@@ -35,7 +35,8 @@ static json_t *disk_part(const struct epoch *ep, struct disk *d)
 
 static json_t *make_body(const struct epoch *ep, bool with_bookmark)
 {
-	json_t *disks = json_array(), *bookmark = json_null();
+	json_t *disks = json_array(), *bookmark = json_null(), *body;
+	bool app = ep->app.consistent;
 
 	for (size_t i = 0; i < ep->table->count; i++) {
 		/* A disk that was never registered is not known to the appliance. */
@@ -43,11 +44,16 @@ static json_t *make_body(const struct epoch *ep, bool with_bookmark)
 			json_array_append_new(disks, disk_part(ep, ep->table->disk[i]));
 	}
 	if (with_bookmark)
-		bookmark = json_pack("{s:s, s:s}", "name", ep->bookmark_name, "type", "crash");
-	return json_pack("{s:s, s:I, s:s, s:s, s:o, s:o}", "attempt", ep->attempt, "boundary",
+		bookmark = json_pack("{s:s, s:s}", "name", ep->bookmark ? ep->bookmark_name : "",
+				     "type", ep->app.wanted ? "application" : "crash");
+	body = json_pack("{s:s, s:I, s:s, s:s, s:o, s:o}", "attempt", ep->attempt, "boundary",
 			 (json_int_t)ep->info.realtime_ns, "consistency",
-			 ep->fuzzy[0] ? "fuzzy" : "crash", "reason", ep->fuzzy, "bookmark",
-			 bookmark, "disks", disks);
+			 ep->fuzzy[0] ? "fuzzy" : (app ? "application" : "crash"), "reason",
+			 ep->fuzzy[0] ? ep->fuzzy : ep->app.reason, "bookmark", bookmark, "disks",
+			 disks);
+	if (body && ep->app.writers)
+		json_object_set(body, "writers", ep->app.writers);
+	return body;
 }
 
 /* The same commit again until there is an answer: only that tells whether the epoch exists. */
@@ -114,6 +120,7 @@ static void answer_bookmark(struct epoch *ep, bool asked, const struct commit_an
 		r.id = answer->point.id;
 		r.time_ns = answer->point.time;
 		snprintf(r.consistency, sizeof(r.consistency), "%s", answer->point.consistency);
+		snprintf(r.reason, sizeof(r.reason), "%s", ep->app.reason);
 		log_info("recovery point %llu '%s'", (unsigned long long)r.id, ep->bookmark_name);
 		bookmarks_done(q, ep->bookmark, &r);
 	} else if (asked) {
@@ -146,7 +153,8 @@ static void learn_facts(struct epoch *ep, const struct commit_answer *answer)
 
 int epoch_commit(struct epoch *ep, struct err *e)
 {
-	bool with_bookmark = ep->bookmark && !ep->fuzzy[0] && epoch_all_protected(ep);
+	bool with_bookmark =
+		(ep->bookmark || ep->app.scheduled) && !ep->fuzzy[0] && epoch_all_protected(ep);
 	_cleanup_json_ json_t *body = make_body(ep, with_bookmark);
 	struct commit_answer answer;
 	int r;

@@ -123,6 +123,26 @@ static void point_problems(const struct status_view *v, json_t *list)
 	    duration_format(v->now_ns - v->facts.point.time, since));
 }
 
+static void application_problems(const struct status_view *v, json_t *list)
+{
+	char interval[32], retention[32];
+
+	if (v->app_interval_ns && v->facts.retention_s &&
+	    v->app_interval_ns / NSEC_PER_SEC >= v->facts.retention_s)
+		add(list, "error",
+		    "Set app_consistent_interval in mobility.conf below the appliance's retention, or "
+		    "raise that.",
+		    "Application-consistent recovery points are taken every %s and kept for %s: at times "
+		    "there is none.",
+		    duration_format(v->app_interval_ns, interval),
+		    duration_format(v->facts.retention_s * NSEC_PER_SEC, retention));
+	if (v->facts.application[0])
+		add(list, "warning",
+		    "mobilityctl writers shows them all; the next one is tried at the next interval.",
+		    "The last application-consistent recovery point is only crash-consistent: %s.",
+		    v->facts.application);
+}
+
 json_t *status_problems(const struct status_view *v)
 {
 	json_t *list = json_array();
@@ -135,5 +155,7 @@ json_t *status_problems(const struct status_view *v)
 	/* A disk that has a problem, or is not complete yet, explains the missing points. */
 	if (v->enrolled && v->disk_count && !explained)
 		point_problems(v, list);
+	if (v->enrolled)
+		application_problems(v, list);
 	return list;
 }

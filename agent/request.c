@@ -80,6 +80,8 @@ static int parse_bookmark(const json_t *o, struct request *q, struct err *e)
 	if ((r = json_get_opt_str(o, "name", sizeof(q->name) - 1, &name, e)) ||
 	    (r = json_get_u64(o, "timeout_ns", TIMEOUT_MAX_NS, &q->timeout_ns, e)))
 		return r;
+	if (json_object_get(o, "app") && (r = json_get_bool(o, "app", &q->app, e)))
+		return r;
 	if (!name)
 		return 0;
 	strcpy(q->name, name);
@@ -102,10 +104,11 @@ static const struct {
 	{"protect", COMMAND_PROTECT, parse_disks, {"command", "disks", "source"}},
 	{"unprotect", COMMAND_UNPROTECT, parse_disks, {"command", "disks"}},
 	{"status", COMMAND_STATUS, parse_nothing, {"command"}},
-	{"bookmark", COMMAND_BOOKMARK, parse_bookmark, {"command", "name", "timeout_ns"}},
+	{"bookmark", COMMAND_BOOKMARK, parse_bookmark, {"command", "name", "timeout_ns", "app"}},
 	{"resync", COMMAND_RESYNC, parse_disks, {"command", "disks"}},
 	{"pause", COMMAND_PAUSE, parse_nothing, {"command"}},
 	{"resume", COMMAND_RESUME, parse_nothing, {"command"}},
+	{"writers", COMMAND_WRITERS, parse_nothing, {"command"}},
 };
 
 static int parse_object(const json_t *o, struct request *q, struct err *e)

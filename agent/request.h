@@ -8,6 +8,7 @@
 #define MOBILITY_AGENT_REQUEST_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ enum command {
 	COMMAND_RESYNC,
 	COMMAND_PAUSE,
 	COMMAND_RESUME,
+	COMMAND_WRITERS,
 };
 
 struct request {
@@ -44,6 +46,7 @@ struct request {
 	/* bookmark */
 	char name[BOOKMARK_NAME_BYTES]; /* "" if none */
 	uint64_t timeout_ns;
+	bool app;
 };
 
 int request_parse(const void *data, size_t len, struct request *out, struct err *e);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/application.h"
 #include "agent/enroll.h"
 #include "agent/rcu.h"
 #include "lib/clock.h"
@@ -127,13 +128,15 @@ static bool any_reachable(const struct session *s)
 /* Is an epoch due? If not, sleep a little. *scan: with the scanned disks. */
 static bool epoch_due(struct session *s, bool *scan)
 {
-	uint64_t now = clock_monotonic_ns(), since = now - s->boundary_ns, wait = IDLE_NS, left;
+	uint64_t now = clock_monotonic_ns(), since = now - s->boundary_ns, wait = IDLE_NS, left,
+		 app;
 	uint64_t least = s->a->config.min_epoch_interval;
 
 	if (bookmarks_waiting(s->a->bookmarks) && least > BOOKMARK_GAP_NS)
 		least = BOOKMARK_GAP_NS;
 	left = until_scan(s, now);
 	*scan = left == 0;
+	app = application_due(s, now);
 	if (!any_reachable(s)) {
 		session_wait(s, IDLE_NS, false);
 		return false;
@@ -144,11 +147,12 @@ static bool epoch_due(struct session *s, bool *scan)
 		session_wait(s, least - since, false);
 		return false;
 	}
-	if (bookmarks_waiting(s->a->bookmarks) || *scan || anything_dirty(s) ||
+	if (bookmarks_waiting(s->a->bookmarks) || *scan || !app || anything_dirty(s) ||
 	    (any_tracked(s) && since >= HEARTBEAT_NS))
 		return true;
 	if (any_tracked(s) && HEARTBEAT_NS - since < wait)
 		wait = HEARTBEAT_NS - since;
+	left = app < left ? app : left;
 	session_wait(s, left < wait ? left : wait, true);
 	return false;
 }
@@ -256,7 +260,7 @@ static void read_boot_id(struct session *s)
 
 void *session_main(void *arg)
 {
-	struct session s = {.a = arg};
+	struct session s = {.a = arg, .application_ns = clock_monotonic_ns()};
 	struct err e;
 
 	urcu_memb_register_thread();

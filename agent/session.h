@@ -23,6 +23,8 @@ struct session {
 	struct backoff backoff;
 	/* monotonic times, 0: never */
 	uint64_t boundary_ns, kmod_looked_ns, cert_checked_ns;
+	uint64_t
+		application_ns; /* the last application-consistent epoch that was tried, or our start */
 };
 
 /* arg: struct agent. Returns NULL when agent_stop was called. */

@@ -191,6 +191,7 @@ static void learn_facts(struct session *s, const struct remote_machine *m)
 
 	f.epoch = m->epoch;
 	f.has_point = m->has_point;
+	f.retention_s = m->retention_s;
 	f.point = m->point;
 	agent_facts_set(s->a, &f);
 }

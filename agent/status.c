@@ -242,6 +242,7 @@ json_t *status_json(struct agent *a, struct err *e)
 		return NULL;
 	v.enrolled = st.machine[0] != '\0';
 	v.paused = st.paused;
+	v.app_interval_ns = a->config.app_consistent_interval;
 	v.cert_expiry_ns = v.enrolled ? enroll_expiry(a) : 0;
 	agent_kmod_view(a, &v.kmod);
 	r = view_disks(a, &st, &v, e);

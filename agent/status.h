@@ -36,6 +36,7 @@ struct status_view {
 	struct facts facts;
 	struct kmod_view kmod;
 	uint64_t cert_expiry_ns; /* 0: unknown */
+	uint64_t app_interval_ns; /* 0: off */
 	struct disk_view *disk;
 	size_t disk_count;
 };

@@ -29,8 +29,9 @@ void api_digests(struct request *r);
 
 /* JSON forms; NULL: out of memory. */
 json_t *json_of_disk(const struct disk_row *d);
-/* disks: of the point, n of them */
-json_t *json_of_point(const struct point_row *p, const struct point_disk *disks, size_t n);
+/* disks: of the point, n of them; writers: JSON array as text, "": none */
+json_t *json_of_point(const struct point_row *p, const struct point_disk *disks, size_t n,
+		      const char *writers);
 json_t *json_of_points(struct catalog *c, const char *machine, size_t limit, struct err *e);
 
 #endif

@@ -8,9 +8,10 @@
 #include "lib/clock.h"
 #include "lib/json.h"
 
-json_t *json_of_point(const struct point_row *p, const struct point_disk *disks, size_t n)
+json_t *json_of_point(const struct point_row *p, const struct point_disk *disks, size_t n,
+		      const char *writers)
 {
-	json_t *list = json_array();
+	json_t *list = json_array(), *how = NULL;
 
 	for (size_t i = 0; i < n; i++) {
 		if (json_array_append_new(list, json_pack("{s:s, s:I}", "disk", disks[i].disk,
@@ -19,10 +20,14 @@ json_t *json_of_point(const struct point_row *p, const struct point_disk *disks,
 			return NULL;
 		}
 	}
-	return json_pack("{s:I, s:s, s:I, s:I, s:s, s:s?, s:o}", "id", (json_int_t)p->epoch,
-			 "machine", p->machine, "epoch", (json_int_t)p->epoch, "time",
-			 (json_int_t)p->time, "consistency", p->consistency, "name",
-			 p->name[0] ? p->name : NULL, "disks", list);
+	/* It was checked when it came. */
+	if (*writers)
+		how = json_loads(writers, 0, NULL);
+	return json_pack("{s:I, s:s, s:I, s:I, s:s, s:s?, s:s?, s:o, s:o}", "id",
+			 (json_int_t)p->epoch, "machine", p->machine, "epoch", (json_int_t)p->epoch,
+			 "time", (json_int_t)p->time, "consistency", p->consistency, "name",
+			 p->name[0] ? p->name : NULL, "reason", p->reason[0] ? p->reason : NULL,
+			 "writers", how ? how : json_array(), "disks", list);
 }
 
 json_t *json_of_points(struct catalog *c, const char *machine, size_t limit, struct err *e)
@@ -33,12 +38,14 @@ json_t *json_of_points(struct catalog *c, const char *machine, size_t limit, str
 
 	for (int i = 0; i < n; i++) {
 		_cleanup_free_ struct point_disk *disks = NULL;
+		_cleanup_free_ char *writers = NULL;
 		int count = catalog_point_disks(c, points[i].machine, points[i].epoch, &disks, e);
 
-		if (count < 0)
+		if (count < 0 ||
+		    catalog_point_writers(c, points[i].machine, points[i].epoch, &writers, e) < 0)
 			return NULL;
-		if (json_array_append_new(list, json_of_point(&points[i], disks, (size_t)count)) <
-		    0) {
+		if (json_array_append_new(list, json_of_point(&points[i], disks, (size_t)count,
+							      writers)) < 0) {
 			err_set(e, -ENOMEM, "out of memory");
 			return NULL;
 		}

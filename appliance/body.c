@@ -240,7 +240,7 @@ static int commit_digest(const json_t *root, struct body_commit *b, struct err *
 int body_commit(const void *data, size_t len, struct body_commit *b, struct err *e)
 {
 	static const char *const members[] = {"attempt",  "boundary", "consistency", "reason",
-					      "bookmark", "disks",    NULL};
+					      "bookmark", "disks",    "writers",     NULL};
 	_cleanup_json_ json_t *root = NULL;
 	int rc;
 
@@ -256,12 +256,15 @@ int body_commit(const void *data, size_t len, struct body_commit *b, struct err 
 		rc = commit_bookmark(root, b, e);
 	if (rc == 0)
 		rc = commit_disks(root, b, e);
+	if (rc == 0)
+		rc = body_writers(root, &b->writers, e);
 	return rc == 0 ? commit_digest(root, b, e) : rc;
 }
 
 void body_commit_clear(struct body_commit *b)
 {
 	free(b->disks);
+	free(b->writers);
 	*b = (struct body_commit){0};
 }
 

@@ -56,10 +56,13 @@ struct body_commit {
 	struct commit_disk
 		*disks; /* owned; bytes and size are not set; ascending by id, none twice */
 	size_t disk_count;
+	char *writers; /* owned: JSON array as text, checked; NULL: none */
 	uint8_t digest[DIGEST_BYTES]; /* the same for bodies that say the same */
 };
 int body_commit(const void *data, size_t len, struct body_commit *b, struct err *e);
 void body_commit_clear(struct body_commit *b);
+/* body_writers.c: the member writers of a commit; *out is allocated, NULL if there is none. */
+int body_writers(const json_t *root, char **out, struct err *e);
 
 struct body_digests {
 	uint64_t offset, length;

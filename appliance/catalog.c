@@ -8,7 +8,7 @@
 
 #include "appliance/catalog_db.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define BUSY_MS 20000
 
 static const char schema[] =
@@ -43,6 +43,7 @@ static const char schema[] =
 	"CREATE TABLE point ("
 	" machine TEXT NOT NULL, epoch INTEGER NOT NULL, time INTEGER NOT NULL,"
 	" committed_at INTEGER NOT NULL, consistency TEXT NOT NULL, name TEXT NOT NULL,"
+	" reason TEXT NOT NULL DEFAULT '', writers TEXT NOT NULL DEFAULT '',"
 	" PRIMARY KEY (machine, epoch)"
 	") WITHOUT ROWID;"
 	"CREATE TABLE point_disk ("
@@ -56,7 +57,16 @@ static const char schema[] =
 	" disk TEXT NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL,"
 	" PRIMARY KEY (disk, offset, length)"
 	") WITHOUT ROWID;"
-	"PRAGMA user_version = 1;";
+	"PRAGMA user_version = 2;";
+
+/* From each version to the next, from 1 on. */
+static const char *const upgrades[] = {
+	"BEGIN IMMEDIATE;"
+	"ALTER TABLE point ADD COLUMN reason TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE point ADD COLUMN writers TEXT NOT NULL DEFAULT '';"
+	"PRAGMA user_version = 2;"
+	"COMMIT;",
+};
 
 static int errno_of(int sqlite)
 {
@@ -255,6 +265,22 @@ static int configure(struct catalog *c, struct err *e)
 	return rc == SQLITE_OK ? 0 : db_fail(c, rc, e);
 }
 
+/* Each step is a transaction: a program that is killed in between goes on from there. */
+static int upgrade(struct catalog *c, int version, struct err *e)
+{
+	for (; version < SCHEMA_VERSION; version++) {
+		int rc = sqlite3_exec(c->db, upgrades[version - 1], NULL, NULL, NULL);
+
+		if (rc == SQLITE_OK)
+			continue;
+		db_fail(c, rc, e);
+		if (!sqlite3_get_autocommit(c->db))
+			sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+		return err_prefix(e, "the catalog cannot be brought to format %d", version + 1);
+	}
+	return 0;
+}
+
 static int check_version(struct catalog *c, const char *path, bool create, struct err *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
@@ -268,6 +294,8 @@ static int check_version(struct catalog *c, const char *path, bool create, struc
 	stmt_donep(&st);
 	if (rc == SCHEMA_VERSION)
 		return 0;
+	if (rc > 0 && rc < SCHEMA_VERSION)
+		return upgrade(c, rc, e);
 	if (rc != 0 || !create)
 		return err_set(
 			e, -EPROTONOSUPPORT,

@@ -123,6 +123,7 @@ struct commit_row {
 	char reason[REASON_MAX];
 	char name[TEXT_MAX]; /* of the bookmark, "": none */
 	bool point; /* the epoch is a recovery point */
+	const char *writers; /* JSON array as text, "": none */
 	const char *answer; /* text of the answer, given again to the same request */
 	const struct commit_disk *disks;
 	size_t disk_count;
@@ -141,6 +142,7 @@ struct point_row {
 	uint64_t committed_at;
 	char consistency[16];
 	char name[TEXT_MAX]; /* "": none */
+	char reason[REASON_MAX]; /* why it is not application-consistent, though asked for; "" */
 };
 
 /* Points of the machine (NULL: of all), newest first, at most limit (0: all). */
@@ -148,6 +150,10 @@ int catalog_points(struct catalog *c, const char *machine, size_t limit, struct 
 		   struct err *e);
 int catalog_point(struct catalog *c, const char *machine, uint64_t epoch, struct point_row *p,
 		  struct err *e);
+
+/* JSON array as text of how each writer did, "" if there was none; *text is allocated. */
+int catalog_point_writers(struct catalog *c, const char *machine, uint64_t epoch, char **text,
+			  struct err *e);
 
 struct point_disk {
 	char disk[UUID_TEXT_BYTES];

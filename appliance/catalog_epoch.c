@@ -73,9 +73,9 @@ static int put_epoch(struct catalog *c, const struct commit_row *r, struct err *
 	if (rc >= 0 && r->point)
 		rc = db_exec(c, e,
 			     "INSERT INTO point (machine, epoch, time, committed_at, consistency,"
-			     " name) VALUES (?, ?, ?, ?, ?, ?)",
-			     "siiiss", r->machine, r->epoch, r->boundary, r->committed_at,
-			     r->consistency, r->name);
+			     " name, reason, writers) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+			     "siiissss", r->machine, r->epoch, r->boundary, r->committed_at,
+			     r->consistency, r->name, r->reason, r->writers ? r->writers : "");
 	return rc;
 }
 
@@ -130,6 +130,7 @@ static void read_point(sqlite3_stmt *st, void *element)
 	p->committed_at = db_u64(st, 3);
 	db_text(st, 4, p->consistency, sizeof(p->consistency));
 	db_text(st, 5, p->name, sizeof(p->name));
+	db_text(st, 6, p->reason, sizeof(p->reason));
 }
 
 int catalog_points(struct catalog *c, const char *machine, size_t limit, struct point_row **list,
@@ -139,7 +140,8 @@ int catalog_points(struct catalog *c, const char *machine, size_t limit, struct 
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int rc = db_query(
 		c, &st, e,
-		"SELECT machine, epoch, time, committed_at, consistency, name FROM point"
+		"SELECT machine, epoch, time, committed_at, consistency, name, reason"
+		" FROM point"
 		" WHERE (?1 IS NULL OR machine = ?1) ORDER BY machine, epoch DESC LIMIT ?2",
 		"si", machine, limit ? (uint64_t)limit : (uint64_t)INT64_MAX);
 
@@ -152,7 +154,8 @@ int catalog_point(struct catalog *c, const char *machine, uint64_t epoch, struct
 	CATALOG_GUARD(c);
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int rc = db_query(c, &st, e,
-			  "SELECT machine, epoch, time, committed_at, consistency, name FROM point"
+			  "SELECT machine, epoch, time, committed_at, consistency, name, reason"
+			  " FROM point"
 			  " WHERE machine = ? AND epoch = ?",
 			  "si", machine, epoch);
 
@@ -165,6 +168,24 @@ int catalog_point(struct catalog *c, const char *machine, uint64_t epoch, struct
 	if (rc > 0)
 		read_point(st, p);
 	return rc < 0 ? rc : 0;
+}
+
+int catalog_point_writers(struct catalog *c, const char *machine, uint64_t epoch, char **text,
+			  struct err *e)
+{
+	CATALOG_GUARD(c);
+	_cleanup_stmt_ sqlite3_stmt *st = NULL;
+	int rc = db_query(c, &st, e, "SELECT writers FROM point WHERE machine = ? AND epoch = ?",
+			  "si", machine, epoch);
+	const char *found;
+
+	if (rc == 0)
+		rc = db_step(c, st, e);
+	if (rc < 0)
+		return rc;
+	found = rc > 0 ? (const char *)sqlite3_column_text(st, 0) : NULL;
+	*text = strdup(found ? found : "");
+	return *text ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
 static void read_point_disk(sqlite3_stmt *st, void *element)

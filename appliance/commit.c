@@ -129,8 +129,9 @@ static json_t *answer_json(const struct commit_row *row, const char *refused)
 	strcpy(p.machine, row->machine);
 	strcpy(p.consistency, row->consistency);
 	strcpy(p.name, row->name);
+	strcpy(p.reason, row->reason);
 	if (row->point)
-		point = json_of_point(&p, disks, row->disk_count);
+		point = json_of_point(&p, disks, row->disk_count, row->writers);
 	return json_pack("{s:I, s:o, s:s*}", "epoch", (json_int_t)row->epoch, "point", point,
 			 "refused", refused);
 }
@@ -146,6 +147,7 @@ static int make_row(const struct live_machine *m, uint64_t epoch, const struct b
 		.boundary = b->boundary,
 		.committed_at = clock_realtime_ns(),
 		.point = !refused,
+		.writers = b->writers ? b->writers : "",
 		.disks = b->disks,
 		.disk_count = b->disk_count,
 	};

@@ -28,7 +28,8 @@ void policy_thin(const struct config *c, const struct point_row *points, size_t 
 		interval = p->committed_at / c->point_interval_ns;
 		if (age > c->retention_ns)
 			drop[i - 1] = true;
-		else if (age > c->all_points_for_ns && interval == last && !p->name[0])
+		else if (age > c->all_points_for_ns && interval == last && !p->name[0] &&
+			 strcmp(p->consistency, "application") != 0)
 			drop[i - 1] = true;
 		last = interval;
 	}

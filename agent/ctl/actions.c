@@ -165,6 +165,19 @@ int ctl_resume(struct ctl *c)
 	return plain(c, "resume");
 }
 
+/* It was asked for and could not be had: a script must be able to tell. */
+static int judge_application(const struct ctl *c, const json_t *answer)
+{
+	const char *consistency = json_string_value(json_object_get(answer, "consistency"));
+	const char *reason = json_string_value(json_object_get(answer, "reason"));
+
+	if (!c->app || (consistency && !strcmp(consistency, "application")))
+		return CTL_OK;
+	fprintf(stderr, "mobilityctl: it is not application-consistent: %s\n",
+		reason && *reason ? reason : "mobilityd does not say why");
+	return CTL_ONLY_CRASH;
+}
+
 int ctl_bookmark(struct ctl *c)
 {
 	json_t *request = json_pack("{s:s, s:I}", "command", "bookmark", "timeout_ns",
@@ -173,8 +186,12 @@ int ctl_bookmark(struct ctl *c)
 	char when[32];
 	int status;
 
-	if (c->arg_count && request)
-		json_object_set_new(request, "name", json_string(c->args[0]));
+	if (c->arg_count)
+		c->name = c->args[0];
+	if (c->name && request)
+		json_object_set_new(request, "name", json_string(c->name));
+	if (c->app && request)
+		json_object_set_new(request, "app", json_true());
 	answer = ask(c, request, &status);
 	if (answer)
 		printf("recovery point %" PRId64 " \"%s\", %s-consistent, %s\n",
@@ -184,7 +201,7 @@ int ctl_bookmark(struct ctl *c)
 		       clock_format_utc((uint64_t)json_integer_value(
 						json_object_get(answer, "time")),
 					when));
-	return status;
+	return answer ? judge_application(c, answer) : status;
 }
 
 /* One status as it was asked for; *healthy tells the exit status. */

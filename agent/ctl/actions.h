@@ -11,6 +11,7 @@ enum ctl_exit {
 	CTL_FAILED = 1, /* also: status has problems to tell */
 	CTL_USAGE = 2,
 	CTL_NOT_RUNNING = 3,
+	CTL_ONLY_CRASH = 4, /* bookmark --app: there is a point, but a crash-consistent one */
 };
 
 struct ctl {
@@ -18,7 +19,8 @@ struct ctl {
 	char **args;
 	int arg_count;
 	const char *fingerprint, *token_file, *source; /* NULL: not given */
-	bool json, watch;
+	const char *name; /* of a bookmark; NULL: not given */
+	bool json, watch, app;
 	uint64_t timeout_ns;
 };
 
@@ -30,5 +32,6 @@ int ctl_bookmark(struct ctl *c);
 int ctl_resync(struct ctl *c);
 int ctl_pause(struct ctl *c);
 int ctl_resume(struct ctl *c);
+int ctl_writers(struct ctl *c);
 
 #endif

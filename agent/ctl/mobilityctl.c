@@ -16,7 +16,8 @@ static void usage(FILE *to)
 	      "  protect DISK... [--source auto|kmod|scan]\n"
 	      "  unprotect DISK...\n"
 	      "  status [--json] [--watch]\n"
-	      "  bookmark [NAME] [--timeout 5m]\n"
+	      "  bookmark [NAME | --name NAME] [--app] [--timeout 5m]\n"
+	      "  writers [--json]\n"
 	      "  resync DISK\n"
 	      "  pause | resume\n",
 	      to);
@@ -30,8 +31,9 @@ static const struct {
 } commands[] = {
 	{"enroll", ctl_enroll, 1, 1, "ft"},	 {"protect", ctl_protect, 1, 64, "s"},
 	{"unprotect", ctl_unprotect, 1, 64, ""}, {"status", ctl_status, 0, 0, "jw"},
-	{"bookmark", ctl_bookmark, 0, 1, "o"},	 {"resync", ctl_resync, 1, 1, ""},
+	{"bookmark", ctl_bookmark, 0, 1, "oan"}, {"resync", ctl_resync, 1, 1, ""},
 	{"pause", ctl_pause, 0, 0, ""},		 {"resume", ctl_resume, 0, 0, ""},
+	{"writers", ctl_writers, 0, 0, "j"},
 };
 
 static const struct option options[] = {{"config", required_argument, NULL, 'c'},
@@ -42,6 +44,8 @@ static const struct option options[] = {{"config", required_argument, NULL, 'c'}
 					{"json", no_argument, NULL, 'j'},
 					{"watch", no_argument, NULL, 'w'},
 					{"timeout", required_argument, NULL, 'o'},
+					{"app", no_argument, NULL, 'a'},
+					{"name", required_argument, NULL, 'n'},
 					{NULL, 0, NULL, 0}};
 
 static int take_option(struct ctl *c, int letter, const char **config, char *seen)
@@ -66,6 +70,12 @@ static int take_option(struct ctl *c, int letter, const char **config, char *see
 		return 0;
 	case 'w':
 		c->watch = true;
+		return 0;
+	case 'a':
+		c->app = true;
+		return 0;
+	case 'n':
+		c->name = optarg;
 		return 0;
 	case 'o':
 		return duration_parse(optarg, &c->timeout_ns);
@@ -98,7 +108,8 @@ static int parse(int argc, char **argv, struct ctl *c, const char **config)
 		if (c->arg_count < commands[i].least || c->arg_count > commands[i].most ||
 		    strspn(seen, commands[i].options) != strlen(seen))
 			return -EINVAL;
-		return (int)i;
+		/* A bookmark has one name. */
+		return c->name && c->arg_count ? -EINVAL : (int)i;
 	}
 	return -EINVAL;
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds the programs that run inside guests, statically, into build/vm/bin/: oracle (the write-order
 # oracle), drain (a small user of the kernel module's interface), churn (a busy tree of
-# files), and the tools of the cases. Only what changed is built.
+# files), freezekill (kills around frozen filesystems), and the tools of the cases. Only what changed is built.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -28,7 +28,7 @@ build() {		# NAME PATH...: from .c files, and those of folders
 
 exec {lock}>"$out/.lock"
 flock "$lock"
-for name in oracle drain churn ioctlfuzz; do
+for name in oracle drain churn ioctlfuzz freezekill; do
 	build $name "$here/$name"
 done
 build boundary "$top/tests/bench/boundary" "$here/drain/mob.c"

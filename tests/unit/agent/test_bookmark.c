@@ -11,6 +11,7 @@
 struct asker {
 	struct bookmarks *q;
 	const char *name;
+	bool app;
 	uint64_t timeout_ns;
 	pthread_t thread;
 	int r;
@@ -27,7 +28,7 @@ static void *ask(void *arg)
 {
 	struct asker *a = arg;
 
-	a->r = bookmarks_ask(a->q, a->name, a->timeout_ns, ignore, NULL, &a->result, &a->e);
+	a->r = bookmarks_ask(a->q, a->name, a->app, a->timeout_ns, ignore, NULL, &a->result, &a->e);
 	return NULL;
 }
 
@@ -47,7 +48,7 @@ static void wait_waiting(struct bookmarks *q)
 START_TEST(asked_taken_and_answered)
 {
 	struct bookmarks *q = bookmarks_new();
-	struct asker a = {.q = q, .name = "one", .timeout_ns = 30 * NSEC_PER_SEC};
+	struct asker a = {.q = q, .name = "one", .app = true, .timeout_ns = 30 * NSEC_PER_SEC};
 	struct bookmark_result point = {.id = 7, .time_ns = 9, .consistency = "crash"};
 	const char *name;
 	struct bookmark *b;
@@ -57,6 +58,7 @@ START_TEST(asked_taken_and_answered)
 	wait_waiting(q);
 	b = bookmarks_take(q, &name);
 	ck_assert_str_eq(name, "one");
+	ck_assert(bookmark_is_app(b));
 	ck_assert(!bookmarks_waiting(q));
 	/* The epoch was torn: it goes with the next one. */
 	bookmarks_retry(q, b, "torn");

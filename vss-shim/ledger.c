@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vss-shim/ledger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+#define MAGIC 0x31304c444d495353ull
+
+static int kernel_sync(int fd)
+{
+	return syncfs(fd) ? -errno : 0;
+}
+
+static int kernel_freeze(int fd)
+{
+	return ioctl(fd, FIFREEZE, 0) ? -errno : 0;
+}
+
+static int kernel_thaw(int fd)
+{
+	return ioctl(fd, FITHAW, 0) ? -errno : 0;
+}
+
+const struct fs_ops fs_kernel = {kernel_sync, kernel_freeze, kernel_thaw};
+
+static struct ledger *map(int fd)
+{
+	int flags = fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED;
+	void *p = mmap(NULL, sizeof(struct ledger), PROT_READ | PROT_WRITE, flags, fd, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+int ledger_open(const char *path, struct ledger **out, struct err *e)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (path) {
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (fd < 0)
+			return err_errno(e, -errno, "cannot open %s", path);
+		/* All of it now: there is no room that could be missing later. */
+		if (ftruncate(fd, 0) || posix_fallocate(fd, 0, sizeof(struct ledger)))
+			return err_set(e, -ENOSPC, "there is no room for %s", path);
+	}
+	*out = map(fd);
+	if (!*out)
+		return err_errno(e, -errno, "cannot map memory");
+	memset(*out, 0, sizeof(**out));
+	(*out)->magic = MAGIC;
+	return 0;
+}
+
+void ledger_close(struct ledger *l)
+{
+	if (l)
+		munmap(l, sizeof(*l));
+}
+
+static bool recover_one(struct ledger_fs *fs, const struct fs_ops *ops)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	int r;
+
+	fs->point[LEDGER_POINT_BYTES - 1] = '\0';
+	fd = open(fs->point, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &st) ||
+	    (st.st_dev != fs->dev && (major(fs->dev) || major(st.st_dev)))) {
+		log_error("%s may still be frozen and cannot be reached: thaw it with "
+			  "'fsfreeze --unfreeze'",
+			  fs->point);
+		return false;
+	}
+	r = ops->thaw(fd);
+	atomic_store(&fs->state, FS_THAWED);
+	if (!r)
+		log_warning("%s was left frozen and is thawed", fs->point);
+	else if (r != -EINVAL) /* it was not frozen */
+		log_error("%s cannot be thawed: %s", fs->point, strerror(-r));
+	return !r;
+}
+
+int ledger_recover(const char *path, const struct fs_ops *ops, struct err *e)
+{
+	_cleanup_close_ int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	struct ledger *l;
+	struct stat st;
+	int n = 0;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_errno(e, -errno, "cannot open %s", path);
+	if (fstat(fd, &st) || st.st_size != sizeof(*l))
+		return 0; /* it was not used yet */
+	l = map(fd);
+	if (!l)
+		return err_errno(e, -errno, "cannot map %s", path);
+	for (int i = 0; l->magic == MAGIC && i < atomic_load(&l->count) && i < LEDGER_FS_MAX; i++) {
+		int state = atomic_load(&l->fs[i].state);
+
+		if (state == FS_FREEZING || state == FS_FROZEN)
+			n += recover_one(&l->fs[i], ops);
+	}
+	ledger_close(l);
+	return n;
+}
