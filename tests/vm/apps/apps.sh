@@ -27,11 +27,14 @@ apps_boot() {
 	guest_disk "$vm_build/db.img" 640M
 	guest_disk "$vm_build/space.img" 320M
 	agent_options
+	agent_options+=(--file "$top/vss-shim/writers.d:/usr/lib/mobility/writers.d" --file "$top/vss-shim/writer.sh:/usr/lib/mobility/writer.sh"
+		--bin "$bin/vss-shim:/usr/sbin/vss-shim" --file "$top/packaging/systemd/vss-shim.service:/etc/systemd/system/vss-shim.service")
 	printf '#!/bin/sh\nexec /apps/load.sh %s\n' "$scale" >"$vm_build/load"
 	guest_start protected --root "$vm_build/root.img" --disk "$vm_build/db.img:raw:serial=db" \
 		--disk "$vm_build/space.img:raw:serial=space" "${apps_guest[@]}" --file "$module:/mobility.ko" \
 		"${agent_options[@]}" --script "$vm_build/load" --timeout 3000 "$@"
 	guest_wait_for protected '^ready' 900 || fail "the databases do not start: $(tail -n 5 "$vm_build/protected/output.log")"
+	guest_sh protected "systemctl start vss-shim" || fail "vss-shim: $(guest_sh protected "journalctl -u vss-shim -n 10 --no-pager")"
 	agent_start protected
 	agent_enroll protected
 	agent_ctl protected protect /dev/vdb /dev/vdc || fail "protect"
@@ -41,8 +44,8 @@ apps_boot() {
 apps_point() {		# KIND NAME
 	case $1 in
 	crash) agent_ctl protected bookmark "$2" --timeout 5m ;;
-	application) agent_ctl protected bookmark "$2" --app --timeout 5m ;;
-	esac || fail "no recovery point $2: $(guest_sh protected "tail -n 5 /run/mobilityd.log")"
+	application) agent_ctl protected bookmark --app --name "$2" --timeout 5m ;;
+	esac || fail "no recovery point $2: $(guest_sh protected "tail -n 5 /run/mobilityd.log; mobilityctl --config /root/m.conf writers")"
 }
 
 apps_quiet() {
