@@ -244,13 +244,11 @@ run_phase() {
 	*) fail "there is no phase '$phase'" ;;
 	esac
 	held_until=0
-	# what failed holds nothing any more
-	if [ "$reply" != ok ]; then
-		on_release
-	elif [ "$phase" = freeze ]; then
+	[ "$reply" != ok ] || [ "$phase" != freeze ] ||
 		held_until=$((deadline - ${MOBILITY_DEADLINE_MS:-5000} + ${MOBILITY_WINDOW_MS:-10000}))
-	fi
 	answer_phase
+	# what failed holds nothing any more
+	[ "$reply" = ok ] || on_release
 }
 
 # Nobody says thaw, or anything: the window is over, or the shim is gone.

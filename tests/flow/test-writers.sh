@@ -4,6 +4,7 @@
 # The shipped writers with a real PostgreSQL (a primary that archives, and its standby), MariaDB and Redis: what a freeze holds, and
 # that nothing holds it any longer than the session lives, however it ends; the databases' own backup history; locks that are not to
 # be had; servers that are absent, or go away.
+# The processor may be busy with others: bounds of time are generous here, but far below what blocks.
 set -Eeuo pipefail
 if [ -z "${WRITERS_NAMESPACE-}" ]; then
 	WRITERS_NAMESPACE=yes exec unshare --mount --net --pid --fork --kill-child --mount-proc "$0"
@@ -86,7 +87,7 @@ test_postgres_late() {
 	session 20-postgresql 2000 1000 1500
 	timed expect prepare "fail *one: no checkpoint: *"
 	kill -CONT "$checkpointer"
-	[ "$took" -le 2500 ] || fail "the failure took $took ms of 1500"
+	[ "$took" -le 8000 ] || fail "the failure took $took ms"
 	session_ends
 	until_true 5 "the end of the writer's sessions" pg_sessions 0
 }
@@ -190,7 +191,7 @@ blocked_by() {
 	session 21-mariadb 10000 2500 2500
 	[ "$2" = prepare ] || expect prepare ok
 	timed expect "$2" "$3"
-	[ "$took" -le 5000 ] || fail "'$reply' took $took ms of 2500"
+	[ "$took" -le 8000 ] || fail "'$reply' took $took ms"
 	note "$reply ($took ms)"
 	session_ends
 	exec {to_blocker}>&-

@@ -32,7 +32,7 @@ apps_boot() {
 	printf '#!/bin/sh\nexec /apps/load.sh %s\n' "$scale" >"$vm_build/load"
 	guest_start protected --root "$vm_build/root.img" --disk "$vm_build/db.img:raw:serial=db" \
 		--disk "$vm_build/space.img:raw:serial=space" "${apps_guest[@]}" --file "$module:/mobility.ko" \
-		"${agent_options[@]}" --script "$vm_build/load" --timeout 3000 "$@"
+		"${agent_options[@]}" --script "$vm_build/load" --timeout 7000 --allow 'Out of memory|oom-kill|Call Trace' "$@"
 	guest_wait_for protected '^ready' 900 || fail "the databases do not start: $(tail -n 5 "$vm_build/protected/output.log")"
 	guest_sh protected "systemctl start vss-shim" || fail "vss-shim: $(guest_sh protected "journalctl -u vss-shim -n 10 --no-pager")"
 	agent_start protected
