@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2016,SC2154
+# shellcheck shell=bash disable=SC2154
 # SPDX-License-Identifier: Apache-2.0
 # Somebody is killed, stopped, or chosen by the kernel when memory runs out, at a random moment of an application-consistent
 # point of the guest "protected". Sourced after apps.sh.
@@ -11,48 +11,19 @@ kill_ways=(KILL STOP OOM)
 window_s=10		# as configured
 slack_s=3		# a guest in emulation may be that late with anything
 
-# In the guest: the process of that name that belongs to a set. The load's own clients are no victims.
-kill_find='find_victim() { case $1 in [0-9]*) p=$(pgrep -o -f "writers.d/$1 session") ;; psql|mariadb|redis-cli)
-	for p in $(pgrep -x "$1"); do grep -qz "^MOBILITY_SET=." /proc/$p/environ && break; p=; done ;; *) p=$(pgrep -o -x "$1") ;; esac; echo "$p"; };'
-
-kill_strike() {		# VICTIM WAY
-	local how
-
-	case $2 in
-	OOM) how='echo 1000 >/proc/$p/oom_score_adj; echo f >/proc/sysrq-trigger' ;;
-	*) how="kill -$2 \$p" ;;
-	esac
-	guest_sh protected "$(tr '\n' ' ' <<<"$kill_find") p=\$(find_victim $1); [ -n \"\$p\" ] || exit 1; $how; echo \$p"
-}
-
-# Everybody is there again, no session of a writer is left.
-kill_clean_up() {	# PID
-	guest_sh protected "kill -CONT $1 2>/dev/null; true"
-	guest_sh protected 'for i in $(seq 100); do pgrep -f "writers.d/[0-9].* session" >/dev/null || exit 0; sleep 0.2; done; exit 1' ||
-		fail "a writer is left over: $(guest_sh protected 'pgrep -af "writers.d/"')"
-	guest_sh protected 'pgrep -x mobilityd >/dev/null' || agent_start protected
-	guest_sh protected 'for i in $(seq 100); do systemctl -q is-active vss-shim && exit 0; sleep 0.2; done; exit 1' ||
-		fail "vss-shim is not there again: $(guest_sh protected "journalctl -u vss-shim -n 10 --no-pager")"
-	[ "$(guest_sh protected "mariadb -uroot -BN -e \"SELECT COUNT(*) FROM information_schema.processlist WHERE time > 3 AND command = 'Sleep'\"")" = 0 ] ||
-		fail "a session of MariaDB is left over"
-	[ "$(guest_sh protected ". /guest/base.sh; . /apps/databases.sh; pg -c \"SELECT count(*) FROM pg_stat_activity WHERE application_name = 'mobility'\"")" = 0 ] ||
-		fail "a session of PostgreSQL is left over"
-	agent_wait protected 60 "agreement with the appliance" .appliance.connected
-}
+strike() { guest_sh protected "/apps/strike.sh $*"; }
 
 kill_round() {		# N
 	local victim=${kill_victims[RANDOM % ${#kill_victims[@]}]} way=${kill_ways[RANDOM % ${#kill_ways[@]}]} pid
 
-	guest_sh protected "(mobilityctl --config /root/m.conf bookmark --app --name kill-$1 --timeout 2m >/run/kill.out 2>&1; echo status \$? >>/run/kill.out) >/dev/null 2>&1 &"
+	strike begin "kill-$1"
 	sleep "$((RANDOM % 5)).$((RANDOM % 10))"
-	if ! pid=$(kill_strike "$victim" "$way"); then
-		echo "round $1: $victim was not there"
-		pid=
-	fi
-	sleep $((window_s + 1))
-	kill_clean_up "${pid:-0}"
-	guest_sh protected 'for i in $(seq 300); do grep -q ^status /run/kill.out && exit 0; sleep 0.4; done; exit 1' || fail "round $1: the bookmark never ends"
-	echo "round $1: $victim $way: $(guest_sh protected "tail -n 2 /run/kill.out" | tr '\n' ' ')"
+	pid=$(strike hit "$victim" "$way" | head -n 1) || true
+	[ "$way" != STOP ] || sleep $((window_s + 1))
+	guest_sh protected "/usr/bin/pgrep -x mobilityd >/dev/null" || agent_start protected
+	strike clean "${pid:-0}" >"$vm_build/clean" || fail "round $1, $victim $way: $(cat "$vm_build/clean")"
+	agent_wait protected 60 "agreement with the appliance" .appliance.connected
+	echo "round $1: $victim ${pid:-was not there} $way: $(strike result)"
 }
 
 kill_rounds() {
