@@ -138,7 +138,9 @@ static void application_problems(const struct status_view *v, json_t *list)
 		    duration_format(v->facts.retention_s * NSEC_PER_SEC, retention));
 	if (v->facts.application[0])
 		add(list, "warning",
-		    "mobilityctl writers shows them all; the next one is tried at the next interval.",
+		    v->app_interval_ns
+			    ? "mobilityctl writers shows them all; the next one is tried at the next interval."
+			    : "mobilityctl writers shows them all; try again: mobilityctl bookmark --app.",
 		    "The last application-consistent recovery point is only crash-consistent: %s.",
 		    v->facts.application);
 }

@@ -124,8 +124,11 @@ static void freeze_one(struct freezer *f, struct frozen_fs *fs, _Atomic int *sta
 		return;
 	}
 	fs->frozen_ns = clock_monotonic_ns();
-	if (!atomic_compare_exchange_strong(state, &freezing, FS_FROZEN))
-		set_result(fs, FS_RESULT_FAILED, "its freeze took longer than the window");
+	if (atomic_compare_exchange_strong(state, &freezing, FS_FROZEN))
+		return;
+	/* The watchdog has settled it, perhaps before there was something to thaw. */
+	f->ops->thaw(fs->fd);
+	set_result(fs, FS_RESULT_FAILED, "its freeze took longer than the window");
 }
 
 /* The set was given up while the kernel was freezing it. */

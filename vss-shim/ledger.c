@@ -34,11 +34,17 @@ static int kernel_thaw(int fd)
 
 const struct fs_ops fs_kernel = {kernel_sync, kernel_freeze, kernel_thaw};
 
+static int open_file(const char *path, int flags)
+{
+	return open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+}
+
 static struct ledger *map(int fd)
 {
 	int flags = fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED;
 	void *p = mmap(NULL, sizeof(struct ledger), PROT_READ | PROT_WRITE, flags, fd, 0);
 
+	/* cppcheck-suppress memleak */
 	return p == MAP_FAILED ? NULL : p;
 }
 
@@ -47,7 +53,7 @@ int ledger_open(const char *path, struct ledger **out, struct err *e)
 	_cleanup_close_ int fd = -1;
 
 	if (path) {
-		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		fd = open_file(path, O_CREAT);
 		if (fd < 0)
 			return err_errno(e, -errno, "cannot open %s", path);
 		/* All of it now: there is no room that could be missing later. */
@@ -94,7 +100,7 @@ static bool recover_one(struct ledger_fs *fs, const struct fs_ops *ops)
 
 int ledger_recover(const char *path, const struct fs_ops *ops, struct err *e)
 {
-	_cleanup_close_ int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_close_ int fd = open_file(path, 0);
 	struct ledger *l;
 	struct stat st;
 	int n = 0;

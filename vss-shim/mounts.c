@@ -172,10 +172,15 @@ bool mounted_on_block(const struct mounted *m)
 	       !stat(m->source, &st) && S_ISBLK(st.st_mode);
 }
 
+static int open_any(const char *path)
+{
+	return open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+}
+
 /* Another filesystem may be mounted over the mount point since. */
 static int open_point(const char *point, const struct mounted *m)
 {
-	_cleanup_close_ int fd = open(point, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	_cleanup_close_ int fd = open_any(point);
 	struct stat st;
 
 	if (fd < 0)

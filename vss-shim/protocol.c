@@ -152,6 +152,8 @@ static int order_disks(const char *s, size_t len, struct order *o, struct err *e
 		n += comma != NULL;
 		s += n;
 		len -= n;
+		if (comma && !len)
+			return err_set(e, -EBADMSG, "disks ends with a comma");
 	}
 	return 0;
 }

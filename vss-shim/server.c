@@ -189,6 +189,7 @@ static void accept_requester(struct server *v)
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 
+	/* cppcheck-suppress nullPointer */
 	v->fd = accept4(v->listener, NULL, NULL, SOCK_CLOEXEC);
 	if (v->fd < 0)
 		return;
@@ -203,11 +204,16 @@ static void accept_requester(struct server *v)
 	close(v->fd);
 }
 
+static int new_socket(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
 static int open_listener(const char *path, struct err *e)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	_cleanup_free_ char *copy = strdup(path);
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	_cleanup_close_ int fd = new_socket();
 	mode_t mask;
 	int r;
 

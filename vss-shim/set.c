@@ -13,6 +13,7 @@
 #define IDENTIFY_NS (11000 * MS)
 #define AFTER_NS (500 * MS) /* thaws and answers may come so long after the window */
 #define WATCHDOG_NS (100 * MS) /* the watchdog leaves the first go to us */
+#define WATCHDOG_AFTER_NS (550 * MS) /* and, when only writers hold something, all of their time */
 #define PATIENCE_NS (1000 * MS) /* then the next writer is thawed as well */
 #define END_NS (8000 * MS)
 
@@ -301,6 +302,8 @@ void set_thaw(struct set *set)
 		set_reason(set, "the window of %llu ms was over before the boundary was taken",
 			   (unsigned long long)(set->window_ns / MS));
 	freezer_thaw(&set->freezer);
+	if (!freezer_busy(&set->freezer))
+		atomic_store(&set->ledger->deadline_ns, set->until_ns + WATCHDOG_AFTER_NS);
 	thaw_writers(set);
 	set->window_us = (clock_monotonic_ns() - set->began_ns) / 1000;
 	/* What the kernel has not finished freezing yet is thawed by the thread. */
@@ -419,10 +422,11 @@ void set_end(struct set *set)
 	if (left)
 		log_warning("%d processes that writers had left behind were killed", left);
 	log_tails(set);
+	/* First our thread: as long as it freezes something the watchdog is needed. */
+	freezer_destroy(&set->freezer);
 	watchdog_stop(&set->watchdog);
 	for (size_t i = 0; i < set->count; i++)
 		writer_clear(&set->writer[i]);
 	set->count = set->pump.count = 0;
-	freezer_destroy(&set->freezer);
 	ledger_close(set->ledger);
 }

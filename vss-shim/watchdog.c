@@ -16,7 +16,9 @@
 #include "lib/clock.h"
 
 #define MS UINT64_C(1000000)
-#define READY_MS 1000
+/* Nothing is held yet while these are waited for; to lock memory takes its time. */
+#define READY_MS 10000
+#define GIVEN_MS 2000
 #define RETRY_NS (20 * MS)
 #define GRACE_NS (400 * MS) /* writers that see the shim's end let go by themselves */
 
@@ -172,12 +174,12 @@ static bool nothing_left(const struct ledger *l)
 /* --- the shim's side -------------------------------------------------------------------------- */
 
 /* The next message, or a negative errno. */
-static int answer(struct watchdog *w)
+static int answer(struct watchdog *w, int timeout_ms)
 {
 	struct pollfd p = {w->channel, POLLIN, 0};
 	char byte;
 
-	if (poll(&p, 1, READY_MS) <= 0)
+	if (poll(&p, 1, timeout_ms) <= 0)
 		return -ETIMEDOUT;
 	return recv(w->channel, &byte, 1, MSG_DONTWAIT) == 1 ? byte : -EPIPE;
 }
@@ -213,7 +215,7 @@ int watchdog_start(struct watchdog *w, struct ledger *l, const struct fs_ops *op
 		w->pid = 0;
 		r = err_errno(e, -errno, "cannot start the watchdog");
 	} else {
-		r = answer(w);
+		r = answer(w, READY_MS);
 		if (r == READY || (r == UNLOCKED && !must_lock))
 			return 0;
 		r = r == UNLOCKED ? err_set(e, -EPERM,
@@ -239,7 +241,8 @@ int watchdog_give(struct watchdog *w, const int *fd, int count, struct err *e)
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)count);
 	memcpy(CMSG_DATA(c), fd, sizeof(int) * (size_t)count);
-	if (sendmsg(w->channel, &m, MSG_NOSIGNAL | MSG_DONTWAIT) != 1 || answer(w) != GIVEN)
+	if (sendmsg(w->channel, &m, MSG_NOSIGNAL | MSG_DONTWAIT) != 1 ||
+	    answer(w, GIVEN_MS) != GIVEN)
 		return err_set(e, -EIO, "the watchdog does not answer");
 	return 0;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,11 +177,24 @@ void writer_start(struct writer *w, enum phase first, const char *set, const str
 	w->until_ns = w->asked_ns + 10000 * MS;
 }
 
+/* What came without being asked for must not be taken for an answer. */
+static bool spoke_early(const struct writer *w)
+{
+	struct pollfd p = {w->child.out, POLLIN, 0};
+
+	return w->lines.used || (poll(&p, 1, 0) > 0 && (p.revents & POLLIN));
+}
+
 void writer_ask(struct writer *w, enum phase phase, uint64_t until_ns)
 {
 	char line[16];
 	int n = snprintf(line, sizeof(line), "%s\n", phase_name(phase));
 
+	if (spoke_early(w)) {
+		writer_fail(w, "it wrote without being asked after %s", phase_name(w->phase));
+		writer_kill(w);
+		return;
+	}
 	w->phase = phase;
 	w->asked = true;
 	w->asked_ns = clock_monotonic_ns();

@@ -9,17 +9,18 @@ cd "$(dirname "$0")/../.."
 seconds=${1:-60}
 shift || true
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(segment json conf control)
+[ ${#names[@]} -gt 0 ] || names=(segment json conf control shim)
 
 san=address,undefined
 objects=build/san-fuzzer-no-link,$san/clang
 flags=(-O1 -g -fno-sanitize-recover=undefined)
 make -s CC=clang SAN="fuzzer-no-link,$san" CFLAGS="${flags[*]}" \
-	"$objects/libmobility.a" "$objects/libappliance.a" "$objects/libagent.a"
+	"$objects/libmobility.a" "$objects/libappliance.a" "$objects/libagent.a" "$objects/libshim.a"
 
-declare -A more=([segment]=tests/fuzz/segment_mutator.c [json]="$objects/libappliance.a" [control]="$objects/libagent.a")
-declare -A max_len=([segment]=65536 [json]=4096 [conf]=4096 [control]=8192)
-declare -A least=([segment]=90 [json]=240 [conf]=100 [control]=200) # edges: a little more than the seeds alone reach
+declare -A more=([segment]=tests/fuzz/segment_mutator.c [json]="$objects/libappliance.a" [control]="$objects/libagent.a"
+	[shim]="$objects/libshim.a")
+declare -A max_len=([segment]=65536 [json]=4096 [conf]=4096 [control]=8192 [shim]=8192)
+declare -A least=([segment]=90 [json]=240 [conf]=100 [control]=200 [shim]=200) # edges: a little more than the seeds alone reach
 
 read -ra libs <<<"$(pkg-config --cflags --libs openssl zlib libzstd jansson inih libcurl libmicrohttpd sqlite3 gnutls libsystemd blkid liburcu-memb)"
 

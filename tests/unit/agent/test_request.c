@@ -49,6 +49,10 @@ START_TEST(commands_are_understood)
 			       &e),
 			 0);
 	ck_assert_str_eq(q.name, "a-1_b.c");
+	ck_assert(!q.app);
+	ck_assert_int_eq(parse("{\"command\":\"bookmark\",\"timeout_ns\":5,\"app\":true}", &e), 0);
+	ck_assert(q.app);
+	ck_assert_int_eq(parse("{\"command\":\"writers\"}", &e), 0);
 	ck_assert_int_eq(parse("{\"command\":\"status\"}", &e), 0);
 	ck_assert_int_eq(parse("{\"command\":\"pause\"}", &e), 0);
 	ck_assert_int_eq(parse("{\"command\":\"resume\"}", &e), 0);
@@ -74,6 +78,8 @@ START_TEST(nonsense_is_refused_with_a_reason)
 		"{\"command\":\"protect\",\"disks\":[\"/a\"],\"source\":\"magic\"}",
 		"{\"command\":\"unprotect\",\"disks\":[\"/a\"],\"source\":\"scan\"}",
 		"{\"command\":\"bookmark\"}",
+		"{\"command\":\"bookmark\",\"timeout_ns\":5,\"app\":1}",
+		"{\"command\":\"writers\",\"app\":true}",
 		"{\"command\":\"bookmark\",\"timeout_ns\":-1}",
 		"{\"command\":\"bookmark\",\"timeout_ns\":1e18}",
 		"{\"command\":\"bookmark\",\"timeout_ns\":1,\"name\":\"../x\"}",

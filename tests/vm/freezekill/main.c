@@ -261,6 +261,7 @@ int main(int argc, char **argv)
 	if (argc < 7)
 		die("usage: freezekill ROUNDS SEED SHIM CONFIG SOCKET FILE...");
 	rounds = atoi(argv[1]);
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	srand((unsigned int)atoi(argv[2]));
 	shim_path = argv[3];
 	config = argv[4];

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "agent/shim.h"
+#include "support.h"
+
+/* A shim that answers each order with the next line of its script. */
+struct server {
+	const char *const *script; /* ends with NULL: the connection is closed */
+	char path[108];
+	int listener;
+	pthread_t thread;
+	char orders[512];
+};
+
+static void *serve(void *arg)
+{
+	struct server *v = arg;
+	int fd = accept(v->listener, NULL, NULL);
+	char buf[256];
+
+	for (size_t i = 0; v->script[i]; i++) {
+		ssize_t n = 0;
+
+		/* What begins with + comes without being asked for. */
+		if (v->script[i][0] != '+')
+			n = read(fd, buf, sizeof(buf) - 1);
+		if (n < 0)
+			break;
+		buf[n] = '\0';
+		strncat(v->orders, buf, sizeof(v->orders) - strlen(v->orders) - 1);
+		n = (ssize_t)strlen(v->script[i] + (v->script[i][0] == '+'));
+		if (write(fd, v->script[i] + (v->script[i][0] == '+'), (size_t)n) != n)
+			break;
+	}
+	close(fd);
+	return NULL;
+}
+
+static void start(struct server *v, const char *const *script)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
+	memset(v, 0, sizeof(*v));
+	v->script = script;
+	snprintf(v->path, sizeof(v->path), "%s", test_path("socket"));
+	strcpy(addr.sun_path, v->path);
+	unlink(v->path);
+	v->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(v->listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	ck_assert_int_eq(listen(v->listener, 1), 0);
+	ck_assert_int_eq(pthread_create(&v->thread, NULL, serve, v), 0);
+}
+
+static void stop(struct server *v)
+{
+	pthread_join(v->thread, NULL);
+	close(v->listener);
+	unlink(v->path);
+}
+
+START_TEST(whole_course)
+{
+	static const char *const script[] = {"prepared {}\n", "frozen {\"consistent\":true}\n",
+					     "thawed {\"consistent\":true}\ndone {}\n", NULL};
+	struct server v;
+	struct shim *s;
+	json_t *report;
+	struct err e;
+
+	start(&v, script);
+	ck_assert_int_eq(shim_open(v.path, &s, &e), 0);
+	ck_assert_int_eq(shim_prepare(s, "8:0,8:16", &e), 0);
+	ck_assert_int_eq(shim_freeze(s, &e), 0);
+	ck_assert_int_eq(shim_thaw(s, &e), 0);
+	report = shim_report(s, &e);
+	ck_assert(json_is_true(json_object_get(report, "consistent")));
+	json_decref(report);
+	shim_close(s);
+	stop(&v);
+	ck_assert_str_eq(v.orders, "set disks=8:0,8:16\nfreeze\nthaw\n");
+}
+END_TEST
+
+static const struct {
+	const char *script[3];
+	int code;
+	const char *says;
+} failures[] = {
+	{{"error {\"error\":\"no memory\"}\n"}, -EIO, "no memory"},
+	{{"frozen {}\n"}, -EPROTO, "out of turn"},
+	{{"prepared nonsense\n"}, 0, "cannot be understood"},
+	{{"error nonsense\n"}, 0, ""},
+	{{NULL}, 0, "vss-shim"},
+	{{"prep", NULL}, 0, "vss-shim has ended"},
+};
+
+START_TEST(failure)
+{
+	struct server v;
+	struct shim *s;
+	struct err e;
+	int r;
+
+	start(&v, failures[_i].script);
+	ck_assert_int_eq(shim_open(v.path, &s, &e), 0);
+	r = shim_prepare(s, "", &e);
+	ck_assert_int_lt(r, 0);
+	if (failures[_i].code)
+		ck_assert_int_eq(r, failures[_i].code);
+	ck_assert_msg(strstr(e.text, failures[_i].says), "%s", e.text);
+	shim_close(s);
+	stop(&v);
+}
+END_TEST
+
+START_TEST(nobody_listens)
+{
+	struct shim *s;
+	struct err e;
+
+	ck_assert_int_eq(shim_open("/tmp/no-such-shim", &s, &e), -ECONNREFUSED);
+	ck_assert_ptr_nonnull(strstr(e.text, "systemctl start"));
+	ck_assert_ptr_null(shim_writers("/tmp/no-such-shim", NULL, &e));
+}
+END_TEST
+
+START_TEST(canceled)
+{
+	static const char *const script[] = {"prepared {}\n", "+", NULL};
+	const volatile bool cancel = true;
+	struct server v;
+	struct shim *s;
+	struct err e;
+
+	start(&v, script);
+	ck_assert_int_eq(shim_open(v.path, &s, &e), 0);
+	shim_attend(s, NULL, NULL, &cancel);
+	ck_assert_int_eq(shim_prepare(s, "", &e), -ECANCELED);
+	shim_close(s);
+	stop(&v);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("shim");
+
+	tcase_add_test(tc, whole_course);
+	tcase_add_loop_test(tc, failure, 0, ARRAY_SIZE(failures));
+	tcase_add_test(tc, nobody_listens);
+	tcase_add_test(tc, canceled);
+	return run_tcase("shim", tc);
+}

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "support.h"
+
+static struct settings settings;
+static struct set set;
+
+static void begin(void)
+{
+	struct order o = {.kind = ORDER_SET};
+	struct err e;
+
+	assert_ok(set_begin(&set, &settings, &fake_ops, NULL, &o, &e), &e);
+}
+
+static void freeze(void)
+{
+	struct err e;
+
+	begin();
+	assert_ok(set_identify(&set, &e), &e);
+	assert_ok(set_prepare(&set, &e), &e);
+	assert_ok(set_freeze(&set, &e), &e);
+}
+
+static void whole(void)
+{
+	freeze();
+	set_thaw(&set);
+	set_post(&set);
+}
+
+static const struct writer *writer(const char *name)
+{
+	for (size_t i = 0; i < set.count; i++) {
+		if (!strcmp(set.writer[i].name, name))
+			return &set.writer[i];
+	}
+	ck_abort_msg("there is no writer %s", name);
+	return NULL;
+}
+
+START_TEST(order)
+{
+	put_writer("20-a", "");
+	put_writer("30-b", "");
+	put_writer("40-absent", "identify) exit 77 ;;");
+	put_writer("41-skips", "prepare) echo skip nothing runs ;;");
+	whole();
+	ck_assert_str_eq(set.reason, "");
+	ck_assert_int_eq(writer("40-absent")->result, RESULT_ABSENT);
+	ck_assert_int_eq(writer("41-skips")->result, RESULT_SKIPPED);
+	ck_assert_uint_gt(writer("20-a")->held_us, writer("30-b")->held_us);
+	set_end(&set);
+	ck_assert_msg(strstr(read_log(), "20-a freeze;30-b freeze;30-b thaw;20-a thaw;"), "%s",
+		      read_log());
+	ck_assert_ptr_nonnull(strstr(read_log(), "20-a end;"));
+}
+END_TEST
+
+static const struct {
+	const char *cases, *says;
+} bad[] = {
+	{"freeze) sleep 60 ;;", "late: no answer to freeze"},
+	{"freeze) echo fail it is busy ;;", "freeze: it is busy"},
+	{"freeze) echo nonsense ;;", "garbage in freeze"},
+	{"freeze) echo ok; echo ok ;;", "garbage in freeze"},
+	{"freeze) head -c 100000 /dev/zero | tr '\\0' x ;;", "line is too long"},
+	{"freeze) echo no such table >&2; exit 3 ;;", "(status 3) in freeze: no such table"},
+	{"freeze) kill -9 $$ ;;", "(signal 9) in freeze"},
+	{"freeze) echo skip me ;;", "may not skip in freeze"},
+	{"freeze) exec >&-; sleep 60 ;;", "late: no answer to freeze"},
+	{"freeze) echo ok; exit 0 ;;", "after freeze"},
+	{"freeze) echo ok; sleep 0.1; echo ok ;;", "wrote without being asked"},
+	{"prepare) echo fail no password ;;", "prepare: no password"},
+	{"thaw) echo fail the connection was lost ;;", "thaw: the connection was lost"},
+	{"thaw) sleep 60 ;;", "late: no answer to thaw"},
+	{"identify) echo broken >&2; exit 1 ;;", "identify ended with status 1: broken"},
+	{"identify) echo rubbish ;;", "garbage"},
+};
+
+START_TEST(bad_writer)
+{
+	uint64_t began = clock_monotonic_ns();
+
+	settings.window = NSEC_PER_SEC;
+	put_writer("20-good", "");
+	put_writer("25-bad", bad[_i].cases);
+	freeze();
+	usleep(200000); /* in which what was frozen may fail */
+	set_thaw(&set);
+	set_post(&set);
+	ck_assert_msg(strstr(set.reason, "writer 25-bad failed: "), "%s", set.reason);
+	ck_assert_msg(strstr(set.reason, bad[_i].says), "'%s', not '%s'", set.reason, bad[_i].says);
+	ck_assert_int_eq(writer("25-bad")->result, RESULT_FAILED);
+	ck_assert_int_eq(writer("20-good")->result, RESULT_OK);
+	set_end(&set);
+	ck_assert_ptr_nonnull(strstr(read_log(), "20-good thaw;"));
+	ck_assert_uint_lt(clock_monotonic_ns() - began, 20 * NSEC_PER_SEC);
+}
+END_TEST
+
+START_TEST(fills_standard_error)
+{
+	put_writer("20-loud", "prepare) head -c 1000000 /dev/zero | tr '\\0' e >&2; echo ok ;;");
+	whole();
+	ck_assert_str_eq(set.reason, "");
+	ck_assert_uint_le(set.writer[0].child.tail_used, TAIL_BYTES);
+	set_end(&set);
+}
+END_TEST
+
+/* It left the group, and is found all the same. */
+START_TEST(forks_a_daemon)
+{
+	FILE *f;
+	int pid;
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	put_writer(
+		"20-daemon",
+		"prepare) setsid sleep 300 >/dev/null 2>&1 </dev/null & echo $! >/dev/fd/2; echo ok ;;");
+	whole();
+	f = fmemopen(set.writer[0].child.tail, set.writer[0].child.tail_used, "r");
+	ck_assert_int_eq(fscanf(f, "%d", &pid), 1);
+	fclose(f);
+	ck_assert_int_eq(kill(pid, 0), 0);
+	set_end(&set);
+	for (int i = 0; i < 200 && !kill(pid, 0); i++)
+		usleep(10000);
+	ck_assert_int_eq(kill(pid, 0), -1);
+}
+END_TEST
+
+START_TEST(nothing_takes_part)
+{
+	whole();
+	ck_assert_ptr_nonnull(strstr(set.reason, "no writer takes part"));
+	set_end(&set);
+}
+END_TEST
+
+START_TEST(window_is_over)
+{
+	settings.window = 300 * UINT64_C(1000000);
+	put_writer("20-a", "");
+	freeze();
+	ck_assert_str_eq(set.reason, "");
+	while (clock_monotonic_ns() < set.until_ns)
+		pump_once(&set.pump, set.until_ns);
+	set_thaw(&set);
+	ck_assert_ptr_nonnull(strstr(set.reason, "was over"));
+	set_end(&set);
+}
+END_TEST
+
+/* --- filesystems, in the table ---------------------------------------------------------------- */
+
+START_TEST(filesystems)
+{
+	int n;
+
+	settings.filesystems = true;
+	put_writer("20-a", "");
+	freeze();
+	n = (int)set.freezer.count;
+	ck_assert_int_eq(atomic_load(&fake->held), n);
+	set_thaw(&set);
+	ck_assert_int_eq(atomic_load(&fake->held), 0);
+	ck_assert_int_eq(atomic_load(&fake->thaws), n);
+	ck_assert_str_eq(set.reason, "");
+	set_end(&set);
+}
+END_TEST
+
+/* Every way in which a freeze may fail; 0 filesystems on this machine leave nothing to see. */
+static const struct {
+	int answer;
+	enum fs_result result;
+	const char *says;
+} refusals[] = {
+	{-EBUSY, FS_RESULT_FAILED, "frozen already, by somebody else"},
+	{-EOPNOTSUPP, FS_RESULT_SKIPPED, "cannot be frozen; it was synced"},
+	{-EROFS, FS_RESULT_SKIPPED, "read-only"},
+	{-EIO, FS_RESULT_FAILED, "Input/output error"},
+	{-ENODEV, FS_RESULT_FAILED, "No such device"},
+};
+
+START_TEST(refused_filesystem)
+{
+	settings.filesystems = true;
+	put_writer("20-a", "");
+	atomic_store(&fake->answer, refusals[_i].answer);
+	whole();
+	ck_assert_int_eq(atomic_load(&fake->thaws), 0); /* what is not ours is not thawed */
+	for (size_t i = 0; i < set.freezer.count; i++) {
+		ck_assert_int_eq(set.freezer.fs[i].result, refusals[_i].result);
+		ck_assert_ptr_nonnull(strstr(set.freezer.fs[i].text, refusals[_i].says));
+	}
+	if (set.freezer.count)
+		ck_assert_int_eq(set.reason[0] != '\0', refusals[_i].result == FS_RESULT_FAILED);
+	set_end(&set);
+}
+END_TEST
+
+START_TEST(thawed_by_somebody_else)
+{
+	settings.filesystems = true;
+	put_writer("20-a", "");
+	freeze();
+	atomic_store(&fake->held, 0);
+	set_thaw(&set);
+	if (set.freezer.count)
+		ck_assert_ptr_nonnull(strstr(set.reason, "somebody else thawed it"));
+	set_end(&set);
+}
+END_TEST
+
+START_TEST(slow_filesystem)
+{
+	settings.filesystems = true;
+	settings.window = 200 * UINT64_C(1000000);
+	put_writer("20-a", "");
+	atomic_store(&fake->freeze_ms, 700);
+	freeze();
+	set_thaw(&set);
+	if (set.freezer.count)
+		ck_assert_str_ne(set.reason, "");
+	set_end(&set);
+	ck_assert_int_eq(atomic_load(&fake->held), 0);
+}
+END_TEST
+
+static void kill_watchdog(void)
+{
+	kill(set.watchdog.pid, SIGKILL);
+	while (!set_given_up(&set))
+		pump_once(&set.pump, clock_monotonic_ns() + NSEC_PER_SEC);
+}
+
+START_TEST(watchdog_is_killed)
+{
+	settings.filesystems = true;
+	put_writer("20-a", "");
+	freeze();
+	kill_watchdog();
+	set_thaw(&set);
+	ck_assert_str_eq(set.reason, "the watchdog was killed");
+	ck_assert_int_eq(atomic_load(&fake->held), 0);
+	set_end(&set);
+}
+END_TEST
+
+static void setup(void)
+{
+	shim_setup();
+	test_settings(&settings);
+}
+
+static void teardown(void)
+{
+	set_end(&set);
+	test_settings_clear(&settings);
+}
+
+int main(void)
+{
+	TCase *t = tcase_create("set");
+
+	temp_dir();
+	tcase_set_timeout(t, 60);
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, order);
+	tcase_add_loop_test(t, bad_writer, 0, ARRAY_SIZE(bad));
+	tcase_add_test(t, fills_standard_error);
+	tcase_add_test(t, forks_a_daemon);
+	tcase_add_test(t, nothing_takes_part);
+	tcase_add_test(t, window_is_over);
+	tcase_add_test(t, filesystems);
+	tcase_add_loop_test(t, refused_filesystem, 0, ARRAY_SIZE(refusals));
+	tcase_add_test(t, thawed_by_somebody_else);
+	tcase_add_test(t, slow_filesystem);
+	tcase_add_test(t, watchdog_is_killed);
+	return run_tcase("set", t);
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "support.h"
+#include "vss-shim/watchdog.h"
+
+#define MS UINT64_C(1000000)
+
+static struct ledger *ledger;
+static struct watchdog dog;
+
+static void start(void)
+{
+	int fd[2] = {open("/dev/null", O_RDONLY), open("/dev/zero", O_RDONLY)};
+	struct err e;
+
+	assert_ok(ledger_open(NULL, &ledger, &e), &e);
+	assert_ok(watchdog_start(&dog, ledger, &fake_ops, false, &e), &e);
+	assert_ok(watchdog_give(&dog, fd, 2, &e), &e);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+static void freeze(int i)
+{
+	fake_ops.freeze(0);
+	atomic_store(&ledger->fs[i].state, FS_FROZEN);
+}
+
+static bool wait_thawed(uint64_t ms)
+{
+	uint64_t until = clock_monotonic_ns() + ms * MS;
+
+	while (atomic_load(&fake->held) && clock_monotonic_ns() < until)
+		usleep(1000);
+	return !atomic_load(&fake->held);
+}
+
+START_TEST(deadline)
+{
+	struct err e;
+	pid_t group = fork();
+
+	if (!group) {
+		setsid();
+		pause();
+		_exit(0);
+	}
+	start();
+	atomic_store(&ledger->group[3], group);
+	assert_ok(watchdog_arm(&dog, clock_monotonic_ns() + 100 * MS, &e), &e);
+	freeze(0);
+	freeze(1);
+	usleep(30000);
+	ck_assert_int_eq(atomic_load(&fake->held), 2); /* not before its time */
+	ck_assert(wait_thawed(3000));
+	ck_assert_int_eq(atomic_load(&ledger->fired), 1);
+	ck_assert_int_eq(atomic_load(&ledger->fs[1].state), FS_THAWED);
+	ck_assert_int_eq(waitpid(group, NULL, 0), group); /* it was killed */
+	atomic_store(&ledger->group[3], 0);
+	watchdog_stop(&dog);
+}
+END_TEST
+
+/* What the kernel is still freezing cannot be thawed yet, and is thawed when it can. */
+START_TEST(in_the_midst)
+{
+	struct err e;
+
+	start();
+	atomic_store(&ledger->fs[0].state, FS_FREEZING);
+	assert_ok(watchdog_arm(&dog, clock_monotonic_ns() + 10 * MS, &e), &e);
+	usleep(100000);
+	ck_assert_int_eq(atomic_load(&ledger->fs[0].state), FS_FREEZING);
+	fake_ops.freeze(0);
+	ck_assert(wait_thawed(3000));
+	watchdog_stop(&dog);
+}
+END_TEST
+
+/* The shim is this process's child here, and is killed. */
+START_TEST(shim_dies)
+{
+	struct err e;
+	pid_t shim;
+
+	assert_ok(ledger_open(NULL, &ledger, &e), &e);
+	shim = fork();
+	if (!shim) {
+		int fd = open("/dev/null", O_RDONLY);
+
+		if (watchdog_start(&dog, ledger, &fake_ops, false, NULL) ||
+		    watchdog_give(&dog, &fd, 1, NULL))
+			_exit(1);
+		freeze(0);
+		pause();
+	}
+	while (!atomic_load(&fake->held))
+		usleep(1000);
+	kill(shim, SIGKILL);
+	ck_assert(wait_thawed(3000));
+	ck_assert_int_eq(waitpid(shim, NULL, 0), shim);
+}
+END_TEST
+
+START_TEST(watchdog_dies)
+{
+	char byte;
+
+	start();
+	kill(dog.pid, SIGKILL);
+	ck_assert_int_eq(read(dog.channel, &byte, 1), 0); /* that is how the shim sees it */
+	watchdog_stop(&dog);
+}
+END_TEST
+
+/* Who is stopped does not take descriptors, so that nothing is frozen. */
+START_TEST(watchdog_is_stopped)
+{
+	int fd = open("/dev/null", O_RDONLY);
+	struct err e;
+
+	start();
+	kill(dog.pid, SIGSTOP);
+	assert_code(watchdog_give(&dog, &fd, 1, &e), -EIO, &e);
+	watchdog_stop(&dog);
+	close(fd);
+}
+END_TEST
+
+/* Everybody was killed: the next shim finds in the file what is frozen. */
+START_TEST(recovered)
+{
+	const char *path = temp_path("ledger");
+	struct ledger *l;
+	struct err e;
+
+	ck_assert_int_eq(ledger_recover(path, &fake_ops, &e), 0);
+	assert_ok(ledger_open(path, &l, &e), &e);
+	ck_assert_int_eq(ledger_recover(path, &fake_ops, &e), 0);
+	for (int i = 0; i < 3; i++) {
+		snprintf(l->fs[i].point, sizeof(l->fs[i].point), "%s", temp_dir());
+		l->fs[i].dev = 0;
+	}
+	atomic_store(&l->count, 3);
+	atomic_store(&l->fs[0].state, FS_FROZEN);
+	atomic_store(&l->fs[1].state, FS_FREEZING);
+	atomic_store(&l->fs[2].state, FS_THAWED);
+	{
+		struct stat st;
+
+		ck_assert_int_eq(stat(temp_dir(), &st), 0);
+		l->fs[0].dev = l->fs[1].dev = l->fs[2].dev = st.st_dev;
+	}
+	ledger_close(l);
+	atomic_store(&fake->held, 1);
+	ck_assert_int_eq(ledger_recover(path, &fake_ops, &e), 1);
+	ck_assert_int_eq(atomic_load(&fake->held), 0);
+	ck_assert_int_eq(ledger_recover(path, &fake_ops, &e), 0);
+	put("short", 0600, "x");
+	ck_assert_int_eq(ledger_recover(temp_path("short"), &fake_ops, &e), 0);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *t = tcase_create("watchdog");
+
+	temp_dir();
+	tcase_set_timeout(t, 60);
+	tcase_add_checked_fixture(t, shim_setup, NULL);
+	tcase_add_test(t, deadline);
+	tcase_add_test(t, in_the_midst);
+	tcase_add_test(t, shim_dies);
+	tcase_add_test(t, watchdog_dies);
+	tcase_add_test(t, watchdog_is_stopped);
+	tcase_add_test(t, recovered);
+	return run_tcase("watchdog", t);
+}
