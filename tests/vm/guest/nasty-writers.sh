@@ -63,7 +63,7 @@ nasty_writers() {
 			nasty() { [ \$1 = $phase ] && sleep 98765; }
 			$the_rest
 		END
-		run_set "hangs in $phase" false '"reason": *"writer 20-nasty failed: .*(answer|time|late|ms)'
+		run_set "hangs in $phase" false '"text": *"(it was late|[a-z]*: .*late)'
 		a_writer <<-END
 			nasty() { [ \$1 = $phase ] && echo fail the disk is not enough; }
 			$the_rest
