@@ -163,6 +163,12 @@ check-delays: deps-guest
 .PHONY: check-stacks soak
 check-stacks: deps-guest all
 	@tests/vm/stacks.sh
+# Real databases under load: every point recovered, random kills at every phase.
+.PHONY: check-apps bench-freeze
+check-apps: deps-guest all
+	@POINTS=6 KILLS=100 tests/vm/test-apps.sh
+bench-freeze: deps-guest all
+	@tests/bench/freeze.sh
 soak: deps-guest
 	@MINUTES=$(if $(filter file,$(origin MINUTES)),30,$(MINUTES)) tests/vm/soak.sh
 check-fuzz: deps-check
@@ -195,7 +201,8 @@ install: all
 	install -D -m 0644 -t $(DESTDIR)/lib/systemd/system packaging/systemd/*.service
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/include/mobility include/mobility/uapi.h include/mobility/wire.h
 	install -d -m 0755 $(DESTDIR)$(PREFIX)/lib/mobility/writers.d
-	$(if $(writers),install -m 0755 -t $(DESTDIR)$(PREFIX)/lib/mobility/writers.d $(writers))
+	install -m 0755 -t $(DESTDIR)$(PREFIX)/lib/mobility/writers.d $(writers)
+	install -m 0644 -t $(DESTDIR)$(PREFIX)/lib/mobility vss-shim/writer.sh
 	install -d -m 0700 $(DESTDIR)/etc/mobility
 	install -d -m 0755 $(DESTDIR)/etc/mobility/writers.d
 
@@ -219,6 +226,8 @@ help:
 	@echo 'make check-delays        take 10,000 points with every race window of the module held open'
 	@echo 'make check-stacks        protect every stack of the table in README.md, and print it'
 	@echo 'make soak MINUTES=N      a random storm over many stacks in a guest (30 minutes)'
+	@echo 'make check-apps          busy databases in a guest: recover every point, kill at every phase'
+	@echo 'make bench-freeze        how long applications and filesystems are held, next to locks held while copying'
 	@echo 'make bench-kmod          what the module costs, in instructions, next to dm-snapshot and dm-era'
 	@echo 'make model               check the boundary protocol exhaustively with spin (minutes, 4 GB)'
 	@echo 'make lint                formatting, static analysis, conventions'

@@ -3,7 +3,10 @@
 # Makes the Debian root filesystem of `--root debian`: the small base system, the libraries that the
 # agent needs, and the tools that the tests use. No kernel: its modules come with the initramfs.
 #
-# usage: rootfs.sh [--image FILE]	prepares it in the cache; copies the ext4 image to FILE
+# usage: rootfs.sh [--apps] [--image FILE]	prepares it in the cache; copies the ext4 image to FILE
+#
+# --apps: one with systemd and the databases that the shipped writers freeze. None of them is started at boot:
+# the test decides where its data lies, and when it runs.
 #
 # The copy is sparse. Needs root (debootstrap), the first time only.
 set -euo pipefail
@@ -12,17 +15,36 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/cache.sh"
 
 suite=bookworm
+kind=base
 image_size=448M
 packages=(
 	e2fsprogs xfsprogs util-linux iproute2 kmod dmsetup procps fio
 	libcurl4 libssl3 zlib1g liburcu8 libblkid1 libjansson4 libinih1 libzstd1 libsystemd0
 )
+if [ "${1-}" = --apps ]; then
+	shift
+	kind=apps
+	image_size=1200M
+	packages+=(systemd systemd-sysv dbus postgresql-15 mariadb-server redis-server)
+fi
 
 # what nobody reads in a guest
 trim() {
 	rm -rf "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/* "$1"/var/log/* "$1"/debootstrap
 	rm -rf "$1"/usr/share/{doc,man,info,locale,zoneinfo,lintian}/*
 	rm -rf "$1"/usr/lib/x86_64-linux-gnu/gconv
+}
+
+# The databases' packages have made an empty cluster and data folder; the tests copy them to disks of their own.
+trim_apps() {
+	chroot "$1" systemctl -q disable postgresql mariadb redis-server
+	chroot "$1" systemctl -q mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
+		e2scrub_reap.service fstrim.timer getty@tty1.service
+	rm -rf "$1"/usr/lib/postgresql/15/lib/{bitcode,llvmjit.so} "$1"/usr/lib/x86_64-linux-gnu/libLLVM-*.so* "$1"/usr/lib/llvm-*
+	install -d -m 755 "$1"/var/log/{mysql,redis,postgresql}
+	chroot "$1" chown mysql: /var/log/mysql
+	chroot "$1" chown redis: /var/log/redis
+	chroot "$1" chown postgres: /var/log/postgresql
 }
 
 make_image() {		# FILE
@@ -38,6 +60,7 @@ make_image() {		# FILE
 		return 1
 	fi
 	trim "$root"
+	[ $kind = base ] || trim_apps "$root"
 	echo guest >"$root/etc/hostname"
 	echo "127.0.0.1 localhost guest" >"$root/etc/hosts"
 	rm -f "$root/etc/resolv.conf"
@@ -46,7 +69,7 @@ make_image() {		# FILE
 	rm -rf "$root"
 }
 
-store=$cache/rootfs
+store=$cache/rootfs/$kind
 image=$store/$suite-$(sha256sum <"$here/rootfs.sh" | cut -c1-16).img
 mkdir -p "$store"
 cache_lock "$store/.lock"

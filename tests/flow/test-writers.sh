@@ -1,0 +1,339 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 150
+# The shipped writers with a real PostgreSQL (a primary that archives, and its standby), MariaDB and Redis: what a freeze holds, and
+# that nothing holds it any longer than the session lives, however it ends; the databases' own backup history; locks that are not to
+# be had; servers that are absent, or go away.
+# The processor may be busy with others: bounds of time are generous here, but far below what blocks.
+set -Eeuo pipefail
+if [ -z "${WRITERS_NAMESPACE-}" ]; then
+	WRITERS_NAMESPACE=yes exec unshare --mount --net --pid --fork --kill-child --mount-proc "$0"
+fi
+# shellcheck source=tests/flow/functions.sh
+. "$(dirname "$0")/functions.sh"
+# shellcheck source=tests/flow/writers.sh
+. "$(dirname "$0")/writers.sh"
+chmod 711 "$tmp"
+ip link set lo up
+mkdir -p /etc/redis /etc/mobility
+mount -t tmpfs redis /etc/redis
+mount -t tmpfs mobility /etc/mobility
+chmod 755 /etc/redis
+
+# --- nothing there -------------------------------------------------------------------------------
+
+test_absent() {
+	local w status
+	for w in "$writers"/*; do
+		status=0
+		identify "${w##*/}" || status=$?
+		[ $status -eq 77 ] || fail "${w##*/} identify without a server: $status"
+		session "${w##*/}"
+		expect prepare 'skip no *'
+		session_ends
+	done
+	status=0
+	"$writers/20-postgresql" nonsense 2>/dev/null || status=$?
+	[ $status -eq 64 ] || fail "a call that there is not: $status"
+}
+
+# --- PostgreSQL ----------------------------------------------------------------------------------
+
+pg_history() {
+	pg 5401 "SELECT archived_count, last_archived_wal, failed_count FROM pg_stat_archiver"
+	pg 5401 "SELECT pg_walfile_name(pg_current_wal_lsn()), pg_is_in_recovery()"
+	ls "$tmp/pg/archive"
+}
+
+pg_sessions() { [ "$(pg 5401 "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'mobility'")" = "$1" ]; }
+
+# A standby without a new checkpoint record of its primary keeps its old one: that is all it can do.
+test_postgres() {
+	local before redo at
+	identify 20-postgresql || fail "identify: $?"
+	grep -qx 'instances: 2' <<<"$identity" || fail "not two clusters: $identity"
+	pg 5401 "INSERT INTO t SELECT generate_series(1, 20000)"
+	before=$(pg_history)
+	session 20-postgresql
+	expect prepare 'ok *'
+	redo=$(sed -n "s,.*$tmp/pg/one: checkpoint at \([^ ]*\) .*,\1,p" <<<"$reply")
+	at=$("${as_postgres[@]}" "$pg_bin/pg_controldata" "$tmp/pg/one" | sed -n "s/.*REDO location: *//p")
+	[ "${redo:-none}" = "$at" ] || fail "the checkpoint told is not that of pg_controldata: '$reply', $at"
+	[[ $reply == *"$tmp/pg/two: checkpoint at "* ]] || fail "nothing of the standby: $reply"
+	pg 5401 "INSERT INTO t VALUES (1)"
+	expect freeze 'ok *at*at*'
+	pg_sessions 1 || fail "no session is held over the freeze"
+	pg 5401 "INSERT INTO t VALUES (2)"
+	expect thaw ok
+	expect post ok
+	session_ends
+	until_true 5 "the end of the writer's sessions" pg_sessions 0
+	[ "$(pg_history)" = "$before" ] || fail "archive or backup history changed: $(pg_history), before: $before"
+	[ ! -e "$tmp/pg/one/backup_label" ] || fail "a backup was begun"
+	for way in input group leader term abort; do
+		session 20-postgresql
+		expect prepare 'ok *'
+		expect freeze 'ok *'
+		end_by $way
+		until_true 5 "the end of the writer's sessions after $way" pg_sessions 0
+	done
+}
+
+# The checkpointer is stopped: a checkpoint that does not end.
+test_postgres_late() {
+	local checkpointer
+	checkpointer=$(pg 5401 "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
+	kill -STOP "$checkpointer"
+	session 20-postgresql 2000 1000 1500
+	timed expect prepare "fail *one: no checkpoint: *"
+	kill -CONT "$checkpointer"
+	[ "$took" -le 8000 ] || fail "the failure took $took ms"
+	session_ends
+	until_true 5 "the end of the writer's sessions" pg_sessions 0
+}
+
+test_postgres_gone() {
+	session 20-postgresql
+	expect prepare 'ok *'
+	kill -QUIT "${pid_of[two]}"
+	wait "${pid_of[two]}" || true
+	unset "pid_of[two]"
+	expect freeze "fail *two: gone since it was prepared*"
+	session_ends
+}
+
+# --- MariaDB -------------------------------------------------------------------------------------
+
+my_sessions() { [ "$(my "SELECT count(*) FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user = 'root'")" = "$1" ]; }
+my_free() { timeout 2 mariadb --no-defaults -uroot -S "$tmp/my/sock" -e "INSERT INTO d.t VALUES (0, now(6))"; }
+my_history() { my "SHOW MASTER STATUS; SHOW BINARY LOGS; SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'Binlog_commits'"; }
+
+# A commit waits: it is not done after half a second, and it is after the release.
+my_held() {
+	my "INSERT INTO d.t VALUES (7, now(6))" {phases}>&- &
+	held=$!
+	sleep 0.5
+	kill -0 $held 2>/dev/null || fail "a commit went through while the server was frozen"
+}
+
+my_released() { # WHAT SECONDS
+	until_true "$2" "the commit after $1" eval "! kill -0 $held"
+	wait $held || fail "the commit that waited failed after $1"
+	my_free || fail "commits still wait after $1"
+	until_true 5 "the end of the writer's sessions after $1" my_sessions 0
+}
+
+my_round() { # WAY
+	session 21-mariadb 5000 3000
+	expect prepare ok
+	[ "$1" != prepared ] || { my_free || fail "a commit waits in prepare"; end_by group; my_free; return; }
+	expect freeze 'ok *commits are held'
+	my_held
+	if [ "$1" = thaw ]; then
+		expect thaw 'ok *commits were held for *'
+		my_released thaw 5
+		expect post ok
+		session_ends
+	else
+		end_by "$1"
+		my_released "$1" 5
+	fi
+}
+
+test_mariadb() {
+	local before way
+	identify 21-mariadb || fail "identify: $?"
+	grep -qx 'instances: 1' <<<"$identity" || fail "not one server: $identity"
+	before=$(my_history)
+	session 21-mariadb
+	expect prepare ok
+	expect freeze 'ok *'
+	expect thaw 'ok *'
+	expect post ok
+	session_ends
+	[ "$(my_history)" = "$before" ] || fail "the binary log changed: $(my_history), before: $before"
+	for way in "$@"; do
+		my_round "$way"
+	done
+}
+
+# Nobody says thaw: the writer lets go at the end of the window, the server itself if the writer is stopped.
+test_mariadb_window() {
+	session 21-mariadb 1500 1000
+	expect prepare ok
+	expect freeze 'ok *'
+	my_held
+	my_released "the end of the window" 5
+	expect thaw 'fail *let go at the end of the window*'
+	session_ends
+	session 21-mariadb 1500 1000
+	expect prepare ok
+	expect freeze 'ok *'
+	my_held
+	kill -STOP -- "-$writer"
+	my_released "the server's own limit" 6
+	kill -CONT -- "-$writer"
+	expect thaw 'fail *'
+	session_ends
+}
+
+# blocked_by SQL PHASE PATTERN: a session that has something done, and keeps it; the phase fails with that reason, in time
+blocked_by() {
+	local blocker
+	mkfifo "$tmp/blocker"
+	mariadb --no-defaults -uroot -S "$tmp/my/sock" <"$tmp/blocker" >"$tmp/blocker.out" --unbuffered &
+	blocker=$!
+	exec {to_blocker}>"$tmp/blocker"
+	rm "$tmp/blocker"
+	printf '%s;\nSELECT "has it";\n%s;\n' "$1" "${4:-SELECT 1}" >&"$to_blocker"
+	until_true 5 "the blocking session" grep -q 'has it' "$tmp/blocker.out"
+	sleep 0.2
+	session 21-mariadb 10000 4000 4000
+	[ "$2" = prepare ] || expect prepare ok
+	timed expect "$2" "$3"
+	[ "$took" -le 15000 ] || fail "'$reply' took $took ms"
+	note "$reply ($took ms)"
+	session_ends
+	exec {to_blocker}>&-
+	kill "$blocker" 2>/dev/null || true
+	wait "$blocker" 2>/dev/null || true
+	until_true 5 "the end of all sessions" my_sessions 0
+	my_free || fail "commits wait after a freeze that failed"
+}
+
+test_mariadb_locks() {
+	blocked_by "BACKUP STAGE START" prepare "fail *: not granted in time*"
+	blocked_by "LOCK TABLES d.plain WRITE" prepare "fail *: not granted in time*"
+	blocked_by "SELECT 1" freeze "fail *BACKUP STAGE *: not granted in time*" \
+		"INSERT INTO d.plain SELECT SLEEP(60)"
+}
+
+test_mariadb_lost() {
+	session 21-mariadb
+	expect prepare ok
+	expect freeze 'ok *'
+	my "KILL $(my "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user = 'root'")"
+	expect thaw "fail *the lock was lost before the thaw*"
+	session_ends
+}
+
+# A password of its own file; never among the arguments.
+test_mariadb_password() {
+	my "CREATE USER shim@localhost IDENTIFIED BY 'secret'; GRANT RELOAD, PROCESS, CONNECTION ADMIN ON *.* TO shim@localhost"
+	printf '[client]\nuser=shim\npassword=secret\n' >/etc/mobility/writer-mariadb.conf
+	session 21-mariadb
+	expect prepare ok
+	[ "$(my "SELECT count(*) FROM information_schema.processlist WHERE user = 'shim'")" = 1 ] || fail "not the user of the file"
+	! cat /proc/[0-9]*/cmdline | grep -qa secret || fail "the password is among the arguments of a process"
+	expect freeze 'ok *'
+	expect thaw 'ok *'
+	session_ends
+	rm /etc/mobility/writer-mariadb.conf
+}
+
+# The way of servers that know no backup stages.
+test_tables() {
+	stop mariadb
+	start_mariadb --version=5.7.44-old
+	test_mariadb thaw group leader input
+	blocked_by "LOCK TABLES d.t WRITE" freeze "fail *FLUSH TABLES WITH READ LOCK: not granted in time*"
+	blocked_by "SELECT 1" prepare "fail *would wait too long: statement * of root has run for *" "SELECT SLEEP(60)"
+}
+
+# --- Redis ---------------------------------------------------------------------------------------
+
+export REDISCLI_AUTH=pass\ word
+red_held() {
+	red 7001 SET key "$1" >/dev/null {phases}>&- &
+	held=$!
+	sleep 0.5
+	kill -0 $held 2>/dev/null || fail "a write went through while Redis was frozen"
+}
+
+red_released() { # WHAT SECONDS
+	until_true "$2" "the write after $1" eval "! kill -0 $held"
+	wait $held || fail "the write that waited failed after $1"
+}
+
+test_redis() {
+	local way dump
+	identify 22-redis || fail "identify: $?"
+	grep -qx 'instances: 3' <<<"$identity" || fail "not three servers: $identity"
+	dump=$(env -u REDISCLI_AUTH redis-cli -e -p 7002 INFO persistence | sed -n 's/^rdb_saves:\([0-9]*\).*/\1/p')
+	for way in thaw input group leader term abort; do
+		session 22-redis 6000 2000
+		expect prepare 'ok *7001: append-only file*'
+		[[ $reply == *"7002: a dump was made"* && $reply == *"7003: keeps nothing on disk"* ]] || fail "prepare: $reply"
+		red 7001 SET "before-$way" 1 >/dev/null
+		expect freeze 'ok *7001: writes wait'
+		grep -qa "before-$way" "$tmp"/log/appendonlydir/*.incr.aof || fail "an acknowledged write is not in the append-only file"
+		red_held "$way"
+		if [ $way = thaw ]; then
+			sleep 2 # the pause is renewed
+			kill -0 $held 2>/dev/null || fail "the pause of writes ended before the thaw"
+			expect thaw ok
+			expect post ok
+			session_ends
+		else
+			end_by $way
+		fi
+		red_released $way 5
+	done
+	[ "$(env -u REDISCLI_AUTH redis-cli -e -p 7002 INFO persistence | sed -n 's/^rdb_saves:\([0-9]*\).*/\1/p')" -eq $((dump + 6)) ] ||
+		fail "not a dump for each session"
+}
+
+test_redis_stopped() {
+	session 22-redis 6000 2000
+	expect prepare 'ok *'
+	expect freeze 'ok *'
+	red_held stopped
+	kill -STOP -- "-$writer"
+	red_released "the end of its pause" 5
+	kill -CONT -- "-$writer"
+	expect thaw 'fail *the pause of writes was *'
+	session_ends
+}
+
+test_redis_gone() {
+	session 22-redis
+	expect prepare 'ok *'
+	kill9 log
+	expect freeze 'fail *7001: *'
+	session_ends
+	kill9 dump
+	kill9 plain
+}
+
+# --- all -----------------------------------------------------------------------------------------
+
+test_absent
+note "no server: nothing to do"
+make_mariadb &
+making=$!
+start_postgres
+test_postgres
+test_postgres_late
+test_postgres_gone
+kill9 one
+note "PostgreSQL: checkpoints of a primary and a standby"
+start_redis log 7001 'pass word' 'appendonly yes' 'save ""'
+start_redis dump 7002 '' 'save 3600 1'
+start_redis plain 7003 '' 'save ""'
+test_redis
+test_redis_stopped
+test_redis_gone
+note "Redis: append-only file, dump, neither"
+wait $making || fail "mariadb-install-db: $(tail -n 3 "$tmp/install-db.log")"
+start_mariadb
+my "CREATE DATABASE d; CREATE TABLE d.t (n int, at datetime(6)) ENGINE=InnoDB; CREATE TABLE d.plain (n int) ENGINE=MyISAM"
+test_mariadb thaw prepared input group leader term abort
+test_mariadb_window
+test_mariadb_locks
+test_mariadb_lost
+test_mariadb_password
+note "MariaDB: backup stages"
+test_tables
+note "MariaDB: read lock"
+finished=yes
+echo "$test_name: all as it should be"

@@ -1,0 +1,108 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# A guest with systemd and busy databases on two protected disks, and one that starts them from recovery points.
+# Sourced after test-lib.sh and replication.sh.
+#
+#   apps_boot SCALE [OPTION…]   the guest "protected": module, agent, shim and load; all disks are protected
+#   apps_point KIND NAME        a point of that kind: crash or application
+#   apps_quiet                  the load ends, everything acknowledged is known to the host
+#   apps_expect                 each point in turn: $vm_build/points/ID/ (see recovered.sh)
+#   apps_recover ID…            boots the guest "recovered" with these points' disks; what it finds is printed
+#   apps_ids CONDITION          ids of the points for which the jq condition holds
+
+# shellcheck disable=SC2154
+apps_guest=(--mem 2048
+	--append "net.ifnames=0 systemd.unit=guest-runner.service systemd.show_status=0 systemd.mask=systemd-update-utmp.service"
+	--file "$vm_dir/apps/prepare-root:/prepare-root" --file "$vm_dir/guest:/guest" --file "$vm_dir/apps:/apps"
+	--file "$vm_dir/apps/etc:/etc")
+
+# shellcheck disable=SC2154
+apps_boot() {
+	local scale=$1
+
+	shift
+	# shellcheck disable=SC2119
+	module=$(build_kmod 2>"$vm_build/kmod.log") || fail "the kernel module does not build"
+	"$vm_dir/rootfs.sh" --apps --image "$vm_build/root.img"
+	guest_disk "$vm_build/db.img" 640M
+	guest_disk "$vm_build/space.img" 320M
+	agent_options
+	agent_options+=(--file "$top/vss-shim/writers.d:/usr/lib/mobility/writers.d" --file "$top/vss-shim/writer.sh:/usr/lib/mobility/writer.sh"
+		--bin "$bin/vss-shim:/usr/sbin/vss-shim" --file "$top/packaging/systemd/vss-shim.service:/etc/systemd/system/vss-shim.service")
+	printf '#!/bin/sh\nexec /apps/load.sh %s\n' "$scale" >"$vm_build/load"
+	guest_start protected --root "$vm_build/root.img" --disk "$vm_build/db.img:raw:serial=db" \
+		--disk "$vm_build/space.img:raw:serial=space" "${apps_guest[@]}" --file "$module:/mobility.ko" \
+		"${agent_options[@]}" --script "$vm_build/load" --timeout 7000 --allow 'Out of memory|oom-kill|Call Trace' "$@"
+	guest_wait_for protected '^ready' 900 || fail "the databases do not start: $(tail -n 5 "$vm_build/protected/output.log")"
+	guest_sh protected "systemctl start vss-shim" || fail "vss-shim: $(guest_sh protected "journalctl -u vss-shim -n 10 --no-pager")"
+	agent_start protected
+	agent_enroll protected
+	agent_ctl protected protect /dev/vdb /dev/vdc || fail "protect"
+	agent_wait protected 900 "initial replication" "$all_protected"
+}
+
+apps_point() {		# KIND NAME
+	case $1 in
+	crash) agent_ctl protected bookmark "$2" --timeout 5m ;;
+	application) agent_ctl protected bookmark --app --name "$2" --timeout 5m ;;
+	esac || fail "no recovery point $2: $(guest_sh protected "tail -n 5 /run/mobilityd.log; mobilityctl --config /root/m.conf writers")"
+}
+
+apps_quiet() {
+	guest_sh protected "touch /run/stop"
+	guest_wait_for protected '^quiet' 120 || fail "the load did not end: $(tail -n 5 "$vm_build/protected/output.log")"
+	appliance points --json | jq 'if type == "object" then .points else . end' >"$vm_build/points.json"
+}
+
+apps_ids() {		# CONDITION
+	jq -r ".[] | select($1) | .id" "$vm_build/points.json"
+}
+
+# From what the guest told, what was acknowledged before each boundary, by the guest's own clock.
+apps_expect() {
+	local id time dir
+
+	rm -rf "$vm_build/points"
+	tr -d '\r' <"$vm_build/protected/output.log" >"$vm_build/acknowledged"
+	for id in $(apps_ids true); do
+		dir=$vm_build/points/$id
+		mkdir -p "$dir"
+		jq -r ".[] | select(.id == $id) | .consistency" "$vm_build/points.json" >"$dir/label"
+		apps_redo "$id" >"$dir/redo"
+		time=$(jq -r ".[] | select(.id == $id) | .time" "$vm_build/points.json")
+		# no arithmetic on 19 digits: all times have as many, and compare as text
+		awk -v t="t$time" -v dir="$dir" '
+			BEGIN { red = 0; printf "" >(dir "/pg"); printf "" >(dir "/my") }
+			$1 == "pg" && NF == 5 && ("t" $5) < t { print $2, $3, $4 >(dir "/pg") }
+			$1 == "my" && NF == 4 && ("t" $4) < t { print $2, $3 >(dir "/my") }
+			$1 == "red" && NF == 3 && ("t" $3) < t && $2 > red { red = $2 }
+			END { print red + 0 >(dir "/red") }' "$vm_build/acknowledged"
+	done
+}
+
+# The checkpoint of the point's freeze, as the writer told it in the agent's record.
+apps_redo() {		# ID
+	jq -r ".[] | select(.id == $1) | tostring" "$vm_build/points.json" | grep -oE 'checkpoint at [0-9A-F]+/[0-9A-F]+' | head -n 1 | sed 's/.* //'
+}
+
+apps_recover() {
+	local id disks=() options=() status=0
+
+	for id; do
+		rm -rf "$vm_build/export-$id"
+		mkdir -p "$vm_build/export-$id"
+		appliance export guest "$id" --format raw "$vm_build/export-$id" >>"$vm_build/export.log" || fail "export of point $id"
+		disks+=(--disk "$vm_build/export-$id/vdb.raw:raw:serial=db-$id" --disk "$vm_build/export-$id/vdc.raw:raw:serial=space-$id")
+		options+=(--file "$vm_build/points/$id:/points/$id")
+	done
+	"$vm_dir/rootfs.sh" --apps --image "$vm_build/root2.img"
+	guest_start recovered --root "$vm_build/root2.img" "${disks[@]}" "${apps_guest[@]}" "${options[@]}" --timeout 2400 \
+		--script "$vm_dir/apps/recovered.sh"
+	guest_wait recovered || status=$?
+	grep -a '^point ' "$vm_build/recovered/output.log" || true
+	for id; do
+		rm -rf "$vm_build/export-$id"
+		grep -qa "^point $id .*: checked" "$vm_build/recovered/output.log" || status=1
+	done
+	[ $status -eq 0 ] || fail "recovered: $(grep -a WRONG "$vm_build/recovered/output.log" | head -n 3; tail -n 1 "$vm_build/recovered/output.log")"
+}

@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Application-consistent points of a Debian guest with systemd, whose PostgreSQL (with a tablespace on a second disk), MariaDB and
+# Redis are busy; then somebody is killed at a random moment of one, again and again; then the databases are started from every
+# point, and everything acknowledged before its boundary is there. No client waited for longer than the window and a second.
+#   POINTS    of each kind (1)
+#   KILLS     rounds (4), random by SEED
+#   SCALE     of pgbench (1)
+set -euo pipefail
+# shellcheck source=tests/vm/test-lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/test-lib.sh"
+# shellcheck source=tests/vm/replication.sh
+. "$(dirname "${BASH_SOURCE[0]}")/replication.sh"
+# shellcheck source=tests/vm/apps/apps.sh
+. "$(dirname "${BASH_SOURCE[0]}")/apps/apps.sh"
+# shellcheck source=tests/vm/apps/kills.sh
+. "$(dirname "${BASH_SOURCE[0]}")/apps/kills.sh"
+trap apps_end EXIT
+points=${POINTS:-1}
+scale=${SCALE:-1}
+
+apps_end() {
+	local status=$?
+
+	set +e
+	appliance_kill
+	(exit $status)
+	test_end
+}
+
+appliance_init
+appliance_start
+apps_boot "$scale"
+for ((n = 1; n <= points; n++)); do
+	apps_point application "app-$n"
+	apps_point crash "crash-$n"
+done
+kill_rounds "${KILLS:-4}"
+apps_point application app-last
+apps_quiet
+apps_expect
+guest_kill protected
+kills_judge
+application=$(apps_ids '.consistency == "application"' | wc -l)
+[ "$application" -gt "$points" ] || fail "of $((points + 1)) undisturbed points $application are application-consistent"
+mapfile -t ids < <(apps_ids '.name != null')
+# a few at a time: each is two disks of the guest
+for ((n = 0; n < ${#ids[@]}; n += 4)); do
+	apps_recover "${ids[@]:n:4}"
+done
+figures="${#ids[@]} points recovered ($application application-consistent), $(grep -c '^pg' "$vm_build/acknowledged") + $(grep -c '^my' "$vm_build/acknowledged")"
+figures+=" transactions, longest wait of a client $longest ms"
+pass
