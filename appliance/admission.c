@@ -31,7 +31,9 @@ static bool is_small(uint64_t bytes)
 
 static bool fits(const struct admission *a, uint64_t bytes)
 {
-	return is_small(bytes) ? a->free >= bytes : a->free >= bytes + a->reserve;
+	uint64_t reserve = is_small(bytes) ? 0 : a->reserve;
+
+	return a->free >= reserve && a->free - reserve >= bytes;
 }
 
 static void grant(struct admission *a, struct admission_wait **list)

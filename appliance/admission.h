@@ -26,7 +26,8 @@ struct admission {
 	uint64_t free; /* bytes */
 	uint64_t reserve; /* of these, what only small bodies get */
 	uint64_t turn; /* where the round has come to */
-	struct admission_wait *small, *large; /* who waits: small in order of arrival, large by turn */
+	struct admission_wait *small,
+		*large; /* who waits: small in order of arrival, large by turn */
 };
 
 void admission_init(struct admission *a, uint64_t bytes);

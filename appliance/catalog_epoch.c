@@ -309,10 +309,11 @@ int catalog_leased(struct catalog *c, const char *machine, uint64_t now, struct 
 	return rc < 0 ? rc : db_step(c, st, e);
 }
 
-int catalog_leases_expire(struct catalog *c, uint64_t now, struct err *e)
+int catalog_leases_expire(struct catalog *c, uint64_t now, uint64_t longest, struct err *e)
 {
 	CATALOG_GUARD(c);
-	int rc = db_exec(c, e, "DELETE FROM lease WHERE until <= ?", "i", now);
+	int rc = db_exec(c, e, "DELETE FROM lease WHERE until <= ? OR until > ?", "ii", now,
+			 longest);
 
 	return rc < 0 ? rc : 0;
 }

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/cleanup.h"
 #include "tests/unit/appliance/helpers.h"
 
 #define DISK2 "00000000-0000-4000-8000-0000000000d2"
@@ -182,7 +183,7 @@ START_TEST(leases)
 	ck_assert_int_eq(catalog_disk(home.catalog, DISK, &row, &e), 0);
 	ck_assert_uint_eq(row.fold_target, 7);
 	ck_assert(row.fold_active);
-	ck_assert_int_eq(catalog_leases_expire(home.catalog, 301, &e), 0);
+	ck_assert_int_eq(catalog_leases_expire(home.catalog, 301, 10000, &e), 0);
 	ck_assert_int_eq(catalog_lease_drop(home.catalog, lease, &e), 0);
 }
 END_TEST
@@ -335,7 +336,8 @@ START_TEST(commits_together)
 
 		ck_assert_uint_eq(w[i].done, w[i].wrong ? 0 : 20);
 		ck_assert_uint_eq(w[i].refused, w[i].wrong ? 20 : 0);
-		ck_assert_int_eq(catalog_journals(home.catalog, w[i].disk, UINT64_MAX, &journals, &e),
+		ck_assert_int_eq(catalog_journals(home.catalog, w[i].disk, UINT64_MAX, &journals,
+						  &e),
 				 (int)w[i].done);
 		free(journals);
 		ck_assert_int_eq(catalog_machine(home.catalog, w[i].machine, &m, &e), 0);

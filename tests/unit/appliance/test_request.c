@@ -208,8 +208,8 @@ START_TEST(uploads)
 	upload_end(&a);
 	upload_end(&a);
 	upload_end(&b);
-	ck_assert_uint_eq(budget.left, 100);
-	ck_assert_int_eq(upload_begin(&a, &budget, SIZE_MAX), -ENOMEM);
+	ck_assert_uint_eq(admission.free, 100);
+	ck_assert_int_eq(upload_begin(&a, &admission, &flow, SIZE_MAX, 0), -EBUSY);
 	ck_assert_int_eq(upload_begin(&a, &admission, &flow, 0, 0), 0);
 	ck_assert_ptr_nonnull(a.data);
 	upload_end(&a);
