@@ -180,6 +180,12 @@ demo: deps-guest all
 .PHONY: bench-kmod
 bench-kmod: deps-guest
 	@tests/bench/kmod.sh
+# What the appliance does for many machines at once, and how fast a point comes out of it.
+.PHONY: bench-appliance bench-export
+bench-appliance: deps-check all
+	@tests/bench/appliance.sh
+bench-export: deps-check all
+	@tests/bench/export.sh
 lint: deps-check
 	@tests/lint/run.sh
 
@@ -229,6 +235,8 @@ help:
 	@echo 'make check-apps          busy databases in a guest: recover every point, kill at every phase'
 	@echo 'make bench-freeze        how long applications and filesystems are held, next to locks held while copying'
 	@echo 'make bench-kmod          what the module costs, in instructions, next to dm-snapshot and dm-era'
+	@echo 'make bench-appliance     200 machines at one appliance: memory, fairness, latency of small commits'
+	@echo 'make bench-export        exporting recovery points against cp'
 	@echo 'make model               check the boundary protocol exhaustively with spin (minutes, 4 GB)'
 	@echo 'make lint                formatting, static analysis, conventions'
 	@echo 'make format              clang-format the userspace sources'

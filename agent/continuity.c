@@ -60,6 +60,8 @@ static const char *why_attached_anew(const struct continuity_in *in)
 	return "the disk was attached to the kernel module anew";
 }
 
+static const char restored[] = "the appliance was restored from an older state";
+
 /* NULL: every change since the appliance's last commit is in the module's bitmaps. */
 static const char *why_not_tracked(const struct continuity_in *in)
 {
@@ -71,7 +73,7 @@ static const char *why_not_tracked(const struct continuity_in *in)
 	if (strcmp(attach_id, in->attach_id) != 0)
 		return why_attached_anew(in);
 	if (epoch < in->committed_epoch)
-		return "the appliance was restored from an older state";
+		return restored;
 	if (epoch >= in->module_epoch)
 		return "the appliance knows an epoch that the kernel module does not";
 	return NULL;
@@ -94,6 +96,8 @@ void continuity_decide(const struct continuity_in *in, struct continuity_out *ou
 	}
 	if (in->requested)
 		why = in->cause[0] ? in->cause : "requested";
+	else if (in->older)
+		why = restored;
 	else if (in->tracked)
 		why = why_not_tracked(in);
 	if (why) {

@@ -34,6 +34,7 @@ struct continuity_in {
 	/* what the agent recorded when it last decided to go on; "" if never */
 	const char *old_attach_id, *old_module_id, *old_boot_id;
 	const char *cause; /* recorded cause of a resync that is due or under way; "" */
+	bool older; /* the appliance had committed more before than it has now */
 	bool requested; /* a resync from 0 is due, whatever the appliance says */
 	/* the appliance's disk object */
 	enum disk_state state;

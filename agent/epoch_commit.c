@@ -139,6 +139,7 @@ static void learn_facts(struct epoch *ep, const struct commit_answer *answer)
 	struct facts f = agent_facts_get(ep->s->a);
 
 	f.epoch = ep->number;
+	ep->s->older = false;
 	if (answer->has_point) {
 		f.has_point = true;
 		f.point = answer->point;

@@ -122,6 +122,7 @@ static void decide(struct session *s, struct disk *d, const struct state_disk *k
 		.old_module_id = known->module_id,
 		.old_boot_id = known->boot_id,
 		.cause = known->resync_cause,
+		.older = s->older,
 		.requested = known->resync_requested,
 		.state = remote->state,
 		.replicated = remote->replicated,
@@ -189,6 +190,9 @@ static void learn_facts(struct session *s, const struct remote_machine *m)
 {
 	struct facts f = agent_facts_get(s->a);
 
+	/* Until a commit follows it stays so, however often the session begins anew. */
+	if (m->epoch != f.epoch)
+		s->older = m->epoch < f.epoch;
 	f.epoch = m->epoch;
 	f.has_point = m->has_point;
 	f.retention_s = m->retention_s;

@@ -306,7 +306,8 @@ static int check_version(struct catalog *c, const char *path, bool create, struc
 	return rc == SQLITE_OK ? 0 : db_fail(c, rc, e);
 }
 
-int catalog_open(const char *path, bool create, struct catalog **out, struct err *e)
+/* Both connections are opened alike; create and the schema are the first one's. */
+static int open_connection(const char *path, bool create, struct catalog **out, struct err *e)
 {
 	struct catalog *c = calloc(1, sizeof(*c));
 	mode_t mask;
@@ -315,6 +316,7 @@ int catalog_open(const char *path, bool create, struct catalog **out, struct err
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
 	pthread_mutex_init(&c->lock, NULL);
+	catalog_batch_init(&c->batch);
 	mask = umask(0077);
 	rc = sqlite3_open_v2(path, &c->db,
 			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
@@ -331,21 +333,37 @@ int catalog_open(const char *path, bool create, struct catalog **out, struct err
 			     c->db ? sqlite3_errmsg(c->db) : "out of memory");
 	}
 	umask(mask);
-	if (rc < 0) {
+	if (rc < 0)
 		catalog_close(c);
+	else
+		*out = c;
+	return rc;
+}
+
+int catalog_open(const char *path, bool create, struct catalog **out, struct err *e)
+{
+	struct catalog *c;
+	int rc = open_connection(path, create, &c, e);
+
+	if (rc < 0)
 		return rc;
-	}
-	*out = c;
-	return 0;
+	rc = open_connection(path, false, &c->reader, e);
+	if (rc < 0)
+		catalog_close(c);
+	else
+		*out = c;
+	return rc;
 }
 
 void catalog_close(struct catalog *c)
 {
 	if (!c)
 		return;
+	catalog_close(c->reader);
 	for (size_t i = 0; i < CATALOG_STATEMENTS && c->cache[i].sql; i++)
 		sqlite3_finalize(c->cache[i].st);
 	sqlite3_close(c->db);
+	catalog_batch_clear(&c->batch);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }

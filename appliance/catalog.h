@@ -176,7 +176,10 @@ struct journal_row {
 int catalog_journals(struct catalog *c, const char *disk, uint64_t up_to, struct journal_row **list,
 		     struct err *e);
 
-/* --- leases: while a machine has one, nothing of it expires and nothing is folded ----------- */
+/*
+ * --- leases: while a machine has one, nothing of it expires and nothing is folded -----------
+ * Their times are of the monotonic clock (lease.h).
+ */
 
 int catalog_lease_take(struct catalog *c, const char *machine, uint64_t until, uint64_t *lease,
 		       struct err *e);
@@ -184,7 +187,8 @@ int catalog_lease_take(struct catalog *c, const char *machine, uint64_t until, u
 int catalog_lease_extend(struct catalog *c, uint64_t lease, uint64_t now, uint64_t until,
 			 struct err *e);
 int catalog_lease_drop(struct catalog *c, uint64_t lease, struct err *e);
-int catalog_leases_expire(struct catalog *c, uint64_t now, struct err *e);
+/* Take away those that ran out before now, or that last past longest, which none can. */
+int catalog_leases_expire(struct catalog *c, uint64_t now, uint64_t longest, struct err *e);
 /* 1 if somebody holds one at now, else 0 */
 int catalog_leased(struct catalog *c, const char *machine, uint64_t now, struct err *e);
 

@@ -59,7 +59,7 @@ static int one_disk(struct catalog *c, sqlite3_stmt *st, int rc, struct disk_row
 
 int catalog_disk(struct catalog *c, const char *id, struct disk_row *d, struct err *e)
 {
-	CATALOG_GUARD(c);
+	CATALOG_GUARD_READ(c);
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int rc = db_query(c, &st, e, "SELECT " DISK_COLUMNS "WHERE id = ?", "s", id);
 
@@ -69,7 +69,7 @@ int catalog_disk(struct catalog *c, const char *id, struct disk_row *d, struct e
 int catalog_disk_by_key(struct catalog *c, const char *machine, const char *key, struct disk_row *d,
 			struct err *e)
 {
-	CATALOG_GUARD(c);
+	CATALOG_GUARD_READ(c);
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int rc = db_query(c, &st, e, "SELECT " DISK_COLUMNS "WHERE machine = ? AND key = ?", "ss",
 			  machine, key);
@@ -80,7 +80,7 @@ int catalog_disk_by_key(struct catalog *c, const char *machine, const char *key,
 int catalog_disks(struct catalog *c, const char *machine, bool active_only, struct disk_row **list,
 		  struct err *e)
 {
-	CATALOG_GUARD(c);
+	CATALOG_GUARD_READ(c);
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int rc = db_query(c, &st, e,
 			  "SELECT " DISK_COLUMNS "WHERE (?1 IS NULL OR machine = ?1)"
@@ -186,7 +186,7 @@ int catalog_damage_add(struct catalog *c, const char *disk, uint64_t offset, uin
 
 int catalog_damage(struct catalog *c, const char *disk, struct damage_row **list, struct err *e)
 {
-	CATALOG_GUARD(c);
+	CATALOG_GUARD_READ(c);
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int rc = db_query(c, &st, e,
 			  "SELECT offset, length FROM damage WHERE disk = ? ORDER BY offset", "s",

@@ -6,26 +6,38 @@
 
 #include "appliance/catalog_db.h"
 
-int catalog_epoch_open(struct catalog *c, const char *machine, const char *attempt, uint64_t *epoch,
-		       struct err *e)
+struct opening {
+	const char *machine, *attempt;
+	uint64_t *epoch;
+};
+
+static int open_next(struct catalog *c, void *arg, struct err *e)
 {
-	CATALOG_GUARD(c);
+	const struct opening *o = arg;
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int rc = db_query(c, &st, e,
 			  "UPDATE machine SET used_epoch = used_epoch + 1,"
 			  " open_epoch = used_epoch + 1, open_attempt = ? WHERE id = ?"
 			  " RETURNING open_epoch",
-			  "ss", attempt, machine);
+			  "ss", o->attempt, o->machine);
 
 	if (rc == 0)
 		rc = db_step(c, st, e);
 	if (rc == 0)
-		return err_set(e, -ENOENT, "there is no machine %s", machine);
+		return err_set(e, -ENOENT, "there is no machine %s", o->machine);
 	if (rc < 0)
 		return rc;
-	*epoch = db_u64(st, 0);
-	/* The change is committed, durably, only when the statement has run to its end. */
+	*o->epoch = db_u64(st, 0);
+	/* The change is made only when the statement has run to its end. */
 	return db_step(c, st, e);
+}
+
+int catalog_epoch_open(struct catalog *c, const char *machine, const char *attempt, uint64_t *epoch,
+		       struct err *e)
+{
+	struct opening o = {machine, attempt, epoch};
+
+	return catalog_batch(c, open_next, &o, e);
 }
 
 static int put_disk(struct catalog *c, const struct commit_row *r, const struct commit_disk *d,
@@ -79,24 +91,25 @@ static int put_epoch(struct catalog *c, const struct commit_row *r, struct err *
 	return rc;
 }
 
-int catalog_commit(struct catalog *c, const struct commit_row *r, struct err *e)
+static int put_commit(struct catalog *c, void *arg, struct err *e)
 {
-	CATALOG_GUARD(c);
-	int rc = db_begin(c, e);
+	const struct commit_row *r = arg;
+	int rc = put_epoch(c, r, e);
 
-	if (rc < 0)
-		return rc;
-	rc = put_epoch(c, r, e);
 	for (size_t i = 0; rc >= 0 && i < r->disk_count; i++)
 		rc = put_disk(c, r, &r->disks[i], e);
-	rc = db_end(c, rc, e);
-	return rc < 0 ? rc : 0;
+	return rc;
+}
+
+int catalog_commit(struct catalog *c, const struct commit_row *r, struct err *e)
+{
+	return catalog_batch(c, put_commit, (void *)r, e);
 }
 
 int catalog_committed(struct catalog *c, const char *machine, uint64_t epoch, struct commit_row *r,
 		      char **answer, struct err *e)
 {
-	CATALOG_GUARD(c);
+	CATALOG_GUARD_READ(c);
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int rc = db_query(c, &st, e,
 			  "SELECT attempt, body_digest, answer FROM epoch"
@@ -136,7 +149,7 @@ static void read_point(sqlite3_stmt *st, void *element)
 int catalog_points(struct catalog *c, const char *machine, size_t limit, struct point_row **list,
 		   struct err *e)
 {
-	CATALOG_GUARD(c);
+	CATALOG_GUARD_READ(c);
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int rc = db_query(
 		c, &st, e,
@@ -151,7 +164,7 @@ int catalog_points(struct catalog *c, const char *machine, size_t limit, struct 
 int catalog_point(struct catalog *c, const char *machine, uint64_t epoch, struct point_row *p,
 		  struct err *e)
 {
-	CATALOG_GUARD(c);
+	CATALOG_GUARD_READ(c);
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int rc = db_query(c, &st, e,
 			  "SELECT machine, epoch, time, committed_at, consistency, name, reason"
@@ -200,7 +213,7 @@ static void read_point_disk(sqlite3_stmt *st, void *element)
 int catalog_point_disks(struct catalog *c, const char *machine, uint64_t epoch,
 			struct point_disk **list, struct err *e)
 {
-	CATALOG_GUARD(c);
+	CATALOG_GUARD_READ(c);
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int rc = db_query(
 		c, &st, e,
@@ -213,7 +226,7 @@ int catalog_point_disks(struct catalog *c, const char *machine, uint64_t epoch,
 
 int catalog_disk_in_points(struct catalog *c, const char *disk, struct err *e)
 {
-	CATALOG_GUARD(c);
+	CATALOG_GUARD_READ(c);
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int rc = db_query(c, &st, e, "SELECT 1 FROM point_disk WHERE disk = ? LIMIT 1", "s", disk);
 
@@ -251,7 +264,7 @@ static void read_journal(sqlite3_stmt *st, void *element)
 int catalog_journals(struct catalog *c, const char *disk, uint64_t up_to, struct journal_row **list,
 		     struct err *e)
 {
-	CATALOG_GUARD(c);
+	CATALOG_GUARD_READ(c);
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int rc = db_query(c, &st, e,
 			  "SELECT epoch, segments, bytes FROM journal WHERE disk = ? AND epoch <= ?"
@@ -309,7 +322,7 @@ int catalog_lease_drop(struct catalog *c, uint64_t lease, struct err *e)
 
 int catalog_leased(struct catalog *c, const char *machine, uint64_t now, struct err *e)
 {
-	CATALOG_GUARD(c);
+	CATALOG_GUARD_READ(c);
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int rc = db_query(c, &st, e, "SELECT 1 FROM lease WHERE machine = ? AND until > ?", "si",
 			  machine, now);
@@ -317,10 +330,11 @@ int catalog_leased(struct catalog *c, const char *machine, uint64_t now, struct 
 	return rc < 0 ? rc : db_step(c, st, e);
 }
 
-int catalog_leases_expire(struct catalog *c, uint64_t now, struct err *e)
+int catalog_leases_expire(struct catalog *c, uint64_t now, uint64_t longest, struct err *e)
 {
 	CATALOG_GUARD(c);
-	int rc = db_exec(c, e, "DELETE FROM lease WHERE until <= ?", "i", now);
+	int rc = db_exec(c, e, "DELETE FROM lease WHERE until <= ? OR until > ?", "ii", now,
+			 longest);
 
 	return rc < 0 ? rc : 0;
 }

@@ -24,7 +24,7 @@ static void read_machine(sqlite3_stmt *st, void *element)
 
 int catalog_machine(struct catalog *c, const char *id, struct machine_row *m, struct err *e)
 {
-	CATALOG_GUARD(c);
+	CATALOG_GUARD_READ(c);
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int rc = db_query(c, &st, e, "SELECT " MACHINE_COLUMNS "WHERE id = ?", "s", id);
 
@@ -39,7 +39,7 @@ int catalog_machine(struct catalog *c, const char *id, struct machine_row *m, st
 
 int catalog_machines(struct catalog *c, struct machine_row **list, struct err *e)
 {
-	CATALOG_GUARD(c);
+	CATALOG_GUARD_READ(c);
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int rc = db_query(c, &st, e, "SELECT " MACHINE_COLUMNS "ORDER BY enrolled, id", "");
 
@@ -81,7 +81,7 @@ static int read_token(sqlite3_stmt *st, struct token_row *t, struct err *e)
 int catalog_token(struct catalog *c, const uint8_t digest[DIGEST_BYTES], struct token_row *t,
 		  struct err *e)
 {
-	CATALOG_GUARD(c);
+	CATALOG_GUARD_READ(c);
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	struct blob b = {digest, DIGEST_BYTES};
 	int rc = db_query(c, &st, e,

@@ -53,10 +53,46 @@ static json_t *json_of_machine(struct home *h, const struct machine_row *m, stru
 			 "disks", n, "last_point", json_array_get(points, 0));
 }
 
+/* A segment of the usual size is refused when less than this is free beyond the reserve. */
+#define FULL_BELOW (4u << 20)
+
+static bool store_full(const struct home *h, uint64_t space)
+{
+	return space < h->config.reserve + FULL_BELOW;
+}
+
+static json_t *json_of_store(struct home *h, struct err *e)
+{
+	uint64_t space;
+
+	if (store_space(h->store, &space, e) < 0)
+		return NULL;
+	return json_pack("{s:I, s:I, s:b}", "free", (json_int_t)space, "reserve",
+			 (json_int_t)h->config.reserve, "full", store_full(h, space));
+}
+
+static int print_store(struct home *h)
+{
+	char left[32], reserve[32];
+	uint64_t space;
+	struct err e;
+
+	if (store_space(h->store, &space, &e) < 0)
+		return command_failed(&e);
+	if (store_full(h, space))
+		printf("The store is full: %s are free and %s are the reserve, so segments are refused until there is "
+		       "room. Give it more space, or shorten the retention.\n",
+		       size_format(space, left), size_format(h->config.reserve, reserve));
+	return EXIT_DONE;
+}
+
 static int machines_json(struct home *h, const struct machine_row *list, int n)
 {
+	_cleanup_json_ json_t *o = NULL;
+	_cleanup_free_ char *text = NULL;
 	json_t *all = json_array();
 	struct err e = {0};
+	json_t *store;
 
 	for (int i = 0; i < n && all; i++) {
 		if (json_array_append_new(all, json_of_machine(h, &list[i], &e)) < 0) {
@@ -64,7 +100,13 @@ static int machines_json(struct home *h, const struct machine_row *list, int n)
 			all = NULL;
 		}
 	}
-	return print_json("machines", all, &e);
+	store = all ? json_of_store(h, &e) : NULL;
+	o = json_pack("{s:o, s:o}", "machines", all, "store", store);
+	text = o ? json_text(o) : NULL;
+	if (!text)
+		return e.code ? command_failed(&e) : command_error(EXIT_FAILED, "out of memory");
+	puts(text);
+	return EXIT_DONE;
 }
 
 static int machines_table(struct home *h, const struct machine_row *list, int n)
@@ -87,7 +129,7 @@ static int machines_table(struct home *h, const struct machine_row *list, int n)
 		       count, list[i].committed,
 		       points ? clock_format_utc(point[0].time, when) : "none yet");
 	}
-	return EXIT_DONE;
+	return print_store(h);
 }
 
 int command_machines(const char *dir, int argc, char **argv)

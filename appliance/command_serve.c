@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,6 +105,16 @@ static void raise_limits(void)
 	}
 }
 
+/*
+ * A thread for each connection would get malloc an arena for each, with freed bodies kept in all of them: a few arenas, and large
+ * buffers straight from the kernel and back to it.
+ */
+static void bound_memory(void)
+{
+	mallopt(M_ARENA_MAX, 4);
+	mallopt(M_MMAP_THRESHOLD, 512 << 10);
+}
+
 int command_serve(const char *dir, int argc, char **argv)
 {
 	struct serve s = {.lock = -1};
@@ -121,6 +132,7 @@ int command_serve(const char *dir, int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	raise_limits();
+	bound_memory();
 	rc = home_open(&s.app.home, dir, &e);
 	if (rc < 0)
 		return command_failed(&e);

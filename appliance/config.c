@@ -29,7 +29,7 @@ static const struct conf_key keys[] = {
 	{"listen", "idle_timeout", CONF_DURATION, AT(idle_timeout_ns), SEC, 3600 * SEC, NULL, "30s",
 	 "a duration from 1s to 1h"},
 	{"listen", "body_memory", CONF_SIZE, AT(body_memory), 32 * MIB, 1024 * 1024 * MIB, NULL,
-	 "256M", "a size from 32M to 1T"},
+	 "96M", "a size from 32M to 1T"},
 	{"identity", "client_certificate_life", CONF_DURATION, AT(client_life_ns), SEC, 3650 * DAY,
 	 NULL, "90d", "a duration from 1s to 3650d"},
 	{"identity", "server_certificate_life", CONF_DURATION, AT(server_life_ns), SEC, 3650 * DAY,

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -9,57 +12,147 @@
 #include "lib/cleanup.h"
 #include "lib/io.h"
 
-#define CHUNK (1u << 20)
+#define CHUNK (2u << 20) /* what a thread reads, checks and writes at a time */
+#define THREADS_MAX 8
 
 struct output {
 	int fd;
 	const char *path;
-	uint64_t data;
+	_Atomic uint64_t data;
 };
+
+/* What the threads share. Each takes the next chunk that nobody has; the first failure ends all. */
+struct copy {
+	const struct image *image;
+	struct output *out;
+	uint64_t size;
+	_Atomic uint64_t next; /* chunk */
+	_Atomic bool stop;
+	pthread_mutex_t lock; /* protects the lease, rc and e */
+	struct lease *lease;
+	int rc;
+	struct err *e;
+};
+
+/* How much from the beginning of buf, in blocks, is zero throughout or not zero anywhere. */
+static size_t run_length(const uint8_t *buf, size_t len, bool *zero)
+{
+	size_t in = 0;
+
+	while (in < len) {
+		size_t n = len - in < BASE_BLOCK ? len - in : BASE_BLOCK;
+		bool z = mem_is_zero(buf + in, n);
+
+		if (in == 0)
+			*zero = z;
+		else if (z != *zero)
+			break;
+		in += n;
+	}
+	return in;
+}
 
 /* What is not zero of the chunk; the rest stays a hole. */
 static int write_chunk(struct output *o, const uint8_t *buf, size_t len, uint64_t at, struct err *e)
 {
-	for (size_t in = 0; in < len; in += BASE_BLOCK) {
-		size_t n = len - in < BASE_BLOCK ? len - in : BASE_BLOCK;
+	size_t n;
+
+	for (size_t in = 0; in < len; in += n) {
+		bool zero;
 		int rc;
 
-		if (mem_is_zero(buf + in, n))
+		n = run_length(buf + in, len - in, &zero);
+		if (zero)
 			continue;
 		rc = io_pwrite_full(o->fd, buf + in, n, at + in);
 		if (rc < 0)
 			return err_errno(e, rc, "cannot write %s", o->path);
 		o->data += n;
 	}
+	/* Only a hint: less is left to wait for at the end. */
+	sync_file_range(o->fd, (off_t)at, (off_t)len, SYNC_FILE_RANGE_WRITE);
 	return 0;
 }
 
-static int write_image(struct reader *r, struct lease *lease, uint64_t size, struct output *o,
-		       struct err *e)
+static int copy_chunk(struct copy *c, struct reader *r, uint8_t *buf, uint64_t at, struct err *e)
 {
-	_cleanup_free_ uint8_t *buf = malloc(CHUNK);
-	uint64_t at = 0, hole;
+	uint64_t end = c->size - at < CHUNK ? c->size : at + CHUNK, hole;
 	int rc = 0;
 
-	if (!buf)
-		return err_set(e, -ENOMEM, "out of memory");
-	while (rc == 0 && at < size) {
-		size_t len = size - at < CHUNK ? (size_t)(size - at) : CHUNK;
+	while (at < end && reader_is_hole(r, at, end - at, &hole, &rc, e))
+		at += hole;
+	if (rc == 0 && at < end)
+		rc = reader_read(r, buf, (size_t)(end - at), at, e);
+	if (rc == 0 && at < end)
+		rc = write_chunk(c->out, buf, (size_t)(end - at), at, e);
+	return rc;
+}
 
-		rc = lease_keep(lease, false, e);
-		if (rc < 0)
+static int keep(struct copy *c, struct err *e)
+{
+	int rc;
+
+	pthread_mutex_lock(&c->lock);
+	rc = lease_keep(c->lease, false, e);
+	pthread_mutex_unlock(&c->lock);
+	return rc;
+}
+
+static int copy_chunks(struct copy *c, struct err *e)
+{
+	_cleanup_(reader_closep) struct reader *r = NULL;
+	_cleanup_free_ uint8_t *buf = malloc(CHUNK);
+	int rc = buf ? reader_open(c->image, &r, e) : err_set(e, -ENOMEM, "out of memory");
+
+	while (rc == 0 && !c->stop) {
+		uint64_t at = c->next++ * CHUNK;
+
+		if (at >= c->size)
 			break;
-		if (reader_is_hole(r, at, size - at, &hole, &rc, e)) {
-			at += hole;
-			continue;
-		}
+		rc = keep(c, e);
 		if (rc == 0)
-			rc = reader_read(r, buf, len, at, e);
-		if (rc == 0)
-			rc = write_chunk(o, buf, len, at, e);
-		at += len;
+			rc = copy_chunk(c, r, buf, at, e);
 	}
 	return rc;
+}
+
+static void *copy_thread(void *arg)
+{
+	struct copy *c = arg;
+	struct err e;
+	int rc = copy_chunks(c, &e);
+
+	if (rc < 0) {
+		c->stop = true;
+		pthread_mutex_lock(&c->lock);
+		if (c->rc == 0) {
+			c->rc = rc;
+			*c->e = e;
+		}
+		pthread_mutex_unlock(&c->lock);
+	}
+	return NULL;
+}
+
+/* With as many threads as there are processors, this one among them. */
+static int write_image(const struct image *im, struct lease *lease, uint64_t size, struct output *o,
+		       struct err *e)
+{
+	struct copy c = {.image = im, .out = o, .size = size, .lease = lease, .e = e};
+	long want = sysconf(_SC_NPROCESSORS_ONLN);
+	pthread_t threads[THREADS_MAX];
+	size_t n = 0;
+
+	pthread_mutex_init(&c.lock, NULL);
+	/* Where a thread cannot be had, fewer do it. */
+	while (n < THREADS_MAX - 1 && (long)n + 1 < want &&
+	       pthread_create(&threads[n], NULL, copy_thread, &c) == 0)
+		n++;
+	copy_thread(&c);
+	while (n > 0)
+		pthread_join(threads[--n], NULL);
+	pthread_mutex_destroy(&c.lock);
+	return c.rc;
 }
 
 static int finish(struct output *o, const char *path, const char *folder, struct err *e)
@@ -76,7 +169,6 @@ static int finish(struct output *o, const char *path, const char *folder, struct
 int export_raw(const struct image *im, struct lease *lease, uint64_t size, const char *folder,
 	       const char *name, uint64_t *data, struct err *e)
 {
-	_cleanup_(reader_closep) struct reader *r = NULL;
 	_cleanup_free_ char *path = NULL, *part = NULL;
 	struct output o = {.fd = -1};
 	int rc;
@@ -91,9 +183,7 @@ int export_raw(const struct image *im, struct lease *lease, uint64_t size, const
 		     ? err_errno(e, -errno, "cannot give %s its size", part)
 		     : 0;
 	if (rc == 0)
-		rc = reader_open(im, &r, e);
-	if (rc == 0)
-		rc = write_image(r, lease, size, &o, e);
+		rc = write_image(im, lease, size, &o, e);
 	if (rc == 0)
 		rc = lease_keep(lease, true, e);
 	if (rc == 0)

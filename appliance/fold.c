@@ -230,7 +230,7 @@ static int fold_batches(struct fold *f, uint64_t block, const struct fold_hooks 
 	int rc;
 
 	for (;;) {
-		rc = catalog_leased(f->catalog, d->machine, clock_realtime_ns(), e);
+		rc = catalog_leased(f->catalog, d->machine, clock_monotonic_ns(), e);
 		if (rc < 0)
 			return rc;
 		if (rc > 0 || hooks->stop(hooks->arg)) {
@@ -278,7 +278,7 @@ static int fold_to(struct catalog *c, struct store *s, const struct disk_row *d,
 {
 	uint64_t block = d->fold_target == target ? d->fold_block : 0;
 	struct fold f;
-	int rc = catalog_fold_begin(c, d->id, target, clock_realtime_ns(), e);
+	int rc = catalog_fold_begin(c, d->id, target, clock_monotonic_ns(), e);
 
 	if (rc < 0)
 		return rc;

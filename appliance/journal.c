@@ -52,6 +52,7 @@ static struct stored *stored_new(const struct frame *f, const uint8_t *data)
 {
 	struct stored *s = calloc(1, sizeof(*s));
 	struct frame_extent x;
+	struct range *less;
 	size_t n = 0;
 
 	if (!s)
@@ -69,6 +70,10 @@ static struct stored *stored_new(const struct frame *f, const uint8_t *data)
 			s->ranges[n++] = (struct range){x.offset, x.offset + x.length};
 	}
 	s->range_count = n;
+	/* Mostly one is left of many, and an initial replication has many segments. */
+	less = reallocarray(s->ranges, n, sizeof(*s->ranges));
+	if (less)
+		s->ranges = less;
 	s->number = f->segment;
 	memcpy(s->trailer, data + f->total - WIRE_TRAILER_BYTES, WIRE_TRAILER_BYTES);
 	return s;

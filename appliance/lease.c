@@ -10,7 +10,6 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-#define LEASE_NS (120 * NSEC_PER_SEC)
 #define EXTEND_NS (10 * NSEC_PER_SEC)
 #define WAIT_NS (60 * NSEC_PER_SEC)
 
@@ -67,7 +66,7 @@ int lease_take(struct home *h, const char *machine, struct lease *l, struct err 
 	int rc;
 
 	*l = (struct lease){.home = h, .extended = clock_monotonic_ns()};
-	rc = catalog_lease_take(h->catalog, machine, clock_realtime_ns() + LEASE_NS, &l->id, e);
+	rc = catalog_lease_take(h->catalog, machine, clock_monotonic_ns() + LEASE_NS, &l->id, e);
 	if (rc == 0)
 		rc = wait_pause(h, machine, e);
 	if (rc < 0)
@@ -77,14 +76,14 @@ int lease_take(struct home *h, const char *machine, struct lease *l, struct err 
 
 int lease_keep(struct lease *l, bool now, struct err *e)
 {
-	uint64_t real = clock_realtime_ns();
+	uint64_t mono = clock_monotonic_ns();
 	int rc;
 
-	if (!now && clock_monotonic_ns() - l->extended < EXTEND_NS)
+	if (!now && mono - l->extended < EXTEND_NS)
 		return 0;
-	rc = catalog_lease_extend(l->home->catalog, l->id, real, real + LEASE_NS, e);
+	rc = catalog_lease_extend(l->home->catalog, l->id, mono, mono + LEASE_NS, e);
 	if (rc == 0)
-		l->extended = clock_monotonic_ns();
+		l->extended = mono;
 	return rc;
 }
 

@@ -7,6 +7,13 @@
 #define APPLIANCE_LEASE_H
 
 #include "appliance/home.h"
+#include "lib/clock.h"
+
+/*
+ * How long one lasts from when it was last extended. By the monotonic clock, which is the same for all processes and does not jump: one that lasts
+ * longer from now was taken before the machine was restarted.
+ */
+#define LEASE_NS (120 * NSEC_PER_SEC)
 
 struct lease {
 	struct home *home;

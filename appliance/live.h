@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "appliance/admission.h"
 #include "appliance/home.h"
 #include "appliance/journal.h"
 #include "appliance/point.h"
@@ -35,6 +36,7 @@ struct live_machine {
 	pthread_rwlock_t lock;
 	pthread_mutex_t journals; /* protects the disks' `journal` under a shared lock */
 	struct live *live;
+	struct admission_flow flow; /* its share of the memory for bodies */
 };
 
 int live_new(struct home *home, struct live **out, struct err *e);

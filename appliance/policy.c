@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "appliance/fold.h"
+#include "appliance/lease.h"
 #include "appliance/names.h"
 #include "appliance/policy.h"
 #include "lib/cleanup.h"
@@ -16,12 +17,15 @@ void policy_thin(const struct config *c, const struct point_row *points, size_t 
 		 bool *drop)
 {
 	/* From the oldest on, so that the first of an interval is found before the others. */
-	uint64_t interval, last = UINT64_MAX;
+	uint64_t interval, last = UINT64_MAX, came = 0;
 
 	for (size_t i = n; i > 0; i--) {
 		const struct point_row *p = &points[i - 1];
-		uint64_t age = p->committed_at < now ? now - p->committed_at : 0;
+		uint64_t age;
 
+		if (p->committed_at > came)
+			came = p->committed_at;
+		age = came < now ? now - came : 0;
 		drop[i - 1] = false;
 		if (i == 1)
 			break;
@@ -33,6 +37,18 @@ void policy_thin(const struct config *c, const struct point_row *points, size_t 
 			drop[i - 1] = true;
 		last = interval;
 	}
+}
+
+uint64_t policy_clock(struct policy_clock *c, uint64_t realtime_ns, uint64_t monotonic_ns)
+{
+	uint64_t most = c->now + 2 * (monotonic_ns - c->monotonic);
+
+	if (c->now && most < realtime_ns)
+		c->now = most;
+	else
+		c->now = realtime_ns;
+	c->monotonic = monotonic_ns;
+	return c->now;
 }
 
 /* Expire points; *oldest is the epoch of the oldest one left, 0 if there is none. */
@@ -164,7 +180,7 @@ static int machine_round(struct appliance *app, const struct machine_row *m, uin
 	struct catalog *c = app->home.catalog;
 	uint64_t kept = app->home.config.retention_ns, oldest;
 	_cleanup_free_ struct disk_row *disks = NULL;
-	int n, rc = catalog_leased(c, m->id, now, e);
+	int n, rc = catalog_leased(c, m->id, clock_monotonic_ns(), e);
 
 	if (rc)
 		return rc < 0 ? rc : 0;
@@ -187,9 +203,10 @@ void policy_round(struct appliance *app, bool (*stop)(void *arg), void *arg)
 {
 	struct catalog *c = app->home.catalog;
 	_cleanup_free_ struct machine_row *machines = NULL;
-	uint64_t now = clock_realtime_ns();
+	uint64_t mono = clock_monotonic_ns();
+	uint64_t now = policy_clock(&app->clock, clock_realtime_ns(), mono);
 	struct err e = {0};
-	int n = catalog_leases_expire(c, now, &e);
+	int n = catalog_leases_expire(c, mono, mono + LEASE_NS, &e);
 
 	if (n == 0)
 		n = catalog_tokens_expire(c, now, &e);

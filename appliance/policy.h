@@ -11,11 +11,17 @@
 #include "appliance/request.h"
 
 /*
- * Pure. points: of one machine, newest first; drop[i] says whether point i expires at time now (ours): the newest never does; older than the retention all
+ * Pure. A point is taken to be no older than those before it, whatever the clock was when it came. points: of one machine, newest first; drop[i] says whether point i expires at time now (ours): the newest never does; older than the retention all
  * do; younger than all_points_for none does; in between, the named ones stay, and of the others the first in each interval.
  */
 void policy_thin(const struct config *c, const struct point_row *points, size_t n, uint64_t now,
 		 bool *drop);
+
+/*
+ * The time that ages are told by: the clock of the machine, but never ahead of it, and at most twice as fast as time passes. So a clock that
+ * jumps forward takes no point away that would have stayed, and one that was set right is followed in the end. Pure.
+ */
+uint64_t policy_clock(struct policy_clock *c, uint64_t realtime_ns, uint64_t monotonic_ns);
 
 /* One round for all machines: in the thread, and at start. stop: see fold.h. Failures are logged; the next round tries again. */
 void policy_round(struct appliance *app, bool (*stop)(void *arg), void *arg);

@@ -16,8 +16,13 @@
 
 enum listener { LISTENER_CONTROL = 1, LISTENER_DATA = 2 };
 
-/* What the handlers share; constant while serving. */
+struct policy_clock {
+	uint64_t now, monotonic; /* at the last look; 0 before the first */
+};
+
+/* What the handlers share; constant while serving, but for the clock, which is the policy's thread's. */
 struct appliance {
+	struct policy_clock clock;
 	struct home home;
 	struct live *live;
 	unsigned int control_port, data_port;

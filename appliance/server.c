@@ -18,6 +18,7 @@
 #include "lib/log.h"
 
 #define CONNECTION_MEMORY (128u << 10) /* buffers of a connection: headers and a piece of body */
+#define ADMISSION_WAIT_NS (10 * NSEC_PER_SEC) /* for memory for a body */
 #define THREAD_STACK (1u << 20) /* of each connection */
 
 struct port {
@@ -28,7 +29,8 @@ struct port {
 
 struct server {
 	struct appliance *app;
-	struct upload_budget budget;
+	struct admission admission;
+	struct admission_flow nobody; /* requests without a machine */
 	char *ca; /* PEM */
 	struct port control, data;
 };
@@ -91,6 +93,22 @@ static bool check_length(struct MHD_Connection *c, struct exchange *x, uint64_t 
 	return true;
 }
 
+static struct admission_flow *flow_of(struct server *s, struct exchange *x)
+{
+	struct live_machine *m =
+		x->route->open ? NULL : live_machine(s->app->live, x->request.machine);
+
+	return m ? &m->flow : &s->nobody;
+}
+
+/* Long enough for every machine's turn on a busy day, short enough that neither side takes the connection to be dead. */
+static uint64_t admission_wait(const struct server *s)
+{
+	uint64_t idle = s->app->home.config.idle_timeout_ns;
+
+	return idle / 3 < ADMISSION_WAIT_NS ? idle / 3 : ADMISSION_WAIT_NS;
+}
+
 /* True: the body may come. False: the reply is made. */
 static bool admit(struct server *s, struct MHD_Connection *c, struct exchange *x)
 {
@@ -101,7 +119,8 @@ static bool admit(struct server *s, struct MHD_Connection *c, struct exchange *x
 		return false;
 	if (!check_length(c, x, &length))
 		return false;
-	if (upload_begin(&x->upload, &s->budget, (size_t)length) < 0) {
+	if (upload_begin(&x->upload, &s->admission, flow_of(s, x), (size_t)length,
+			 admission_wait(s)) < 0) {
 		reply_error(&x->request, API_BUSY,
 			    "the appliance has no memory for the body now; try again");
 		return false;
@@ -294,7 +313,7 @@ int server_start(struct appliance *app, struct server **out, struct err *e)
 	if (!s)
 		return err_set(e, -ENOMEM, "out of memory");
 	s->app = app;
-	atomic_init(&s->budget.left, conf->body_memory);
+	admission_init(&s->admission, conf->body_memory);
 	s->ca = home_read(app->home.dir, HOME_CA, e);
 	rc = s->ca ? 0 : e->code;
 	/* The data port first: enrolment, on the control port, tells it. */
@@ -319,6 +338,7 @@ void server_stop(struct server *s)
 		MHD_stop_daemon(s->control.daemon);
 	if (s->data.daemon)
 		MHD_stop_daemon(s->data.daemon);
+	admission_clear(&s->admission);
 	free(s->ca);
 	free(s);
 }

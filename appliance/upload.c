@@ -5,28 +5,20 @@
 
 #include "appliance/upload.h"
 
-static bool take(struct upload_budget *b, uint64_t bytes)
+int upload_begin(struct upload *u, struct admission *a, struct admission_flow *flow, size_t want,
+		 uint64_t wait_ns)
 {
-	uint64_t left = atomic_load(&b->left);
+	int rc = admission_enter(a, flow, want, wait_ns);
 
-	do {
-		if (left < bytes)
-			return false;
-	} while (!atomic_compare_exchange_weak(&b->left, &left, left - bytes));
-	return true;
-}
-
-int upload_begin(struct upload *u, struct upload_budget *budget, size_t want)
-{
-	if (!take(budget, want))
-		return -ENOMEM;
+	if (rc < 0)
+		return rc;
 	/* One byte more, so that an empty body has a pointer as well. */
 	u->data = malloc(want + 1);
 	if (!u->data) {
-		atomic_fetch_add(&budget->left, want);
+		admission_leave(a, want);
 		return -ENOMEM;
 	}
-	u->budget = budget;
+	u->admission = a;
 	u->want = want;
 	u->len = 0;
 	return 0;
@@ -50,7 +42,7 @@ void upload_end(struct upload *u)
 {
 	if (!u->data)
 		return;
-	atomic_fetch_add(&u->budget->left, u->want);
 	free(u->data);
+	admission_leave(u->admission, u->want);
 	*u = (struct upload){0};
 }

@@ -1,28 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The body of one request as it arrives: checked against its limit and the total memory for bodies before anything is allocated. A struct
- * upload belongs to one thread; the budget is shared by all.
+ * The body of one request as it arrives: checked against its limit and admitted (admission.h) before anything is allocated. A struct
+ * upload belongs to one thread.
  */
 #ifndef APPLIANCE_UPLOAD_H
 #define APPLIANCE_UPLOAD_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct upload_budget {
-	_Atomic uint64_t left; /* bytes */
-};
+#include "appliance/admission.h"
 
 struct upload {
-	struct upload_budget *budget;
+	struct admission *admission;
 	uint8_t *data;
 	size_t len, want; /* received, announced */
 };
 
-/* Room for a body of want bytes: 0, -ENOMEM when the budget or memory does not allow it now. */
-int upload_begin(struct upload *u, struct upload_budget *budget, size_t want);
+/* Room for a body of want bytes, after waiting for it: 0, -EBUSY it did not become free in time, -ENOMEM. */
+int upload_begin(struct upload *u, struct admission *a, struct admission_flow *flow, size_t want,
+		 uint64_t wait_ns);
 /* -EOVERFLOW: more than was announced */
 int upload_add(struct upload *u, const void *data, size_t len);
 bool upload_whole(const struct upload *u);

@@ -11,7 +11,7 @@ build=(
 )
 check=(
 	check clang libclang-rt-14-dev clang-format-14 python3 curl jq openssl sqlite3 zstd shellcheck
-	cppcheck sparse spin util-linux codespell man-db groff-base perl e2fsprogs git
+	faketime cppcheck sparse spin util-linux codespell man-db groff-base perl e2fsprogs git
 	postgresql-15 mariadb-server redis-server
 )
 guest=(

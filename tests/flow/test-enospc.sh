@@ -40,6 +40,9 @@ ctl agent status >status.out || [ $? -eq 1 ]
 grep -Eqi 'space|full' status.out || fail "the status text does not tell: $(cat status.out)"
 ! ctl agent bookmark full --timeout 5s >full.out 2>&1 || fail "a point on a full store"
 grep -Eqi 'space|full' full.out || note "the refused bookmark says: $(cat full.out)"
+appliance machines >machines.out 2>&1 || fail "machines ended with $?"
+grep -Eq 'store is full.*reserve|store is full.*retention' machines.out || fail "machines does not tell that the store is full: $(cat machines.out)"
+appliance machines --json | jq -e '.store.full and .store.free < .store.reserve + 4194304' >/dev/null || fail "machines --json: $(appliance machines --json)"
 
 note "what was there is still right, while it is full, and through a restart of the appliance"
 point_equals agent before before/a
@@ -54,6 +57,7 @@ appliance points --json | jq -e '(.points? // .) | all(.name != "full")' >points
 note "space is freed: it goes on by itself"
 rm "$tmp/appliance/ballast"
 wait_for agent 90 '(.problems | all(.what | test("space|full"; "i") | not)) and .appliance.connected'
+appliance machines --json | jq -e '.store.full == false' >/dev/null || fail "machines says that the store is still full"
 bookmark agent after 90
 point_equals agent after a
 point_equals agent before before/a

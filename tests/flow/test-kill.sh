@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# kill -9 of agent and of appliance, alternately, at 50 random moments, from the initial replication on and under continuing edits.
+# kill -9 of agent and of appliance, alternately, at 200 random moments, from the initial replication on and under continuing edits.
 # In the end source and latest point are equal, and every point that the appliance lists was a state of the disk.
 # timeout: 360
 # shellcheck source=tests/flow/functions.sh
 source "$(dirname "$0")/functions.sh"
 
-kills=50
+kills=200
 RANDOM=$((seed % 32768))
 cd "$tmp"
 python3 "$flow/image.py" make a 12M mixed "$seed"
@@ -16,7 +16,7 @@ set_up agent 127.0.0.2 a
 start_writer a
 
 for kill in $(seq $kills); do
-	sleep "$((RANDOM % 2)).$(printf %03d $((RANDOM % 1000)))"
+	sleep "0.$(printf %03d $((RANDOM % 200)))"
 	if [ $((kill % 2)) -eq 0 ]; then
 		alive agent || fail "the agent ended by itself before kill $kill"
 		kill9 agent
@@ -24,11 +24,11 @@ for kill in $(seq $kills); do
 	else
 		alive appliance || fail "the appliance ended by itself before kill $kill"
 		kill9 appliance
-		[ $((RANDOM % 3)) -ne 0 ] || sleep 0.5 # the agent sees it gone
+		[ $((RANDOM % 8)) -ne 0 ] || sleep 0.3 # the agent sees it gone
 		start_appliance
 	fi
-	# every fifth time enough rest to get somewhere
-	[ $((kill % 5)) -ne 0 ] || sleep 2
+	# now and then enough rest to get somewhere
+	[ $((kill % 25)) -ne 0 ] || sleep 2
 done
 wait_protected agent 60
 sleep 3

@@ -122,8 +122,22 @@ for base in "${bases[@]}"; do
 	cat saved >"$base"
 done
 appliance verify >clean.out || fail "verify of the repaired base: $(cat clean.out)"
+
+note "damage that stays: named by verify, sent again by a resync, and points after that are whole"
+base=${bases[0]}
+disk=$(appliance disks "$id" --json | jq -r --arg id "$(basename "$(dirname "$base")")" '(.disks? // .)[] | select(.id == $id).name')
+python3 "$flow/image.py" flip "$base" "$(($(stat -c %s "$base") / 2))"
+! appliance verify >damage.out 2>&1 || fail "damage of the base was not found"
+grep -q "disk $disk, .*mobilityctl resync $disk" damage.out || fail "verify names neither disk nor remedy: $(cat damage.out)"
+! appliance export "$id" newest --format raw out >export.out 2>&1 || fail "a damaged base was exported"
 start_appliance
 start_agent agent
+wait_protected agent
+ctl agent resync "$disk" >resync.out
+wait_for agent 60 ".disks | all(.state == \"protected\")"
 bookmark agent end
 point_equals agent end a b
+# the block in the base is whole when what was sent again has been folded over it
+repaired() { appliance verify; }
+until_true 30 "the base to be whole" repaired
 finish

@@ -133,6 +133,12 @@ START_TEST(an_older_appliance_means_resync)
 	expect_resync(&in, "restored from an older state");
 	in.source = "kmod:" ID_A ":9";
 	expect_resync(&in, "an epoch that the kernel module does not");
+
+	in = good();
+	in.tracked = false;
+	in.source = "scan";
+	in.older = true;
+	expect_resync(&in, "restored from an older state");
 }
 END_TEST
 

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/cleanup.h"
 #include "tests/unit/appliance/helpers.h"
 
 #define DISK2 "00000000-0000-4000-8000-0000000000d2"
@@ -182,7 +183,7 @@ START_TEST(leases)
 	ck_assert_int_eq(catalog_disk(home.catalog, DISK, &row, &e), 0);
 	ck_assert_uint_eq(row.fold_target, 7);
 	ck_assert(row.fold_active);
-	ck_assert_int_eq(catalog_leases_expire(home.catalog, 301, &e), 0);
+	ck_assert_int_eq(catalog_leases_expire(home.catalog, 301, 10000, &e), 0);
 	ck_assert_int_eq(catalog_lease_drop(home.catalog, lease, &e), 0);
 }
 END_TEST
@@ -273,6 +274,79 @@ START_TEST(many_at_once)
 }
 END_TEST
 
+struct committer {
+	pthread_t thread;
+	char machine[UUID_TEXT_BYTES], disk[UUID_TEXT_BYTES];
+	bool wrong;
+	unsigned int done, refused;
+};
+
+/* Commits of its own machine; the wrong one names an epoch that is not open. */
+static void *commit_many(void *arg)
+{
+	struct committer *w = arg;
+
+	for (unsigned int i = 0; i < 20; i++) {
+		struct commit_row r;
+		struct commit_disk d;
+		uint64_t epoch;
+		struct err e;
+
+		if (catalog_epoch_open(home.catalog, w->machine, ATTEMPT, &epoch, &e) < 0)
+			continue;
+		make_commit(&r, &d, w->wrong ? epoch + 1 : epoch);
+		strcpy(r.machine, w->machine);
+		strcpy(d.disk, w->disk);
+		switch (catalog_commit(home.catalog, &r, &e)) {
+		case 0:
+			w->done++;
+			break;
+		case -EEXIST:
+			w->refused++;
+			break;
+		}
+	}
+	return NULL;
+}
+
+/* Commits that share a transaction: each is whole, and one that is refused takes no other with it. */
+START_TEST(commits_together)
+{
+	struct committer w[8] = {0};
+	struct err e;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(w); i++) {
+		struct disk_row d = disk;
+
+		sprintf(w[i].machine, "00000000-0000-4000-8000-0000000001%02x", i);
+		sprintf(w[i].disk, "00000000-0000-4000-8000-0000000002%02x", i);
+		w[i].wrong = i % 4 == 3;
+		machine_make(&home, w[i].machine);
+		strcpy(d.id, w[i].disk);
+		strcpy(d.machine, w[i].machine);
+		ck_assert_int_eq(catalog_disk_put(home.catalog, &d, &e), 0);
+	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(w); i++)
+		ck_assert_int_eq(pthread_create(&w[i].thread, NULL, commit_many, &w[i]), 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(w); i++)
+		pthread_join(w[i].thread, NULL);
+	for (unsigned int i = 0; i < ARRAY_SIZE(w); i++) {
+		struct journal_row *journals;
+		struct machine_row m;
+
+		ck_assert_uint_eq(w[i].done, w[i].wrong ? 0 : 20);
+		ck_assert_uint_eq(w[i].refused, w[i].wrong ? 20 : 0);
+		ck_assert_int_eq(catalog_journals(home.catalog, w[i].disk, UINT64_MAX, &journals,
+						  &e),
+				 (int)w[i].done);
+		free(journals);
+		ck_assert_int_eq(catalog_machine(home.catalog, w[i].machine, &m, &e), 0);
+		ck_assert_uint_eq(m.used_epoch, 20);
+		ck_assert_uint_eq(m.committed, w[i].wrong ? 0 : 20);
+	}
+}
+END_TEST
+
 START_TEST(damaged_file)
 {
 	char path[512];
@@ -309,6 +383,7 @@ int main(void)
 	tcase_add_test(t, folds_go_on_where_they_were);
 	tcase_add_test(t, removing_a_machine);
 	tcase_add_test(t, many_at_once);
+	tcase_add_test(t, commits_together);
 	tcase_add_test(t, damaged_file);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);

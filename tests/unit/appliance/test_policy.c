@@ -120,6 +120,39 @@ START_TEST(often_or_once)
 }
 END_TEST
 
+START_TEST(a_jump_of_the_clock_takes_nothing)
+{
+	struct policy_clock c = {0};
+	uint64_t day = 86400000000000ull, second = 1000000000ull, real = 1000 * day, mono = 5;
+
+	ck_assert_uint_eq(policy_clock(&c, real, mono), real);
+	ck_assert_uint_eq(policy_clock(&c, real + 60 * second, mono + 60 * second),
+			  real + 60 * second);
+	/* forward, and right again */
+	ck_assert_uint_eq(policy_clock(&c, real + day, mono + 120 * second), real + 180 * second);
+	ck_assert_uint_eq(policy_clock(&c, real + 180 * second, mono + 180 * second),
+			  real + 180 * second);
+	/* back: at once, as that makes everything younger */
+	ck_assert_uint_eq(policy_clock(&c, real - day, mono + 240 * second), real - day);
+	ck_assert_uint_le(policy_clock(&c, real + 300 * second, mono + 300 * second),
+			  real - day + 120 * second);
+}
+END_TEST
+
+START_TEST(a_point_that_came_while_the_clock_was_back)
+{
+	struct point_row points[3] = {0};
+	bool drop[3];
+
+	/* newest first: by the right clock, by one a day behind, by the right one */
+	points[0].committed_at = NOW;
+	points[1].committed_at = NOW - conf.retention_ns - 1;
+	points[2].committed_at = NOW - 2;
+	policy_thin(&conf, points, 3, NOW, drop);
+	ck_assert(!drop[0] && !drop[1] && !drop[2]);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("policy");
@@ -131,6 +164,8 @@ int main(void)
 	tcase_add_loop_test(t, table, 0, (int)(sizeof(tables) / sizeof(tables[0])));
 	tcase_add_test(t, clock_set_back);
 	tcase_add_loop_test(t, often_or_once, 0, 5);
+	tcase_add_test(t, a_jump_of_the_clock_takes_nothing);
+	tcase_add_test(t, a_point_that_came_while_the_clock_was_back);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

@@ -192,12 +192,14 @@ END_TEST
 
 START_TEST(uploads)
 {
-	struct upload_budget budget = {100};
+	struct admission admission;
+	struct admission_flow flow = {0};
 	struct upload a = {0}, b = {0};
 
-	ck_assert_int_eq(upload_begin(&a, &budget, 60), 0);
-	ck_assert_int_eq(upload_begin(&b, &budget, 41), -ENOMEM);
-	ck_assert_int_eq(upload_begin(&b, &budget, 40), 0);
+	admission_init(&admission, 100);
+	ck_assert_int_eq(upload_begin(&a, &admission, &flow, 60, 0), 0);
+	ck_assert_int_eq(upload_begin(&b, &admission, &flow, 41, 0), -EBUSY);
+	ck_assert_int_eq(upload_begin(&b, &admission, &flow, 40, 0), 0);
 	ck_assert_int_eq(upload_add(&a, "0123456789", 10), 0);
 	ck_assert(!upload_whole(&a));
 	ck_assert_int_eq(upload_add(&b, "0123456789012345678901234567890123456789", 40), 0);
@@ -206,9 +208,9 @@ START_TEST(uploads)
 	upload_end(&a);
 	upload_end(&a);
 	upload_end(&b);
-	ck_assert_uint_eq(budget.left, 100);
-	ck_assert_int_eq(upload_begin(&a, &budget, SIZE_MAX), -ENOMEM);
-	ck_assert_int_eq(upload_begin(&a, &budget, 0), 0);
+	ck_assert_uint_eq(admission.free, 100);
+	ck_assert_int_eq(upload_begin(&a, &admission, &flow, SIZE_MAX, 0), -EBUSY);
+	ck_assert_int_eq(upload_begin(&a, &admission, &flow, 0, 0), 0);
 	ck_assert_ptr_nonnull(a.data);
 	upload_end(&a);
 }

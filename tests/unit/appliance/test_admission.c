@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory for bodies: small ones first, large ones by machine in turn, nobody for ever. */
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "appliance/admission.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+
+#define MIB (1ull << 20)
+#define LONG (20 * NSEC_PER_SEC)
+
+static struct admission a;
+static unsigned int order; /* of being let in; a.lock protects it */
+
+struct guest {
+	pthread_t thread;
+	struct admission_flow *flow;
+	uint64_t bytes;
+	unsigned int place;
+	int rc;
+};
+
+static void *come_in(void *arg)
+{
+	struct guest *g = arg;
+
+	g->rc = admission_enter(&a, g->flow, g->bytes, LONG);
+	pthread_mutex_lock(&a.lock);
+	g->place = ++order;
+	pthread_mutex_unlock(&a.lock);
+	admission_leave(&a, g->bytes);
+	return NULL;
+}
+
+static unsigned int waiting(void)
+{
+	unsigned int n = 0;
+
+	pthread_mutex_lock(&a.lock);
+	for (void *const *w = (void *)a.small; w; w = *w)
+		n++;
+	for (void *const *w = (void *)a.large; w; w = *w)
+		n++;
+	pthread_mutex_unlock(&a.lock);
+	return n;
+}
+
+/* Returns when the guest waits. */
+static void queue(struct guest *g, struct admission_flow *flow, uint64_t bytes)
+{
+	unsigned int before = waiting();
+
+	*g = (struct guest){.flow = flow, .bytes = bytes};
+	ck_assert_int_eq(pthread_create(&g->thread, NULL, come_in, g), 0);
+	while (waiting() == before)
+		sched_yield();
+}
+
+START_TEST(small_ones_have_a_part_to_themselves)
+{
+	struct admission_flow f = {0};
+
+	admission_init(&a, 8 * MIB);
+	ck_assert_int_eq(admission_enter(&a, &f, 7 * MIB, 0), 0);
+	ck_assert_int_eq(admission_enter(&a, &f, MIB, 0), -EBUSY);
+	ck_assert_int_eq(admission_enter(&a, &f, ADMISSION_SMALL, 0), 0);
+	admission_leave(&a, ADMISSION_SMALL);
+	admission_leave(&a, 7 * MIB);
+	ck_assert_uint_eq(a.free, 8 * MIB);
+	ck_assert_int_eq(admission_enter(&a, &f, 7 * MIB, 0), 0);
+	admission_clear(&a);
+}
+END_TEST
+
+START_TEST(machines_in_turn)
+{
+	struct admission_flow greedy = {0}, modest = {0}, holder = {0};
+	struct guest g[4], m, s;
+
+	order = 0;
+	admission_init(&a, 8 * MIB);
+	ck_assert_int_eq(admission_enter(&a, &holder, 7 * MIB, 0), 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(g); i++)
+		queue(&g[i], &greedy, 7 * MIB);
+	queue(&m, &modest, 7 * MIB);
+	admission_leave(&a, 7 * MIB);
+	for (unsigned int i = 0; i < ARRAY_SIZE(g); i++)
+		pthread_join(g[i].thread, NULL);
+	pthread_join(m.thread, NULL);
+	/* It came last, and only what came before it of the other's first turn goes ahead of it. */
+	ck_assert_uint_le(m.place, 2);
+	ck_assert_int_eq(m.rc, 0);
+
+	ck_assert_int_eq(admission_enter(&a, &holder, 7 * MIB, 0), 0);
+	ck_assert_int_eq(admission_enter(&a, &holder, ADMISSION_SMALL, 0), 0);
+	ck_assert_int_eq(admission_enter(&a, &holder, ADMISSION_SMALL, 0), 0);
+	ck_assert_int_eq(admission_enter(&a, &holder, ADMISSION_SMALL, 0), 0);
+	ck_assert_int_eq(admission_enter(&a, &holder, ADMISSION_SMALL, 0), 0);
+	order = 0;
+	queue(&g[0], &greedy, 7 * MIB);
+	queue(&s, &modest, ADMISSION_SMALL);
+	admission_leave(&a, 4ull * ADMISSION_SMALL);
+	pthread_join(s.thread, NULL);
+	ck_assert_uint_eq(s.place, 1);
+	admission_leave(&a, 7 * MIB);
+	pthread_join(g[0].thread, NULL);
+	ck_assert_uint_eq(a.free, 8 * MIB);
+	admission_clear(&a);
+}
+END_TEST
+
+START_TEST(a_wait_ends)
+{
+	struct admission_flow f = {0};
+	uint64_t began = clock_monotonic_ns();
+
+	admission_init(&a, 8 * MIB);
+	ck_assert_int_eq(admission_enter(&a, &f, 4 * MIB, 0), 0);
+	ck_assert_int_eq(admission_enter(&a, &f, 4 * MIB, 50000000), -EBUSY);
+	ck_assert_uint_ge(clock_monotonic_ns() - began, 50000000);
+	ck_assert_ptr_null(a.large);
+	ck_assert_int_eq(admission_enter(&a, &f, 3 * MIB, 0), 0);
+	admission_clear(&a);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("admission");
+	TCase *t = tcase_create("admission");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, small_ones_have_a_part_to_themselves);
+	tcase_add_test(t, machines_in_turn);
+	tcase_add_test(t, a_wait_ends);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
