@@ -31,7 +31,7 @@ lib_src := $(wildcard lib/*.c)
 agent_src := $(filter-out agent/mobilityd.c,$(wildcard agent/*.c))
 ctl_src := $(filter-out agent/ctl/mobilityctl.c,$(wildcard agent/ctl/*.c))
 # mobilityctl reads the same configuration file.
-ctl_shared := agent/config.c
+ctl_shared := agent/config.c agent/window.c
 appliance_src := $(filter-out appliance/mobility-appliance.c,$(wildcard appliance/*.c appliance/store/*.c))
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 

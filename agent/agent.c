@@ -155,7 +155,8 @@ void agent_kmod_view(struct agent *a, struct kmod_view *out)
 	pthread_mutex_unlock(&a->lock);
 }
 
-struct api *agent_api(struct agent *a, const struct state *st, struct err *e)
+struct api *agent_api_until(struct agent *a, const struct state *st, const volatile bool *cancel,
+			    struct err *e)
 {
 	struct http_config c = {
 		.ca_file = store_ca_file(a->store),
@@ -164,8 +165,13 @@ struct api *agent_api(struct agent *a, const struct state *st, struct err *e)
 		.proxy = a->config.proxy && a->config.proxy[0] ? a->config.proxy : NULL,
 		.connect_timeout_ns = a->config.connect_timeout,
 		.stall_timeout_ns = a->config.stall_timeout,
-		.cancel = &a->cancel,
+		.cancel = cancel,
 	};
 
 	return api_new(st->host, st->control_port, st->data_port, &c, e);
+}
+
+struct api *agent_api(struct agent *a, const struct state *st, struct err *e)
+{
+	return agent_api_until(a, st, &a->cancel, e);
 }

@@ -37,6 +37,10 @@ static const struct conf_key keys[] = {
 	 3600 * S, NULL, "1s", "a time from 100ms to 1h"},
 	{"replication", "scan_interval", CONF_DURATION, AT(scan_interval), S, 7 * 86400 * S, NULL,
 	 "1m", "a time from 1s to 7d"},
+	{"replication", "resync_window", CONF_STRING, AT(resync_window_text), 1, 500, NULL,
+	 "19:00-07:00, Sat, Sun", "times of the week, e.g. Mon-Fri 19:00-07:00, Sat, Sun"},
+	{"replication", "verify_rate", CONF_SIZE, AT(verify_rate), 0, 1ull << 40, NULL, "0",
+	 "bytes a second, 0 to 1T"},
 	{"network", "connect_timeout", CONF_DURATION, AT(connect_timeout), S, 600 * S, NULL, "10s",
 	 "a time from 1s to 10m"},
 	{"network", "stall_timeout", CONF_DURATION, AT(stall_timeout), S, 600 * S, NULL, "30s",
@@ -48,8 +52,18 @@ static const struct conf_key keys[] = {
 
 int config_load(const char *path, struct config *c, struct err *e)
 {
+	int r;
+
 	memset(c, 0, sizeof(*c));
-	return conf_load(path ? path : CONFIG_PATH, path != NULL, keys, c, e);
+	r = conf_load(path ? path : CONFIG_PATH, path != NULL, keys, c, e);
+	if (r)
+		return r;
+	r = window_parse(c->resync_window_text, &c->resync_window, e);
+	if (r) {
+		err_prefix(e, "%s: resync_window in [replication]", path ? path : CONFIG_PATH);
+		config_clear(c);
+	}
+	return r;
 }
 
 void config_clear(struct config *c)

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "agent/window.h"
 #include "lib/err.h"
 
 #define CONFIG_PATH "/etc/mobility/mobility.conf"
@@ -24,6 +25,9 @@ struct config {
 	uint64_t min_epoch_interval, scan_interval; /* ns */
 	uint64_t connect_timeout, stall_timeout; /* ns */
 	char *proxy; /* NULL or "": none */
+	char *resync_window_text;
+	struct window resync_window; /* that text, parsed */
+	uint64_t verify_rate; /* bytes/s of the background verification; 0: off */
 };
 
 /* path NULL: CONFIG_PATH, which may be absent; a path that was asked for must exist. */

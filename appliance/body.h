@@ -63,6 +63,7 @@ void body_commit_clear(struct body_commit *b);
 
 struct body_digests {
 	uint64_t offset, length;
+	uint64_t block; /* a level of lib/digest_tree.h */
 };
 int body_digests(const void *data, size_t len, struct body_digests *b, struct err *e);
 

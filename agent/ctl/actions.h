@@ -18,7 +18,7 @@ struct ctl {
 	char **args;
 	int arg_count;
 	const char *fingerprint, *token_file, *source; /* NULL: not given */
-	bool json, watch;
+	bool json, watch, now;
 	uint64_t timeout_ns;
 };
 
@@ -28,6 +28,7 @@ int ctl_unprotect(struct ctl *c);
 int ctl_status(struct ctl *c);
 int ctl_bookmark(struct ctl *c);
 int ctl_resync(struct ctl *c);
+int ctl_verify(struct ctl *c);
 int ctl_pause(struct ctl *c);
 int ctl_resume(struct ctl *c);
 

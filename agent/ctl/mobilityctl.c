@@ -17,7 +17,8 @@ static void usage(FILE *to)
 	      "  unprotect DISK...\n"
 	      "  status [--json] [--watch]\n"
 	      "  bookmark [NAME] [--timeout 5m]\n"
-	      "  resync DISK\n"
+	      "  resync DISK [--now]\n"
+	      "  verify [DISK...]\n"
 	      "  pause | resume\n",
 	      to);
 }
@@ -30,8 +31,9 @@ static const struct {
 } commands[] = {
 	{"enroll", ctl_enroll, 1, 1, "ft"},	 {"protect", ctl_protect, 1, 64, "s"},
 	{"unprotect", ctl_unprotect, 1, 64, ""}, {"status", ctl_status, 0, 0, "jw"},
-	{"bookmark", ctl_bookmark, 0, 1, "o"},	 {"resync", ctl_resync, 1, 1, ""},
-	{"pause", ctl_pause, 0, 0, ""},		 {"resume", ctl_resume, 0, 0, ""},
+	{"bookmark", ctl_bookmark, 0, 1, "o"},	 {"resync", ctl_resync, 1, 1, "n"},
+	{"verify", ctl_verify, 0, 64, ""},	 {"pause", ctl_pause, 0, 0, ""},
+	{"resume", ctl_resume, 0, 0, ""},
 };
 
 static const struct option options[] = {{"config", required_argument, NULL, 'c'},
@@ -41,6 +43,7 @@ static const struct option options[] = {{"config", required_argument, NULL, 'c'}
 					{"source", required_argument, NULL, 's'},
 					{"json", no_argument, NULL, 'j'},
 					{"watch", no_argument, NULL, 'w'},
+					{"now", no_argument, NULL, 'n'},
 					{"timeout", required_argument, NULL, 'o'},
 					{NULL, 0, NULL, 0}};
 
@@ -66,6 +69,9 @@ static int take_option(struct ctl *c, int letter, const char **config, char *see
 		return 0;
 	case 'w':
 		c->watch = true;
+		return 0;
+	case 'n':
+		c->now = true;
 		return 0;
 	case 'o':
 		return duration_parse(optarg, &c->timeout_ns);
