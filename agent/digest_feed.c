@@ -32,7 +32,8 @@ static void *feed_main(void *arg)
 	struct err e = {0};
 	int r = 0;
 
-	for (uint64_t at = f->from; !r && at < f->to && !f->stop;) {
+	for (uint64_t at = f->from;
+	     !r && at < f->to && !__atomic_load_n(&f->stop, __ATOMIC_SEQ_CST);) {
 		uint64_t length = f->to - at < FEED_ASK_BYTES ? f->to - at : FEED_ASK_BYTES;
 
 		r = f->ask(f->arg, &f->stop, at, length,

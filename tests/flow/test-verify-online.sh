@@ -48,11 +48,13 @@ note "of a busy disk nothing is proven until it is quiet"
 start writer writer.log python3 -c 'import os, time
 n = 0
 f = open("a", "r+b", buffering=0)
+print("writing", flush=True)
 while True:
     n += 1
     f.seek((n % 300) * 65536)
     f.write(os.urandom(512))
     time.sleep(0.002)'
+until_true 20 "the writer" grep -q writing writer.log
 ctl agent verify a
 sleep 3
 [ "$(verified)" -eq "$second" ] || fail "a busy disk was said to be proven equal"

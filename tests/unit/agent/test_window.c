@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "agent/window.h"
+#include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "tests/unit/agent/support.h"
 
