@@ -9,8 +9,8 @@ source "$(dirname "$0")/functions.sh"
 
 cd "$tmp"
 mib=1048576
-size=$((128 * mib))
-python3 "$flow/image.py" make a 128M random 1
+size=$((64 * mib))
+python3 "$flow/image.py" make a 64M random 1
 # no scan of its own accord: what moves is what the resync moves
 agent_config agent replication.scan_interval=10m
 appliance_init
@@ -42,15 +42,15 @@ note "1 % changed"
 python3 - a <<-'PYTHON'
 	import os, random, sys
 	with open(sys.argv[1], "r+b") as f:
-	    for block in random.Random(7).sample(range(2048), 20):
+	    for block in random.Random(7).sample(range(1024), 10):
 	        f.seek(block * 65536)
 	        f.write(os.urandom(65536))
 PYTHON
 before=$(wire)
 resync a
 moved=$(($(wire) - before))
-note "$moved bytes on the wire for $((20 * 65536)) of payload"
-[ "$moved" -le $((20 * 65536 + size / 500)) ] || fail "a resync of 1 % moved $moved bytes"
+note "$moved bytes on the wire for $((10 * 65536)) of payload"
+[ "$moved" -le $((10 * 65536 + size / 500)) ] || fail "a resync of 1 % moved $moved bytes"
 [ "$(behind reads)" -eq 0 ] || fail "the appliance read $(behind reads) bytes for it"
 bookmark agent second
 point_equals agent second a

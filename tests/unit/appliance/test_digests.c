@@ -10,6 +10,7 @@
 #include "appliance/digests.h"
 #include "appliance/fold.h"
 #include "appliance/names.h"
+#include "lib/cleanup.h"
 #include "lib/digest_tree.h"
 #include "tests/unit/appliance/helpers.h"
 
