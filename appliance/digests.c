@@ -10,6 +10,7 @@
 int digests_open(struct home *h, struct live_disk *live, const struct disk_row *d,
 		 struct digests *out, struct err *e)
 {
+	struct disk_row row;
 	int rc = catalog_damage(h->catalog, d->id, &out->damage, e);
 
 	out->damages = rc;
@@ -23,7 +24,14 @@ int digests_open(struct home *h, struct live_disk *live, const struct disk_row *
 		out->damage = NULL;
 		return rc;
 	}
-	rc = reader_open(&live->image, &out->reader, e);
+	/* The base as it is now that the lock is held: no fold ends meanwhile. */
+	rc = catalog_disk(h->catalog, d->id, &row, e);
+	if (rc == 0) {
+		out->base_epoch = row.base_epoch;
+		if (out->epoch < row.base_epoch)
+			out->epoch = row.base_epoch;
+		rc = reader_open(&live->image, &out->reader, e);
+	}
 	if (rc == 0)
 		rc = digest_cache_open(h->store, d->machine, d->id, true, &out->cache, e);
 	/* A store without room for it still has the digests of nearly everything. */
@@ -82,6 +90,9 @@ static int newest(struct digests *d, uint64_t offset, uint64_t *epoch, bool *sou
 			*sound &= rc > 0;
 		}
 	}
+	/* Who wrote to the base is not known: anybody up to its epoch. Where a journal has a part, that is newer. */
+	if (!*epoch)
+		*epoch = d->base_epoch;
 	return 0;
 }
 

@@ -14,7 +14,7 @@ struct digests {
 	const struct image *image;
 	struct reader *reader;
 	struct digest_cache *cache;
-	uint64_t size, epoch; /* of the disk; the map's */
+	uint64_t size, epoch, base_epoch; /* of the disk; the last; of the base */
 	struct damage_row *damage; /* what verify found: computed from bytes, whatever is stored */
 	int damages;
 	uint64_t read_bytes; /* of content, so far */

@@ -125,8 +125,25 @@ START_TEST(parts_are_read_once)
 	for (uint64_t target = 1; target <= 3; target++) {
 		ck_assert_int_eq(catalog_disk(home.catalog, DISK, &disk, &e), 0);
 		ck_assert_int_eq(fold_disk(home.catalog, home.store, &disk, target, NULL, &e), 0);
+		/* The short block is the base's now, from an epoch that is not known. */
+		ck_assert_uint_le(check(), 1536);
 		ck_assert_uint_eq(check(), 0);
 	}
+}
+END_TEST
+
+/* What was known of the short block is old when a journal that nobody asked about became part of the base. */
+START_TEST(a_fold_makes_the_short_block_unknown)
+{
+	struct err e;
+
+	epoch(1, 0, 65536);
+	check();
+	epoch(2, (3 << 20) + 65536, 512);
+	ck_assert_int_eq(catalog_disk(home.catalog, DISK, &disk, &e), 0);
+	ck_assert_int_eq(fold_disk(home.catalog, home.store, &disk, 2, NULL, &e), 0);
+	ck_assert_uint_eq(check(), 1536);
+	ck_assert_uint_eq(check(), 0);
 }
 END_TEST
 
@@ -238,6 +255,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, whole_blocks_are_never_read);
 	tcase_add_test(t, parts_are_read_once);
+	tcase_add_test(t, a_fold_makes_the_short_block_unknown);
 	tcase_add_test(t, the_keeper_reads_ahead);
 	tcase_add_loop_test(t, a_torn_entry_is_none, 0, 3);
 	tcase_add_test(t, a_disk_that_grew_has_another_last_block);
