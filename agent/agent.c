@@ -171,7 +171,8 @@ void agent_http(struct agent *a, struct http_config *c)
 	};
 }
 
-struct api *agent_api(struct agent *a, const struct state *st, struct err *e)
+struct api *agent_api_until(struct agent *a, const struct state *st, const volatile bool *cancel,
+			    struct err *e)
 {
 	struct http_config c;
 
@@ -179,6 +180,11 @@ struct api *agent_api(struct agent *a, const struct state *st, struct err *e)
 	c.ca_file = store_ca_file(a->store);
 	c.cert_file = store_cert_file(a->store);
 	c.key_file = store_key_file(a->store);
-	c.cancel = &a->cancel;
+	c.cancel = cancel;
 	return api_new(st->host, st->control_port, st->data_port, &c, e);
+}
+
+struct api *agent_api(struct agent *a, const struct state *st, struct err *e)
+{
+	return agent_api_until(a, st, &a->cancel, e);
 }

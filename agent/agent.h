@@ -100,5 +100,8 @@ void agent_kmod_view(struct agent *a, struct kmod_view *out);
 void agent_http(struct agent *a, struct http_config *c);
 /* A connection under the identity in the store, for one thread. st tells the address. */
 struct api *agent_api(struct agent *a, const struct state *st, struct err *e);
+/* The same; its calls end when *cancel becomes true. */
+struct api *agent_api_until(struct agent *a, const struct state *st, const volatile bool *cancel,
+			    struct err *e);
 
 #endif

@@ -216,8 +216,8 @@ int api_commit(struct api *a, uint64_t epoch, const json_t *body, struct commit_
 	return get_commit(o, out, e) ? bad_answer(e) : 0;
 }
 
-int api_digests(struct api *a, const char *disk, uint64_t offset, uint64_t length, uint8_t *out,
-		struct err *e)
+int api_digests(struct api *a, const char *disk, uint64_t offset, uint64_t length, uint64_t level,
+		uint8_t *out, struct err *e)
 {
 	_cleanup_json_ json_t *body = NULL;
 	_cleanup_free_ char *text = NULL;
@@ -226,12 +226,12 @@ int api_digests(struct api *a, const char *disk, uint64_t offset, uint64_t lengt
 			     .data = true,
 			     .path = path,
 			     .type = "application/json"};
-	uint64_t want = (length + WIRE_BLOCK - 1) / WIRE_BLOCK * DIGEST_BYTES;
+	uint64_t want = (length + level - 1) / level * DIGEST_BYTES;
 	struct http_response r;
 	int x;
 
-	body = json_pack("{s:I, s:I, s:i}", "offset", (json_int_t)offset, "length",
-			 (json_int_t)length, "block", (int)WIRE_BLOCK);
+	body = json_pack("{s:I, s:I, s:I}", "offset", (json_int_t)offset, "length",
+			 (json_int_t)length, "block", (json_int_t)level);
 	text = json_text(body);
 	if (!text)
 		return err_set(e, -ENOMEM, "out of memory");

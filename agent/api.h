@@ -81,9 +81,12 @@ struct commit_answer {
 /* body is borrowed */
 int api_commit(struct api *a, uint64_t epoch, const json_t *body, struct commit_answer *out,
 	       struct err *e);
-/* out has DIGEST_BYTES for each block of WIRE_BLOCK bytes in [offset, offset + length). */
-int api_digests(struct api *a, const char *disk, uint64_t offset, uint64_t length, uint8_t *out,
-		struct err *e);
+/*
+ * out has DIGEST_BYTES for each node of level bytes (lib/digest_tree.h) in [offset, offset + length). -EPROTO: an old
+ * appliance, which knows no level but WIRE_BLOCK.
+ */
+int api_digests(struct api *a, const char *disk, uint64_t offset, uint64_t length, uint64_t level,
+		uint8_t *out, struct err *e);
 
 int api_ca(struct api *a, char **ca_pem, struct err *e); /* the caller frees */
 struct enrolment {

@@ -203,15 +203,56 @@ static int edit_resync(struct state *st, void *arg, struct err *e)
 
 		if (!d || d->removing)
 			return not_protected(q->disk[i], e);
-		d->resync_requested = true;
-		snprintf(d->resync_cause, sizeof(d->resync_cause), "the operator asked for it");
+		d->resync_scheduled = !q->now;
+		if (!q->now)
+			continue;
+		d->resync_now = d->resync_requested = true;
+		/* One that waits already keeps the cause that it has. */
+		if (d->last_state != DISK_RESYNC || !d->resync_cause[0])
+			snprintf(d->resync_cause, sizeof(d->resync_cause), RESYNC_OPERATOR);
 	}
 	return 0;
 }
 
 static json_t *run_resync(struct agent *a, const struct request *q, struct err *e)
 {
-	if (store_update(a->store, true, edit_resync, (void *)q, e))
+	uint64_t now = clock_realtime_ns(), starts = window_next(&a->config.resync_window, now);
+
+	if (store_update(a->store, q->now, edit_resync, (void *)q, e))
+		return NULL;
+	agent_wake(a);
+	if (q->now || starts == now)
+		return json_object();
+	return json_pack("{s:o}", "starts",
+			 starts == UINT64_MAX ? json_null() : json_integer((json_int_t)starts));
+}
+
+/* The disks of the request, or all; verify_ask() wakes nobody. */
+static json_t *run_verify(struct agent *a, const struct request *q, struct err *e)
+{
+	const struct disk_table *t;
+	struct state st;
+	int r = store_copy(a->store, &st, e);
+
+	if (r)
+		return NULL;
+	for (size_t i = 0; !r && i < q->disk_count; i++) {
+		if (!find_named(&st, q->disk[i]))
+			r = not_protected(q->disk[i], e);
+	}
+	agent_rcu_lock();
+	t = agent_rcu_read(a->disks);
+	for (size_t i = 0; !r && i < t->count; i++) {
+		bool wanted = !q->disk_count;
+
+		for (size_t k = 0; !wanted && k < q->disk_count; k++)
+			wanted = !strcmp(find_named(&st, q->disk[k])->key, t->disk[i]->key);
+		if (wanted)
+			verify_ask(t->disk[i]);
+	}
+	agent_rcu_unlock();
+	state_clear(&st);
+	if (r)
 		return NULL;
 	agent_wake(a);
 	return json_object();
@@ -247,6 +288,11 @@ static int refuse_disk(const struct disk *d, struct err *e)
 			       d->name);
 	if (d->state == DISK_PROTECTED)
 		return 0;
+	if (d->waiting)
+		return err_set(e, -EBUSY,
+			       "no recovery point can be made yet: %s waits to be resynchronised: "
+			       "mobilityctl resync --now %s",
+			       d->name, d->name);
 	return err_set(e, -EBUSY,
 		       "no recovery point can be made yet: %s of %s is in progress, %s of %s done",
 		       d->state == DISK_INITIAL ? "the initial replication"
@@ -350,6 +396,8 @@ json_t *command_run(struct agent *a, const struct request *q, struct err *e)
 		return run_bookmark(a, q, e);
 	case COMMAND_RESYNC:
 		return run_resync(a, q, e);
+	case COMMAND_VERIFY:
+		return run_verify(a, q, e);
 	case COMMAND_PAUSE:
 		return set_paused(a, true, e);
 	case COMMAND_RESUME:

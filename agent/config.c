@@ -43,6 +43,10 @@ static const struct conf_key keys[] = {
 	{"replication", "skip_free", CONF_BOOL, AT(skip_free), 0, 0, NULL, "no", "yes or no"},
 	{"replication", "app_consistent_interval", CONF_DURATION, AT(app_consistent_interval),
 	 60 * S, 7 * 86400 * S, NULL, NULL, "a time from 1m to 7d"},
+	{"replication", "resync_window", CONF_STRING, AT(resync_window_text), 1, 500, NULL,
+	 "19:00-07:00, Sat, Sun", "times of the week, e.g. Mon-Fri 19:00-07:00, Sat, Sun"},
+	{"replication", "verify_rate", CONF_SIZE, AT(verify_rate), 0, 1ull << 40, NULL, "0",
+	 "bytes a second, 0 to 1T"},
 	{"network", "connect_timeout", CONF_DURATION, AT(connect_timeout), S, 600 * S, NULL, "10s",
 	 "a time from 1s to 10m"},
 	{"network", "stall_timeout", CONF_DURATION, AT(stall_timeout), S, 600 * S, NULL, "30s",
@@ -73,6 +77,8 @@ static int check(const char *path, struct config *c, struct err *e)
 
 	if (!r && c->bandwidth_limit && timetable_parse(c->bandwidth_limit, &c->bandwidth, e))
 		r = err_prefix(e, "%s: bad value for \"bandwidth_limit\"", path);
+	if (!r && window_parse(c->resync_window_text, &c->resync_window, e))
+		r = err_prefix(e, "%s: bad value for \"resync_window\"", path);
 	return r;
 }
 

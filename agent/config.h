@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/window.h"
 #include "lib/err.h"
 #include "lib/timetable.h"
 
@@ -31,6 +32,9 @@ struct config {
 	char *no_proxy; /* NULL: none */
 	char *bandwidth_limit; /* as it was written; NULL: none */
 	struct timetable bandwidth; /* what it says */
+	char *resync_window_text;
+	struct window resync_window; /* that text, parsed */
+	uint64_t verify_rate; /* bytes/s of the background verification; 0: off */
 };
 
 /* path NULL: CONFIG_PATH, which may be absent; a path that was asked for must exist. */

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GROWN_ALIGN (1ull << 20) /* a multiple of what is compared */
+
 static const char *const state_names[] = {"initial", "resync", "protected"};
 
 const char *disk_state_name(enum disk_state s)
@@ -107,6 +109,12 @@ void continuity_decide(const struct continuity_in *in, struct continuity_out *ou
 	*out = (struct continuity_out){.state = in->state, .replicated = in->replicated};
 	if (in->state == DISK_PROTECTED)
 		out->replicated = in->size;
+	if (in->grown && in->state == DISK_RESYNC) {
+		/* Only what was added; its first block began in the old range. */
+		out->replicated &= ~(GROWN_ALIGN - 1);
+		snprintf(out->cause, sizeof(out->cause), "the disk grew");
+		return;
+	}
 	if (in->state == DISK_RESYNC)
 		snprintf(out->cause, sizeof(out->cause), "%s",
 			 in->cause[0] ? in->cause : "the appliance has an older state of it");

@@ -25,6 +25,8 @@ void continuity_format(char out[CONTINUITY_SOURCE_BYTES], const char *attach_id,
 /* -EINVAL for anything else */
 int continuity_parse(const char *source, char attach_id[33], uint64_t *epoch);
 
+#define RESYNC_OPERATOR "the operator asked for it"
+
 struct continuity_in {
 	/* here */
 	bool tracked; /* by the module, else scanned */
@@ -35,6 +37,7 @@ struct continuity_in {
 	const char *old_attach_id, *old_module_id, *old_boot_id;
 	const char *cause; /* recorded cause of a resync that is due or under way; "" */
 	bool older; /* the appliance had committed more before than it has now */
+	bool grown; /* it is larger than the appliance knew it */
 	bool requested; /* a resync from 0 is due, whatever the appliance says */
 	/* the appliance's disk object */
 	enum disk_state state;

@@ -23,6 +23,8 @@ struct disk *disk_new(const struct state_disk *from)
 	d->choice = from->source;
 	d->state = from->last_state;
 	d->slice = SLICE_MIN;
+	verify_init(&d->verify);
+	d->verify.proven_ns = from->proven_ns;
 	atomic_init(&d->changed_at, UINT64_MAX);
 	return d;
 }
@@ -33,6 +35,7 @@ void disk_free(struct disk *d)
 		return;
 	disk_set_source(d, NULL);
 	skip_clear(&d->skip);
+	verify_clear(&d->verify);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
 }
@@ -49,6 +52,7 @@ void disk_set_source(struct disk *d, struct source *s)
 	pthread_mutex_unlock(&d->lock);
 	if (old)
 		old->ops->close(old);
+	verify_reset(d);
 	scan_digests_free(d->digests);
 	d->digests = NULL;
 	if (s && !s->ops->tracks)

@@ -25,6 +25,7 @@
 #include "agent/skip.h"
 #include "agent/source.h"
 #include "agent/state.h"
+#include "agent/verify.h"
 #include "lib/digest.h"
 
 struct disk {
@@ -43,18 +44,24 @@ struct disk {
 	char resync_cause[STATE_TEXT];
 	char error[512], remedy[256]; /* of this disk; "" if none */
 	struct meter churn, progress;
+	bool waiting; /* a resync that has not begun and waits for the window */
+	unsigned int failures; /* epochs of a resync that failed in a row */
+	char failure[512]; /* why the last of them did */
 
 	/* session */
 	uint8_t id_bytes[UUID_BYTES];
 	uint64_t slice; /* length of the next slice */
 	uint64_t slice_end; /* of the slice in the epoch under way; the size when protected */
 	char remote_source[CONTINUITY_SOURCE_BYTES]; /* of the appliance's last commit of it */
+	bool resync_now; /* the resync does not wait for the window */
 	bool restart; /* a resync from 0 was decided; the next commit tells the appliance */
 	bool in_epoch; /* it has content in the epoch under way */
 	struct skip_set skip; /* of the slice in the epoch under way: not marked, sent as zeros */
 	uint64_t scanned_ns; /* monotonic time when the last scan began; 0 never */
 	uint64_t look_ns; /* monotonic time at which an unreachable disk is looked for again */
 	struct scan_digests *digests; /* of a scan; NULL else */
+	struct verify verify; /* verify.h */
+	struct compare *compare; /* of the drain under way; NULL: it compares nothing */
 
 	/* workers */
 	_Atomic uint32_t segments; /* handed out in the epoch under way */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/compare.h"
 #include "agent/skip_epoch.h"
 #include "agent/slice.h"
 #include "lib/clock.h"
@@ -67,12 +68,15 @@ static int prepare(struct epoch *ep, struct disk *d, struct err *e)
 	atomic_store(&d->unread, 0);
 	atomic_store(&d->changed_at, UINT64_MAX);
 	d->slice_end = whole ? d->size : slice_end(d->replicated, d->slice, d->size);
-	d->in_epoch = tracked(d) || (scanned(d) && (ep->scan || !whole));
+	d->in_epoch = tracked(d) || (scanned(d) && (ep->scan || !whole) && !d->waiting);
+	/* Nothing of it moves yet; what is written meanwhile comes with its slice. */
+	if (d->waiting)
+		d->slice_end = d->replicated;
 	if (!d->source)
 		epoch_fuzzy(ep, "%s cannot be reached", d->name);
 	else if (!d->in_epoch)
 		epoch_fuzzy(ep, "%s is scanned, and was not in this epoch", d->name);
-	if (!d->in_epoch || whole)
+	if (!d->in_epoch || whole || d->waiting)
 		return 0;
 	return skip_mark(ep, d, e);
 }
@@ -148,11 +152,31 @@ static int plan_all(struct epoch *ep, bool (*which)(const struct disk *d), struc
 		r = skip_send(ep, d, &map, e);
 		if (r)
 			return r;
+		if (d->verify.end && map.bitmap) {
+			r = verify_judge(d, &map, e);
+			if (r)
+				return r;
+		}
 		plan_disk(d, &map, p);
 		atomic_store(&d->planned, plan_bytes(p));
 		plan->disk_count++;
 	}
 	return 0;
+}
+
+/* What is to be compared is asked for ahead, unless a scan remembers it. */
+static void begin_compare(struct epoch *ep, const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->disk_count; i++) {
+		const struct plan_disk *p = &plan->disks[i];
+		struct disk *d = p->owner;
+
+		for (unsigned int k = 0; k < p->span_count; k++) {
+			if (p->spans[k].mode == PIECE_COMPARE &&
+			    (d->state != DISK_PROTECTED || verify_scan(d)))
+				compare_begin(ep->s->a, d, p->spans[k].from, p->spans[k].to);
+		}
+	}
 }
 
 static int drain(struct epoch *ep, bool (*which)(const struct disk *d), struct err *e)
@@ -165,8 +189,12 @@ static int drain(struct epoch *ep, bool (*which)(const struct disk *d), struct e
 	if (!dr.plan.disks)
 		return err_set(e, -ENOMEM, "out of memory");
 	r = plan_all(ep, which, &dr.plan, e);
-	if (!r && dr.plan.disk_count)
+	if (!r && dr.plan.disk_count) {
+		begin_compare(ep, &dr.plan);
 		r = drain_run(ep->s->pool, &dr, session_drain_beat, ep->s, e);
+	}
+	for (size_t i = 0; i < dr.plan.disk_count; i++)
+		compare_end(dr.plan.disks[i].owner);
 	close_drains(ep, which);
 	free(dr.plan.disks);
 	ep->drain_ns += clock_monotonic_ns() - began;
@@ -366,6 +394,7 @@ int epoch_run(struct session *s, bool scan, struct err *e)
 	for (size_t i = 0; i < ep.table->count; i++) {
 		scan_digests_forget(ep.table->disk[i]->digests);
 		ep.table->disk[i]->scanned_ns = 0;
+		verify_abandon(ep.table->disk[i]);
 	}
 	return r;
 }

@@ -92,10 +92,13 @@ static void disk_committed(struct epoch *ep, struct disk *d)
 	bool done = after == DISK_PROTECTED;
 	struct err e;
 
-	if (!d->in_epoch)
+	if (!d->in_epoch) {
+		verify_abandon(d);
 		return;
+	}
+	verify_committed(d, ep->fuzzy[0] != '\0', ep->info.realtime_ns);
 	source_of(ep, d, d->remote_source);
-	if (!done)
+	if (!done && !d->waiting)
 		d->slice = slice_next(d->slice_end - d->replicated, ep->drain_ns);
 	disk_set_state(d, after, d->slice_end, done ? "" : d->resync_cause);
 	log_change(d, before);

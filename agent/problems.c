@@ -7,6 +7,7 @@
 #include "agent/status.h"
 #include "lib/clock.h"
 
+#define RESYNC_FAILURES 3 /* in a row: not a passing disturbance */
 #define POINT_OVERDUE_NS (15 * 60 * NSEC_PER_SEC)
 
 static void add(json_t *list, const char *severity, const char *remedy, const char *fmt, ...)
@@ -87,6 +88,23 @@ static void module_problems(const struct status_view *v, json_t *list)
 		    "The kernel module tracks only: %s.", v->kmod.reason);
 }
 
+static void resync_waits(const struct disk_view *d, json_t *list)
+{
+	char when[32], remedy[STATE_TEXT + 64];
+
+	snprintf(remedy, sizeof(remedy), "To begin at once: mobilityctl resync --now %s.", d->name);
+	if (d->starts_ns == UINT64_MAX)
+		add(list, "error", remedy,
+		    "%s must be resynchronised and no resync_window is set: %s. There are no new "
+		    "recovery points until it is.",
+		    d->name, d->resync_cause);
+	else
+		add(list, "error", remedy,
+		    "%s waits for the resync_window (%s) to be resynchronised: %s. There are no new "
+		    "recovery points until it is.",
+		    d->name, clock_format_utc(d->starts_ns, when), d->resync_cause);
+}
+
 static bool disk_problems(const struct disk_view *d, json_t *list)
 {
 	if (!d->reachable) {
@@ -97,7 +115,15 @@ static bool disk_problems(const struct disk_view *d, json_t *list)
 	}
 	if (d->error[0])
 		add(list, "error", d->remedy, "%s: %s.", d->name, d->error);
-	if (d->state == DISK_RESYNC)
+	if (d->waiting)
+		resync_waits(d, list);
+	else if (d->failures >= RESYNC_FAILURES)
+		add(list, "error",
+		    "Look at the log of mobilityd for what came before; the agent goes on trying. If it "
+		    "persists: mobilityctl resync --now DISK.",
+		    "The resynchronisation of %s (%s) failed %u times: %s.", d->name,
+		    d->resync_cause, d->failures, d->failure);
+	else if (d->state == DISK_RESYNC)
 		add(list, "warning",
 		    "Nothing to do: recovery points are made again when it is complete.",
 		    "%s is being resynchronised: %s.", d->name, d->resync_cause);

@@ -38,7 +38,7 @@ static int add_disk(struct request *q, const json_t *item, struct err *e)
 	return 0;
 }
 
-static int parse_disks(const json_t *o, struct request *q, struct err *e)
+static int parse_list(const json_t *o, struct request *q, struct err *e)
 {
 	json_t *disks, *item;
 	const char *source;
@@ -57,7 +57,21 @@ static int parse_disks(const json_t *o, struct request *q, struct err *e)
 		if (r)
 			return r;
 	}
-	return q->disk_count ? 0 : err_set(e, -EINVAL, "no disk was named");
+	return 0;
+}
+
+static int parse_disks(const json_t *o, struct request *q, struct err *e)
+{
+	int r = parse_list(o, q, e);
+
+	return r || q->disk_count ? r : err_set(e, -EINVAL, "no disk was named");
+}
+
+static int parse_resync(const json_t *o, struct request *q, struct err *e)
+{
+	int r = json_object_get(o, "now") ? json_get_bool(o, "now", &q->now, e) : 0;
+
+	return r ? r : parse_disks(o, q, e);
 }
 
 /* A name ends up in lists and file names of the appliance. */
@@ -105,7 +119,8 @@ static const struct {
 	{"unprotect", COMMAND_UNPROTECT, parse_disks, {"command", "disks"}},
 	{"status", COMMAND_STATUS, parse_nothing, {"command"}},
 	{"bookmark", COMMAND_BOOKMARK, parse_bookmark, {"command", "name", "timeout_ns", "app"}},
-	{"resync", COMMAND_RESYNC, parse_disks, {"command", "disks"}},
+	{"resync", COMMAND_RESYNC, parse_resync, {"command", "disks", "now"}},
+	{"verify", COMMAND_VERIFY, parse_list, {"command", "disks"}},
 	{"pause", COMMAND_PAUSE, parse_nothing, {"command"}},
 	{"resume", COMMAND_RESUME, parse_nothing, {"command"}},
 	{"explain", COMMAND_EXPLAIN, parse_nothing, {"command"}},

@@ -27,6 +27,7 @@ enum command {
 	COMMAND_STATUS,
 	COMMAND_BOOKMARK,
 	COMMAND_RESYNC,
+	COMMAND_VERIFY,
 	COMMAND_PAUSE,
 	COMMAND_RESUME,
 	COMMAND_EXPLAIN,
@@ -40,10 +41,11 @@ struct request {
 	unsigned int port;
 	char fingerprint[80];
 	char token[REQUEST_TOKEN_MAX + 1];
-	/* protect, unprotect, resync */
+	/* protect, unprotect, resync; verify: none are all */
 	char *disk[REQUEST_DISKS_MAX]; /* owned */
 	size_t disk_count;
 	int source; /* enum source_choice, or -1: as configured */
+	bool now; /* resync: without waiting for the window */
 	/* bookmark */
 	char name[BOOKMARK_NAME_BYTES]; /* "" if none */
 	uint64_t timeout_ns;

@@ -30,6 +30,7 @@ enum piece_mode {
 	PIECE_SEND, /* send what is read */
 	PIECE_COMPARE, /* send what differs from the appliance's digests */
 	PIECE_VERIFY, /* read again and compare with the first reading */
+	PIECE_PROVE, /* compare the disk as it is with the appliance (verify.h) */
 };
 
 struct span {

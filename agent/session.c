@@ -107,7 +107,7 @@ static bool slices_left(const struct session *s)
 	for (size_t i = 0; i < s->a->disks->count; i++) {
 		const struct disk *d = s->a->disks->disk[i];
 
-		if (d->source && d->state != DISK_PROTECTED)
+		if (d->source && d->state != DISK_PROTECTED && !d->waiting)
 			return true;
 	}
 	return false;
@@ -137,7 +137,7 @@ static uint64_t until_scan(const struct session *s, uint64_t now)
 
 		if (!d->source || d->source->ops->tracks || d->state != DISK_PROTECTED)
 			continue;
-		left = !d->scanned_ns || now - d->scanned_ns >= interval
+		left = !d->scanned_ns || verify_scan(d) || now - d->scanned_ns >= interval
 			       ? 0
 			       : interval - (now - d->scanned_ns);
 		best = left < best ? left : best;
@@ -183,12 +183,12 @@ static bool epoch_due(struct session *s, bool *scan)
 	}
 	if (slices_left(s) || !s->boundary_ns)
 		return true;
-	if (since < least) {
+	if (since < least && !verify_needs_epoch(s)) {
 		session_wait(s, least - since, false);
 		return false;
 	}
 	if (bookmarks_waiting(s->a->bookmarks) || *scan || !app || anything_dirty(s) ||
-	    (any_tracked(s) && since >= HEARTBEAT_NS))
+	    verify_needs_epoch(s) || (any_tracked(s) && since >= HEARTBEAT_NS))
 		return true;
 	if (any_tracked(s) && HEARTBEAT_NS - since < wait)
 		wait = HEARTBEAT_NS - since;
@@ -217,9 +217,13 @@ static int replicate(struct session *s, const struct state *st, struct err *e)
 		r = session_sync(s, st, e);
 	if (r)
 		return r;
-	if (!epoch_due(s, &scan))
-		return 0;
+	r = session_heed_window(s, st, e);
+	if (!r && s->synced)
+		r = verify_slices(s, e);
+	if (r || !s->synced || !epoch_due(s, &scan))
+		return r;
 	r = epoch_run(s, scan, e);
+	session_resync_outcome(s, r, e);
 	if (r)
 		s->synced = false;
 	return r;

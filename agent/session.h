@@ -57,6 +57,14 @@ enum record { RECORD_KEEP, RECORD_REQUEST, RECORD_CLEAR };
  */
 int session_record(struct session *s, struct disk *d, enum record what, struct err *e);
 
+/*
+ * session_window.c: which resyncs wait for the window; begins those that were scheduled when it opens (synced is false
+ * then).
+ */
+int session_heed_window(struct session *s, const struct state *st, struct err *e);
+/* An epoch ended with r: keeps for the status what became of the resyncs in it. */
+void session_resync_outcome(struct session *s, int r, const struct err *e);
+
 /* session_sync.c: register, unregister, and decide for each disk where it goes on. */
 int session_sync(struct session *s, const struct state *st, struct err *e);
 

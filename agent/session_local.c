@@ -23,11 +23,14 @@ static void fill_record(const struct recording *rec, struct state_disk *d)
 
 	strcpy(d->path, from->path);
 	d->last_state = from->state;
+	d->proven_ns = from->verify.proven_ns;
 	/* A request that the session has not acted on yet keeps its own cause. */
 	if (rec->what != RECORD_KEEP || !d->resync_requested)
 		strcpy(d->resync_cause, from->resync_cause);
 	if (rec->what != RECORD_KEEP)
 		d->resync_requested = rec->what == RECORD_REQUEST;
+	if (from->state == DISK_PROTECTED && !d->resync_requested)
+		d->resync_now = false;
 	if (from->source && from->source->ops->tracks) {
 		strcpy(d->attach_id, from->source->attach_id);
 		strcpy(d->module_id, rec->s->module_id);
@@ -57,6 +60,7 @@ static bool record_differs(const struct recording *rec, const struct state_disk 
 		differs = d->last_state != next->last_state || strcmp(d->path, next->path) != 0 ||
 			  strcmp(d->resync_cause, next->resync_cause) != 0 ||
 			  d->resync_requested != next->resync_requested ||
+			  d->resync_now != next->resync_now || d->proven_ns != next->proven_ns ||
 			  strcmp(d->attach_id, next->attach_id) != 0 ||
 			  strcmp(d->module_id, next->module_id) != 0 ||
 			  strcmp(d->boot_id, next->boot_id) != 0;
@@ -271,6 +275,13 @@ static int heed_events(struct session *s, struct disk *d, struct err *e)
 	if (st.events & SOURCE_GONE) {
 		log_error("%s was removed", d->name);
 		disk_set_error(d, remedy_for(-ENODEV), "%s was removed", d->path);
+		disk_set_source(d, NULL);
+		d->look_ns = 0;
+		s->synced = false;
+		return 0;
+	}
+	if (st.events & SOURCE_RESIZED && !d->source->ops->tracks) {
+		/* A scan misses nothing: it reads all of it again in any case. */
 		disk_set_source(d, NULL);
 		d->look_ns = 0;
 		s->synced = false;

@@ -109,7 +109,7 @@ static void adopt_unreachable(struct disk *d, const struct remote_disk *remote)
 }
 
 static void decide(struct session *s, struct disk *d, const struct state_disk *known,
-		   const struct remote_disk *remote, struct continuity_out *out)
+		   const struct remote_disk *remote, bool grown, struct continuity_out *out)
 {
 	struct kmod_view view;
 	struct continuity_in in = {
@@ -123,6 +123,7 @@ static void decide(struct session *s, struct disk *d, const struct state_disk *k
 		.old_boot_id = known->boot_id,
 		.cause = known->resync_cause,
 		.older = s->older,
+		.grown = grown,
 		.requested = known->resync_requested,
 		.state = remote->state,
 		.replicated = remote->replicated,
@@ -138,12 +139,12 @@ static void decide(struct session *s, struct disk *d, const struct state_disk *k
 }
 
 static int sync_disk(struct session *s, struct disk *d, const struct state_disk *known,
-		     const struct remote_disk *remote, struct err *e)
+		     const struct remote_disk *remote, bool grown, struct err *e)
 {
 	struct continuity_out out;
 
 	adopt(d, remote);
-	decide(s, d, known, remote, &out);
+	decide(s, d, known, remote, grown, &out);
 	if (out.restart)
 		log_warning("%s is resynchronised by checksum: %s", d->name, out.cause);
 	else if (out.state != DISK_PROTECTED && d->state != out.state)
@@ -154,6 +155,7 @@ static int sync_disk(struct session *s, struct disk *d, const struct state_disk 
 	scan_digests_forget(d->digests);
 	d->scanned_ns = 0;
 	d->restart = out.restart;
+	d->resync_now = known->resync_now;
 	/* Nothing is on the appliance yet that a request could mean. */
 	return session_record(s, d,
 			      known->resync_requested && !out.restart ? RECORD_CLEAR : RECORD_KEEP,
@@ -169,17 +171,19 @@ static int sync_disks(struct session *s, const struct state *st, struct remote_m
 		struct disk *d = s->a->disks->disk[i];
 		struct remote_disk *known = remote_find(m, d->key), remote;
 		struct state_disk *mine = state_find((struct state *)st, d->key);
+		bool grown = false;
 
 		if (!mine)
 			continue;
 		if (d->source) {
+			grown = known && known->size < d->size;
 			r = register_disk(s, d, known, &remote, e);
 			if (r)
 				break;
 			known = &remote;
 		}
 		if (d->source)
-			r = sync_disk(s, d, mine, known, e);
+			r = sync_disk(s, d, mine, known, grown, e);
 		else if (known)
 			adopt_unreachable(d, known);
 	}

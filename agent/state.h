@@ -34,6 +34,10 @@ struct state_disk {
 	char attach_id[STATE_HEX_ID], module_id[STATE_HEX_ID], boot_id[STATE_TEXT];
 	char resync_cause[STATE_TEXT]; /* "" unless a resync is due or under way */
 	bool resync_requested; /* to begin from 0; cleared when the appliance knows */
+	bool resync_scheduled; /* the operator asked for one at the next resync_window */
+	uint64_t
+		proven_ns; /* real time at which it was last proven equal on the appliance; 0 never */
+	bool resync_now; /* it does not wait for the window */
 };
 
 struct state {

@@ -67,6 +67,13 @@ static void view_disk(struct disk *d, struct disk_view *v)
 	strcpy(v->resync_cause, d->state == DISK_RESYNC ? d->resync_cause : "");
 	strcpy(v->error, d->error);
 	strcpy(v->remedy, d->remedy);
+	strcpy(v->failure, d->failure);
+	v->failures = d->failures;
+	v->waiting = d->waiting;
+	v->verifying = atomic_load(&d->verify.asked) || d->verify.cursor;
+	v->verified = d->verify.cursor;
+	v->proven_ns = d->verify.proven_ns;
+	v->mismatched = atomic_load(&d->verify.mismatched_bytes);
 	/* Without an error it has not been looked for yet. */
 	v->reachable = d->source || !d->error[0];
 	v->tracks = d->source ? d->source->ops->tracks : d->choice == SOURCE_KMOD;
@@ -99,6 +106,7 @@ static void view_pending(const struct state_disk *d, struct disk_view *v)
 /* The disks that are protected by the state's word, as the session has them. */
 static int view_disks(struct agent *a, const struct state *st, struct status_view *v, struct err *e)
 {
+	uint64_t starts = window_next(&a->config.resync_window, v->now_ns);
 	const struct disk_table *t;
 
 	v->disk = calloc(st->disk_count + 1, sizeof(*v->disk));
@@ -118,6 +126,8 @@ static int view_disks(struct agent *a, const struct state *st, struct status_vie
 		} else {
 			view_pending(&st->disk[i], &v->disk[v->disk_count++]);
 		}
+		v->disk[v->disk_count - 1].scheduled = st->disk[i].resync_scheduled;
+		v->disk[v->disk_count - 1].starts_ns = starts;
 	}
 	agent_rcu_unlock();
 	return 0;
@@ -133,10 +143,20 @@ static json_t *ns_or_null(uint64_t ns)
 	return ns <= INT64_MAX ? json_integer((json_int_t)ns) : json_null();
 }
 
+static json_t *verify_json(const struct disk_view *d)
+{
+	return json_pack("{s:b, s:I, s:o, s:I}", "running", d->verifying, "checked_bytes",
+			 (json_int_t)d->verified, "proven_equal",
+			 d->proven_ns ? ns_or_null(d->proven_ns) : json_null(), "mismatched_bytes",
+			 (json_int_t)d->mismatched);
+}
+
 static json_t *disk_json(const struct disk_view *d)
 {
+	bool due = d->waiting || d->scheduled;
+
 	return json_pack(
-		"{s:s, s:s, s:s, s:o, s:I, s:s, s:s, s:I, s:I, s:o, s:I, s:I, s:I, s:o, s:o}",
+		"{s:s, s:s, s:s, s:o, s:I, s:s, s:s, s:I, s:I, s:o, s:I, s:I, s:I, s:o, s:b, s:o, s:o, s:o}",
 		"name", d->name, "path", d->path, "key", d->key, "id", text_or_null(d->id), "size",
 		(json_int_t)d->size, "state",
 		d->reachable ? disk_state_name(d->state) : "unreachable", "source",
@@ -144,7 +164,9 @@ static json_t *disk_json(const struct disk_view *d)
 		"rate_bytes_per_s", (json_int_t)d->rate, "eta_ns", ns_or_null(d->eta_ns),
 		"backlog_bytes", (json_int_t)d->backlog, "churn_bytes_per_s", (json_int_t)d->churn,
 		"granule", (json_int_t)d->granule, "resync_cause", text_or_null(d->resync_cause),
-		"error", text_or_null(d->error));
+		"resync_waiting", due, "resync_starts",
+		due ? ns_or_null(d->starts_ns) : json_null(), "verify", verify_json(d), "error",
+		text_or_null(d->error));
 }
 
 static json_t *machine_json(const struct state *st)

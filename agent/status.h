@@ -26,7 +26,14 @@ struct disk_view {
 	enum disk_state state;
 	uint64_t size, replicated, rate, churn, backlog, granule;
 	uint64_t eta_ns; /* UINT64_MAX: not known */
-	char resync_cause[STATE_TEXT], error[512], remedy[256];
+	bool waiting; /* its resync waits for the window */
+	bool scheduled; /* the operator wants a resync in the next window */
+	uint64_t starts_ns; /* when waiting or scheduled; UINT64_MAX: never by itself */
+	bool verifying;
+	uint64_t verified, proven_ns,
+		mismatched; /* bytes of the pass; 0 never; bytes since the start */
+	unsigned int failures; /* of its resync, in a row */
+	char resync_cause[STATE_TEXT], error[512], remedy[256], failure[512];
 };
 
 struct status_view {

@@ -29,9 +29,16 @@ struct worker {
 	size_t filled; /* bytes of data in it, before compression */
 	uint8_t *buf;
 	size_t buf_size;
-	uint8_t *expected; /* the appliance's digests of a piece to compare */
+	uint8_t *expected; /* the appliance's digests of a piece to compare, as asked last */
+	uint8_t *own, *theirs; /* digests of what is in the buffer, here and there */
+	/* which part of a piece expected is of; compare.c */
+	struct leaves {
+		uint64_t from, to, piece_end, step;
+	} leaves;
 };
 
+/* Room for size bytes in buf. */
+int worker_buffer(struct worker *w, size_t size, struct err *e);
 int worker_init(struct worker *w, struct agent *a, struct err *e);
 void worker_clear(struct worker *w);
 

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/compare.h"
+#include "agent/verify.h"
 #include "agent/worker.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -24,7 +26,7 @@ static size_t read_size(const struct disk *d)
 	return granule > WORKER_READ_BYTES ? granule : WORKER_READ_BYTES;
 }
 
-static int grow_buffer(struct worker *w, size_t size, struct err *e)
+int worker_buffer(struct worker *w, size_t size, struct err *e)
 {
 	void *buf;
 
@@ -94,56 +96,111 @@ static const uint8_t *digest_at(const uint8_t *digests, uint64_t offset, size_t 
 	return digests + ((offset + at) / WIRE_BLOCK - offset / WIRE_BLOCK) * DIGEST_BYTES;
 }
 
-/*
- * Tracked: nothing to remember. expected is NULL, or the appliance's digests from the block of
- * offset on.
- */
-static int add_tracked(struct worker *w, struct disk *d, uint64_t offset, size_t len,
-		       const uint8_t *expected, struct err *e)
+/* Tracked, to be sent as it is. */
+static int add_all(struct worker *w, struct disk *d, uint64_t offset, size_t len, struct err *e)
 {
-	uint8_t digest[DIGEST_BYTES];
 	size_t n;
-	bool zero;
 	int r = 0;
 
 	for (size_t at = 0; !r && at < len; at += n) {
 		n = block_part(offset + at, len - at);
-		if (!expected || !whole_block(d, offset + at, n)) {
-			r = worker_add(w, d, offset + at, w->buf + at, n, NULL, e);
-			continue;
-		}
-		scan_block_digest(w->buf + at, n, digest, &zero);
-		if (!memcmp(digest, digest_at(expected, offset, at), DIGEST_BYTES))
-			atomic_fetch_add(&w->agent->totals.unchanged_bytes, n);
-		else
-			r = worker_add(w, d, offset + at, w->buf + at, n, digest, e);
+		r = worker_add(w, d, offset + at, w->buf + at, n, NULL, e);
 	}
 	return r;
 }
 
-/* Scanned: as above, and remember what was seen for the second reading and the next cycle. */
-static int add_scanned(struct worker *w, struct disk *d, uint64_t offset, size_t len,
-		       const uint8_t *expected, struct err *e)
+/* The digests of the blocks in the buffer to w->own, of those at the edges as far as they are there. */
+static void digest_buffer(struct worker *w, uint64_t offset, size_t len)
 {
-	uint8_t digests[SCAN_CHUNK / WIRE_BLOCK * DIGEST_BYTES], *digest = digests;
+	uint8_t *digest = w->own;
 	size_t n;
 	bool zero;
-	int r;
 
 	for (size_t at = 0; at < len; at += n, digest += DIGEST_BYTES) {
 		n = block_part(offset + at, len - at);
 		scan_block_digest(w->buf + at, n, digest, &zero);
-		if (expected && !memcmp(digest, digest_at(expected, offset, at), DIGEST_BYTES)) {
-			atomic_fetch_add(&w->agent->totals.unchanged_bytes, n);
-		} else {
-			r = worker_add(w, d, offset + at, w->buf + at, n, zero ? NULL : digest, e);
-			if (r)
-				return r;
-		}
-		scan_digests_learn(d->digests, offset + at, digest);
 	}
-	scan_digests_saw(d->digests, offset, digests, (size_t)(digest - digests));
-	return 0;
+}
+
+/* Send what differs from expected, the appliance's digests from the block of offset on. */
+static int add_different(struct worker *w, struct disk *d, uint64_t offset, size_t len,
+			 const uint8_t *expected, struct err *e)
+{
+	size_t n;
+	int r = 0;
+
+	for (size_t at = 0; !r && at < len; at += n) {
+		const uint8_t *own = digest_at(w->own, offset, at);
+
+		n = block_part(offset + at, len - at);
+		if (!whole_block(d, offset + at, n))
+			r = worker_add(w, d, offset + at, w->buf + at, n, NULL, e);
+		else if (!memcmp(own, digest_at(expected, offset, at), DIGEST_BYTES))
+			atomic_fetch_add(&w->agent->totals.unchanged_bytes, n);
+		else
+			r = worker_add(w, d, offset + at, w->buf + at, n,
+				       mem_is_zero(own, DIGEST_BYTES) ? NULL : own, e);
+	}
+	return r;
+}
+
+/*
+ * As above; where nothing is expected yet the appliance is asked. Edges that are no whole blocks are asked for as parts of theirs, and
+ * sent in any case.
+ */
+static int add_compared(struct worker *w, struct disk *d, uint64_t offset, size_t len,
+			const uint8_t *expected, struct err *e)
+{
+	uint64_t first = offset & ~(uint64_t)(WIRE_BLOCK - 1), end = offset + len;
+	int r = 0;
+
+	if (!expected) {
+		expected = w->theirs;
+		if (end != d->size)
+			end = (end + WIRE_BLOCK - 1) & ~(uint64_t)(WIRE_BLOCK - 1);
+		if (end > d->size)
+			end = d->size;
+		r = compare_expected(w, d, first, (size_t)(end - first), w->own, w->theirs, e);
+	}
+	return r ? r : add_different(w, d, offset, len, expected, e);
+}
+
+/* What the appliance has acknowledged it should have: w->theirs is what it has. */
+static void check_known(struct worker *w, struct disk *d, uint64_t offset, size_t len)
+{
+	uint8_t known[DIGEST_BYTES];
+	size_t n;
+
+	for (size_t at = 0; at < len; at += n) {
+		n = block_part(offset + at, len - at);
+		if (scan_digests_known(d->digests, offset + at, n, known) &&
+		    memcmp(known, digest_at(w->theirs, offset, at), DIGEST_BYTES))
+			verify_mismatch(d, offset + at, n);
+	}
+}
+
+/* Scanned: remember what was seen for the second reading and the next cycle. */
+static int add_scanned(struct worker *w, struct disk *d, const struct piece *p, uint64_t offset,
+		       size_t len, const uint8_t *expected, struct err *e)
+{
+	size_t count = (len + WIRE_BLOCK - 1) / WIRE_BLOCK;
+	int r;
+
+	digest_buffer(w, offset, len);
+	if (p->mode == PIECE_COMPARE) {
+		r = add_compared(w, d, offset, len, expected, e);
+		if (!r && !expected)
+			check_known(w, d, offset, len);
+	} else {
+		/* No block has this digest: everything is sent. */
+		memset(w->theirs, 0xff, count * DIGEST_BYTES);
+		r = add_different(w, d, offset, len, w->theirs, e);
+	}
+	for (size_t i = 0; !r && i < count; i++)
+		scan_digests_learn(d->digests, offset + i * WIRE_BLOCK, w->own + i * DIGEST_BYTES);
+	if (!r)
+		scan_digests_saw(d->digests, offset, w->own, count * DIGEST_BYTES);
+	return r;
 }
 
 static int verify(struct worker *w, struct disk *d, uint64_t offset, size_t len)
@@ -179,9 +236,12 @@ static int part_of_run(struct worker *w, const struct piece *p, uint64_t offset,
 	atomic_fetch_add(&w->agent->totals.read_bytes, len);
 	if (p->mode == PIECE_VERIFY)
 		return verify(w, d, offset, len);
-	if (d->source->ops->tracks)
-		return add_tracked(w, d, offset, len, expected, e);
-	return add_scanned(w, d, offset, len, expected, e);
+	if (!d->source->ops->tracks)
+		return add_scanned(w, d, p, offset, len, expected, e);
+	if (p->mode != PIECE_COMPARE)
+		return add_all(w, d, offset, len, e);
+	digest_buffer(w, offset, len);
+	return add_compared(w, d, offset, len, NULL, e);
 }
 
 static int one_run(struct worker *w, const struct piece *p, const struct run *run, struct err *e)
@@ -191,12 +251,13 @@ static int one_run(struct worker *w, const struct piece *p, const struct run *ru
 	uint64_t end = run->offset + run->length;
 	const uint8_t *expected = NULL;
 	size_t step = read_size(d), n;
-	int r = grow_buffer(w, step, e);
+	int r = worker_buffer(w, step, e);
 
 	if (!r && p->mode == PIECE_COMPARE) {
-		expected = w->expected;
-		if (!scan_digests_known(d->digests, first, end - first, w->expected))
-			r = worker_ask_digests(w, d, first, end - first, e);
+		compare_piece(w, end);
+		if (!verify_scan(d) &&
+		    scan_digests_known(d->digests, first, end - first, w->expected))
+			expected = w->expected;
 	}
 	for (; !r && at < end; at += n) {
 		if (w->given_up(w->arg))
@@ -219,7 +280,10 @@ int worker_piece(struct worker *w, const struct piece *p, struct err *e)
 		/* One change is enough to know that the disk was busy. */
 		if (p->mode == PIECE_VERIFY && atomic_load(&d->changed_at) != UINT64_MAX)
 			break;
-		r = one_run(w, p, &p->run[i], e);
+		if (p->mode == PIECE_PROVE)
+			r = verify_prove(w, d, &p->run[i], e);
+		else
+			r = one_run(w, p, &p->run[i], e);
 	}
 	return r;
 }

@@ -19,7 +19,9 @@ int worker_init(struct worker *w, struct agent *a, struct err *e)
 	w->codec = codec_new();
 	w->builder = frame_builder_new(SEGMENT_PAYLOAD);
 	w->expected = malloc(PIECE_COMPARE_BYTES / WIRE_BLOCK * DIGEST_BYTES);
-	if (!w->codec || !w->builder || !w->expected)
+	w->own = malloc(PIECE_COMPARE_BYTES / WIRE_BLOCK * DIGEST_BYTES);
+	w->theirs = malloc(PIECE_COMPARE_BYTES / WIRE_BLOCK * DIGEST_BYTES);
+	if (!w->codec || !w->builder || !w->expected || !w->own || !w->theirs)
 		return err_set(e, -ENOMEM, "out of memory");
 	return 0;
 }
@@ -30,6 +32,8 @@ void worker_clear(struct worker *w)
 	codec_free(w->codec);
 	frame_builder_free(w->builder);
 	free(w->expected);
+	free(w->own);
+	free(w->theirs);
 	free(w->buf);
 }
 
@@ -67,7 +71,8 @@ static int send_once(struct worker *w, const struct request *q, struct err *e)
 	if (r)
 		return r;
 	if (!q->data)
-		return api_digests(w->api, q->disk->id, q->offset, q->length, w->expected, e);
+		return api_digests(w->api, q->disk->id, q->offset, q->length, WIRE_BLOCK,
+				   w->expected, e);
 	r = api_put_segment(w->api, q->disk->id, w->epoch, w->segment, q->data, q->len, &sent, e);
 	atomic_fetch_add(&w->agent->totals.sent_bytes, sent);
 	stage_add(&w->agent->stages, STAGE_SEND, clock_monotonic_ns() - began, sent);

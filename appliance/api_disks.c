@@ -34,10 +34,15 @@ static int update_disk(struct disk_row *d, const struct body_disk *b, struct err
 			       "the disk %s had %llu bytes and has %llu now: a disk that shrank is "
 			       "another disk; end the protection of the old one first",
 			       d->name, (unsigned long long)d->size, (unsigned long long)b->size);
-	if (b->size > d->size || !d->active) {
+	if (!d->active) {
 		/* Nothing is known of what was written meanwhile. */
 		d->state = d->epoch ? DISK_RESYNC : DISK_INITIAL;
 		d->replicated = 0;
+	} else if (b->size > d->size) {
+		/* What was there stays replicated; the new range is zeros here, which need not be so there. */
+		if (d->state == DISK_PROTECTED)
+			d->replicated = d->size;
+		d->state = d->epoch ? DISK_RESYNC : DISK_INITIAL;
 	}
 	d->size = b->size;
 	d->active = true;
@@ -88,10 +93,18 @@ void api_disk_put(struct request *r)
 
 void api_disk_get(struct request *r)
 {
+	struct live_disk *live;
 	struct disk_row d;
+	json_t *o;
 
-	if (request_disk(r, &d))
-		reply_json(r, 200, json_of_disk(&d));
+	if (!request_disk(r, &d))
+		return;
+	live = live_disk(r->app->live, r->machine, d.id);
+	o = json_of_disk(&d);
+	if (live && o)
+		json_object_set_new(o, "digest_reads",
+				    json_integer((json_int_t)live->digest_reads));
+	reply_json(r, 200, o);
 }
 
 void api_disk_delete(struct request *r)

@@ -7,6 +7,7 @@
 #include "appliance/journal.h"
 #include "include/mobility/wire.h"
 #include "lib/cleanup.h"
+#include "lib/digest_tree.h"
 #include "lib/json.h"
 
 static int open_object(const void *data, size_t len, size_t max, const char *const *members,
@@ -272,7 +273,6 @@ int body_digests(const void *data, size_t len, struct body_digests *b, struct er
 {
 	static const char *const members[] = {"offset", "length", "block", NULL};
 	_cleanup_json_ json_t *root = NULL;
-	uint64_t block = 0;
 	int rc;
 
 	*b = (struct body_digests){0};
@@ -282,11 +282,13 @@ int body_digests(const void *data, size_t len, struct body_digests *b, struct er
 	if (rc == 0)
 		rc = json_get_u64(root, "length", BODY_DIGEST_RANGE_MAX, &b->length, e);
 	if (rc == 0)
-		rc = json_get_u64(root, "block", WIRE_BLOCK, &block, e);
-	if (rc == 0 && block != WIRE_BLOCK)
-		rc = err_set(e, -EBADMSG, "block is not %u", WIRE_BLOCK);
-	if (rc == 0 && b->offset % WIRE_BLOCK)
-		rc = err_set(e, -EBADMSG, "offset is not a multiple of %u", WIRE_BLOCK);
+		rc = json_get_u64(root, "block", TREE_TOP, &b->block, e);
+	if (rc == 0 && !digest_tree_level(b->block))
+		rc = err_set(e, -EBADMSG, "block is none of %llu, %llu and %llu",
+			     (unsigned long long)TREE_LEAF, (unsigned long long)TREE_NODE,
+			     (unsigned long long)TREE_TOP);
+	if (rc == 0 && b->offset % b->block)
+		rc = err_set(e, -EBADMSG, "offset is not a multiple of block");
 	if (rc == 0 && b->length == 0)
 		rc = err_set(e, -EBADMSG, "length is 0");
 	return rc;

@@ -66,6 +66,7 @@ int body_writers(const json_t *root, char **out, struct err *e);
 
 struct body_digests {
 	uint64_t offset, length;
+	uint64_t block; /* a level of lib/digest_tree.h */
 };
 int body_digests(const void *data, size_t len, struct body_digests *b, struct err *e);
 

@@ -191,6 +191,27 @@ void live_committed(struct live_disk *d, const struct journal_row *j)
 	pthread_rwlock_unlock(&d->lock);
 }
 
+bool live_mapped(struct live_disk *d)
+{
+	bool mapped;
+
+	pthread_rwlock_rdlock(&d->lock);
+	mapped = d->mapped;
+	pthread_rwlock_unlock(&d->lock);
+	return mapped;
+}
+
+void live_drop_map(struct live_disk *d)
+{
+	if (pthread_rwlock_trywrlock(&d->lock))
+		return;
+	if (d->mapped) {
+		image_clear(&d->image);
+		d->mapped = false;
+	}
+	pthread_rwlock_unlock(&d->lock);
+}
+
 void live_trim(struct live *l, uint64_t idle_ns)
 {
 	uint64_t now = clock_monotonic_ns();
@@ -199,13 +220,8 @@ void live_trim(struct live *l, uint64_t idle_ns)
 	for (struct live_disk *d = l->disks; d; d = d->next) {
 		uint64_t used = __atomic_load_n(&d->map_used, __ATOMIC_RELAXED);
 
-		if (now - used < idle_ns || pthread_rwlock_trywrlock(&d->lock))
-			continue;
-		if (d->mapped) {
-			image_clear(&d->image);
-			d->mapped = false;
-		}
-		pthread_rwlock_unlock(&d->lock);
+		if (now - used >= idle_ns)
+			live_drop_map(d);
 	}
 	pthread_mutex_unlock(&l->lock);
 }

@@ -28,6 +28,10 @@ struct live_disk {
 	struct image image;
 	uint64_t map_epoch;
 	uint64_t map_used; /* monotonic ns */
+	_Atomic uint64_t
+		digest_reads; /* bytes of content read for digest queries since the start */
+	/* the keeper's: digests were computed in advance up to this epoch, last at this monotonic time */
+	uint64_t filled_epoch, filled_ns;
 };
 
 struct live_machine {
@@ -58,6 +62,10 @@ void live_close_journals(struct live_machine *m);
 int live_read_begin(struct live *l, struct live_disk *d, struct err *e);
 /* The epoch was committed with this journal: a map that is there follows. */
 void live_committed(struct live_disk *d, const struct journal_row *j);
+/* Is there a map in memory? Only a hint. */
+bool live_mapped(struct live_disk *d);
+/* Drop the map of a disk, if nobody reads. */
+void live_drop_map(struct live_disk *d);
 /* Drop maps that nobody used for idle_ns. */
 void live_trim(struct live *l, uint64_t idle_ns);
 

@@ -50,6 +50,12 @@ char *name_base_digests(char *out, const char *machine, const char *disk)
 	return out;
 }
 
+char *name_digest_cache(char *out, const char *machine, const char *disk)
+{
+	snprintf(out, STORE_NAME_MAX, "machines/%s/disks/%s/digests.cache", machine, disk);
+	return out;
+}
+
 bool name_epoch(const char *element, uint64_t *epoch)
 {
 	uint8_t bytes[8];

@@ -339,6 +339,20 @@ static int stored_digest(struct reader *r, uint64_t offset, uint8_t out[DIGEST_B
 	return 1;
 }
 
+int reader_digest_stored(struct reader *r, uint64_t offset, uint64_t size,
+			 uint8_t out[DIGEST_BYTES], struct err *e)
+{
+	return size - offset < BASE_BLOCK ? 0 : stored_digest(r, offset, out, e);
+}
+
+int reader_base_sound(struct reader *r, uint64_t offset, struct err *e)
+{
+	uint8_t digest[DIGEST_BYTES];
+	int rc = base_digest(&r->base, offset / BASE_BLOCK, digest, e);
+
+	return rc < 0 ? rc : !base_digest_is_damaged(digest);
+}
+
 int reader_digest(struct reader *r, uint64_t offset, uint64_t size, bool reread,
 		  uint8_t out[DIGEST_BYTES], struct err *e)
 {
@@ -346,8 +360,8 @@ int reader_digest(struct reader *r, uint64_t offset, uint64_t size, bool reread,
 	uint8_t block[BASE_BLOCK];
 	int rc;
 
-	if (len == BASE_BLOCK && !reread) {
-		rc = stored_digest(r, offset, out, e);
+	if (!reread) {
+		rc = reader_digest_stored(r, offset, size, out, e);
 		if (rc)
 			return rc < 0 ? rc : 0;
 	}

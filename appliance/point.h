@@ -46,5 +46,10 @@ bool reader_is_hole(struct reader *r, uint64_t offset, uint64_t limit, uint64_t 
  */
 int reader_digest(struct reader *r, uint64_t offset, uint64_t size, bool reread,
 		  uint8_t out[DIGEST_BYTES], struct err *e);
+/* The same without reading content: 1 if it is stored, else 0. */
+int reader_digest_stored(struct reader *r, uint64_t offset, uint64_t size,
+			 uint8_t out[DIGEST_BYTES], struct err *e);
+/* 1 unless the base's block at offset is known to be damaged. */
+int reader_base_sound(struct reader *r, uint64_t offset, struct err *e);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "appliance/digests.h"
 #include "appliance/fold.h"
 #include "appliance/lease.h"
 #include "appliance/names.h"
@@ -12,6 +13,8 @@
 #include "lib/log.h"
 
 #define MAP_IDLE_NS (10 * 60 * NSEC_PER_SEC)
+#define FILL_INTERVAL_NS (3600 * NSEC_PER_SEC) /* of a disk: its map is made from all its indexes */
+#define FILL_BLOCKS 256 /* at a time */
 
 void policy_thin(const struct config *c, const struct point_row *points, size_t n, uint64_t now,
 		 bool *drop)
@@ -135,6 +138,53 @@ static void fold_one(struct appliance *app, const struct disk_row *d, uint64_t t
 			    e.text);
 }
 
+/* With the disk's lock held, shared. */
+static int fill_part(struct appliance *app, struct live_disk *live, const struct disk_row *d,
+		     uint64_t *offset, struct err *e)
+{
+	struct digests digests;
+	int rc = digests_open(&app->home, live, d, &digests, e);
+
+	if (rc < 0)
+		return rc;
+	rc = digests_fill(&digests, offset, FILL_BLOCKS, e);
+	digests_close(&digests);
+	return rc;
+}
+
+/*
+ * Compute in advance the digests that a resync would have to read for, in parts, so that commits and folds come in between. The map is
+ * thrown away again if nobody else had made it.
+ */
+static void fill_digests(struct appliance *app, const struct disk_row *d, bool (*stop)(void *arg),
+			 void *arg)
+{
+	struct live_disk *live = live_disk(app->live, d->machine, d->id);
+	uint64_t now = clock_monotonic_ns(), offset = 0;
+	bool mapped;
+	struct err e;
+	int rc = 0;
+
+	if (!live || !d->active || live->filled_epoch >= d->epoch ||
+	    (live->filled_ns && now - live->filled_ns < FILL_INTERVAL_NS))
+		return;
+	live->filled_ns = now;
+	mapped = live_mapped(live);
+	while (rc == 0 && offset < d->size && !stop(arg)) {
+		rc = live_read_begin(app->live, live, &e);
+		if (rc < 0)
+			break;
+		rc = fill_part(app, live, d, &offset, &e);
+		pthread_rwlock_unlock(&live->lock);
+	}
+	if (rc < 0)
+		log_warning("disk %s (%s): digests are computed later: %s", d->name, d->id, e.text);
+	else if (offset >= d->size)
+		live->filled_epoch = d->epoch;
+	if (!mapped)
+		live_drop_map(live);
+}
+
 /* A disk that is no longer protected and that no point names: nobody can ever ask for it. */
 static int forget_disk(struct appliance *app, const struct disk_row *d, struct err *e)
 {
@@ -195,6 +245,8 @@ static int machine_round(struct appliance *app, const struct machine_row *m, uin
 		return n;
 	for (int i = 0; i < n && !stop(arg); i++)
 		fold_one(app, &disks[i], oldest, stop, arg);
+	for (int i = 0; i < n && !stop(arg); i++)
+		fill_digests(app, &disks[i], stop, arg);
 	forget_disks(app, m->id);
 	return catalog_epochs_prune(c, m->id, oldest, now > kept ? now - kept : 0, e);
 }

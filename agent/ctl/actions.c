@@ -141,7 +141,27 @@ int ctl_unprotect(struct ctl *c)
 
 int ctl_resync(struct ctl *c)
 {
-	return on_disks(c, "resync");
+	_cleanup_json_ json_t *answer = NULL;
+	int status;
+
+	answer = ask(c,
+		     json_pack("{s:s, s:o, s:b}", "command", "resync", "disks", disk_list(c), "now",
+			       c->now),
+		     &status);
+	if (answer && json_is_integer(json_object_get(answer, "starts"))) {
+		char when[32];
+
+		printf("it begins with the next resync_window, %s; at once: mobilityctl resync --now\n",
+		       clock_format_utc((uint64_t)json_integer_value(
+						json_object_get(answer, "starts")),
+					when));
+	}
+	return status;
+}
+
+int ctl_verify(struct ctl *c)
+{
+	return on_disks(c, "verify");
 }
 
 /* --- the rest --------------------------------------------------------------------------------- */

@@ -20,7 +20,7 @@ struct ctl {
 	int arg_count;
 	const char *fingerprint, *token_file, *source; /* NULL: not given */
 	const char *name; /* of a bookmark; NULL: not given */
-	bool json, watch, app;
+	bool json, watch, app, now;
 	uint64_t timeout_ns;
 	uint64_t duration_ns, interval_ns; /* of plan */
 	uint64_t retention_ns, bandwidth; /* of plan; bandwidth 0: several are shown */
@@ -32,6 +32,7 @@ int ctl_unprotect(struct ctl *c);
 int ctl_status(struct ctl *c);
 int ctl_bookmark(struct ctl *c);
 int ctl_resync(struct ctl *c);
+int ctl_verify(struct ctl *c);
 int ctl_pause(struct ctl *c);
 int ctl_resume(struct ctl *c);
 int ctl_explain(struct ctl *c);

@@ -18,7 +18,8 @@ static void usage(FILE *to)
 	      "  status [--json] [--watch]\n"
 	      "  bookmark [NAME | --name NAME] [--app] [--timeout 5m]\n"
 	      "  writers [--json]\n"
-	      "  resync DISK\n"
+	      "  resync DISK [--now]\n"
+	      "  verify [DISK...]\n"
 	      "  pause | resume\n"
 	      "  explain [--json]\n"
 	      "  plan DISK... [--duration 1h] [--interval 1s] [--retention 24h] [--bandwidth RATE] [--json]\n",
@@ -33,10 +34,10 @@ static const struct {
 } commands[] = {
 	{"enroll", ctl_enroll, 1, 1, "ft"},	 {"protect", ctl_protect, 1, 64, "s"},
 	{"unprotect", ctl_unprotect, 1, 64, ""}, {"status", ctl_status, 0, 0, "jw"},
-	{"bookmark", ctl_bookmark, 0, 1, "oan"}, {"resync", ctl_resync, 1, 1, ""},
-	{"pause", ctl_pause, 0, 0, ""},		 {"resume", ctl_resume, 0, 0, ""},
-	{"explain", ctl_explain, 0, 0, "j"},	 {"plan", ctl_plan, 1, 64, "jdirb"},
-	{"writers", ctl_writers, 0, 0, "j"},
+	{"bookmark", ctl_bookmark, 0, 1, "oan"}, {"resync", ctl_resync, 1, 1, "N"},
+	{"verify", ctl_verify, 0, 64, ""},	 {"pause", ctl_pause, 0, 0, ""},
+	{"resume", ctl_resume, 0, 0, ""},	 {"explain", ctl_explain, 0, 0, "j"},
+	{"plan", ctl_plan, 1, 64, "jdirb"},	 {"writers", ctl_writers, 0, 0, "j"},
 };
 
 static const struct option options[] = {{"config", required_argument, NULL, 'c'},
@@ -46,6 +47,7 @@ static const struct option options[] = {{"config", required_argument, NULL, 'c'}
 					{"source", required_argument, NULL, 's'},
 					{"json", no_argument, NULL, 'j'},
 					{"watch", no_argument, NULL, 'w'},
+					{"now", no_argument, NULL, 'N'},
 					{"timeout", required_argument, NULL, 'o'},
 					{"duration", required_argument, NULL, 'd'},
 					{"interval", required_argument, NULL, 'i'},
@@ -88,6 +90,9 @@ static int take_option(struct ctl *c, int letter, const char **config, char *see
 		return size_parse(optarg, &c->bandwidth);
 	case 'a':
 		c->app = true;
+		return 0;
+	case 'N':
+		c->now = true;
 		return 0;
 	case 'n':
 		c->name = optarg;

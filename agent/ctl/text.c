@@ -140,6 +140,30 @@ static void show_progress(FILE *f, const json_t *d)
 		fprintf(f, ", %s left", duration_format(num(d, "eta_ns"), left));
 }
 
+static void show_wait(FILE *f, const json_t *d)
+{
+	char when[32];
+
+	if (is_set(d, "resync_starts"))
+		fprintf(f, "waits for the window, %s",
+			clock_format_utc(num(d, "resync_starts"), when));
+	else
+		fputs("waits for mobilityctl resync --now", f);
+}
+
+static void show_verify(FILE *f, const json_t *v)
+{
+	char when[32], bytes[32];
+
+	if (is_set(v, "proven_equal"))
+		fprintf(f, ", proven equal %s", clock_format_utc(num(v, "proven_equal"), when));
+	if (json_is_true(json_object_get(v, "running")))
+		fprintf(f, ", verifying: %s done", size_format(num(v, "checked_bytes"), bytes));
+	if (num(v, "mismatched_bytes"))
+		fprintf(f, ", verify mismatch: %s sent again",
+			size_format(num(v, "mismatched_bytes"), bytes));
+}
+
 static void show_disk(FILE *f, const json_t *d)
 {
 	const char *state = str(d, "state");
@@ -147,11 +171,18 @@ static void show_disk(FILE *f, const json_t *d)
 
 	fprintf(f, "  %-12s %10s  %-11s %-5s ", str(d, "name"), size_format(num(d, "size"), size),
 		state, str(d, "source"));
-	if (!strcmp(state, "initial") || !strcmp(state, "resync"))
+	if (!strcmp(state, "resync") && json_is_true(json_object_get(d, "resync_waiting")))
+		show_wait(f, d);
+	else if (!strcmp(state, "initial") || !strcmp(state, "resync"))
 		show_progress(f, d);
 	else if (!strcmp(state, "protected"))
 		fprintf(f, "backlog %s, churn %s/s", size_format(num(d, "backlog_bytes"), backlog),
 			size_format(num(d, "churn_bytes_per_s"), churn));
+	if (!strcmp(state, "protected") && json_is_true(json_object_get(d, "resync_waiting"))) {
+		fputs(", a resync ", f);
+		show_wait(f, d);
+	}
+	show_verify(f, json_object_get(d, "verify"));
 	fprintf(f, "\n  %12s %s\n", "", str(d, "path"));
 }
 

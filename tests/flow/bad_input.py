@@ -236,7 +236,9 @@ def bodies(a, disk, other, b_disk):
     expect("commit: another epoch", a.commit(epoch + 1, attempt, both), 409, "conflict")
     foreign = dict(plain["disks"][0], disk=b_disk)
     expect("commit: another machine's disk", a.commit(epoch, attempt, both, disks=plain["disks"] + [foreign]), {400, 403, 409})
-    for body in ({}, {"offset": 0, "length": 65536, "block": 4096}, {"offset": 512, "length": 65536, "block": 65536},
+    for body in ({}, {"offset": 0, "length": 65536, "block": 4096}, {"offset": 65536, "length": 1 << 20, "block": 1 << 20},
+                 {"offset": 0, "length": 65536, "block": 1 << 20}, {"offset": 0, "length": SIZE, "block": 1 << 27},
+                 {"offset": 512, "length": 65536, "block": 65536},
                  {"offset": 0, "length": 0, "block": 65536}, {"offset": 0, "length": (1 << 30) + 65536, "block": 65536},
                  {"offset": SIZE, "length": 65536, "block": 65536}, {"offset": -65536, "length": 65536, "block": 65536},
                  {"offset": (1 << 62), "length": 65536, "block": 65536}, {"offset": 0, "length": "1", "block": 65536}):

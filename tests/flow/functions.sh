@@ -246,7 +246,7 @@ agent_config() {
 	shift
 	mkdir -p "$tmp/$agent"
 	for setting in "agent.state_dir=$tmp/$agent/state" "agent.socket=$tmp/$agent/sock" \
-		agent.log_level=debug replication.source=scan replication.scan_interval=1s \
+		agent.log_level=debug replication.source=scan replication.scan_interval=1s replication.resync_window=always \
 		network.connect_timeout=3s network.stall_timeout=5s "$@"; do
 		# a later setting replaces an earlier one of the same key
 		local section=${setting%%.*} rest=${setting#*.}

@@ -9,6 +9,7 @@ import segment as seg
 from segment import need
 
 BLOCK = 65536
+FANOUT = {1 << 20: BLOCK, 64 << 20: 1 << 20}  # a level of digests, and the one below it
 
 
 class Disk:
@@ -24,8 +25,12 @@ class Disk:
     def again(self, size):
         """Registered with a key that was there before."""
         need(size >= self.size, "the disk %s shrank and was taken" % self.name)
-        if size > self.size or self.deleted:
+        if self.deleted:
             self.state, self.replicated = ("resync" if self.epoch else "initial"), 0
+        elif size > self.size:
+            if self.state == "protected":
+                self.replicated = self.size
+            self.state = "resync" if self.epoch else "initial"
         self.size, self.deleted = size, False
         os.truncate(self.path, size)
 
@@ -48,6 +53,16 @@ class Disk:
             for at in range(offset, end, BLOCK):
                 block = f.read(min(BLOCK, self.size - at))
                 out.append(hashlib.sha256(block).digest() if any(block) else bytes(32))
+        return b"".join(out)
+
+    def nodes(self, offset, length, level):
+        """The digests of a level of the tree."""
+        if level == BLOCK:
+            return self.digests(offset, length)
+        out, below, end = [], FANOUT[level], min(offset + length, self.size)
+        for at in range(offset, end, level):
+            children = self.nodes(at, min(level, end - at), below)
+            out.append(hashlib.sha256(children).digest() if any(children) else bytes(32))
         return b"".join(out)
 
 
@@ -187,9 +202,11 @@ class Machine:
             need(p == self.points.get(p["id"]), "point %d is not as it was committed" % p["id"])
 
     def check_digests(self, disk, asked, body):
-        need(asked["offset"] % BLOCK == 0, "offset is not a multiple of the block")
+        level = asked["block"]
+        need(level == BLOCK or level in FANOUT, "no such level of digests")
+        need(asked["offset"] % level == 0, "offset is not a multiple of the block")
         end, size = asked["offset"] + asked["length"], self.disk(disk).size
         need(end <= size, "a range past the end of the disk")
-        need(end == size or end % BLOCK == 0, "length is not a multiple of the block")
-        need(body == self.disk(disk).digests(asked["offset"], asked["length"]),
+        need(end == size or end % level == 0, "length is not a multiple of the block")
+        need(body == self.disk(disk).nodes(asked["offset"], asked["length"], level),
              "the digests are not those of the last committed epoch")

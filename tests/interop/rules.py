@@ -135,7 +135,7 @@ REQUESTS = {
     "open": request(attempt=uuid_),
     "commit": request(attempt=uuid_, boundary=POSITIVE, consistency=CONSISTENCY, reason=text(511),
                       bookmark=opt(request(name=opt(text(128)), type=POINT_KIND)), disks=array(COMMIT_DISK, 1024)),
-    "digests": request(offset=integer(), length=integer(1, 1 << 30), block=integer(65536, 65536)),
+    "digests": request(offset=integer(), length=integer(1, 1 << 30), block=integer(65536, 64 << 20)),
 }
 
 ANSWERS = {

@@ -36,7 +36,7 @@ print(*(x.getsockname()[1] for x in s))')
 		--data "127.0.0.1:$data_port" >/dev/null
 	appliance token --json >"$vm_build/token.json"
 	(umask 077 && jq -r .token "$vm_build/token.json" >"$vm_build/token")
-	printf '[agent]\nsocket=/run/mobilityd.sock\n' >"$vm_build/m.conf"
+	printf '[agent]\nsocket=/run/mobilityd.sock\n[replication]\nresync_window=always\n' >"$vm_build/m.conf"
 	: >"$vm_build/appliance.log"
 }
 

@@ -25,7 +25,14 @@ START_TEST(fallbacks)
 	ck_assert_uint_eq(c.min_epoch_interval, NSEC_PER_SEC);
 	ck_assert_uint_eq(c.scan_interval, 60 * NSEC_PER_SEC);
 	ck_assert_ptr_null(c.proxy);
+	ck_assert_uint_eq(c.verify_rate, 0);
+	/* some time of every week, wherever the test runs */
+	ck_assert_uint_ne(window_next(&c.resync_window, 1795392000 * NSEC_PER_SEC), UINT64_MAX);
 	config_clear(&c);
+	test_write(test_path("c"), "[replication]\nresync_window = Mon-\n");
+	ck_assert_int_eq(config_load(test_path("c"), &c, &e), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(e.text, "resync_window"));
+	ck_assert_ptr_nonnull(strstr(e.text, "a day"));
 	ck_assert_int_lt(config_load(test_path("absent"), &c, &e), 0);
 	config_clear(&c);
 }

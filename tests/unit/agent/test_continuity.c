@@ -211,6 +211,26 @@ START_TEST(the_source_string_there_and_back)
 }
 END_TEST
 
+START_TEST(a_disk_that_grew_keeps_what_it_had)
+{
+	struct continuity_in in = good();
+
+	in.tracked = false;
+	in.source = "scan";
+	in.grown = true;
+	in.state = DISK_RESYNC;
+	in.replicated = (5 << 20) + 1536;
+	/* From the block on that was the short one. */
+	expect_going_on(&in, DISK_RESYNC, 5 << 20);
+	ck_assert_str_eq(decide(&in).cause, "the disk grew");
+	/* Of a tracked one that had to be attached anew nothing is proven. */
+	in.tracked = true;
+	in.source = "kmod:" ID_B ":7";
+	in.cause = "the size of the disk changed";
+	expect_resync(&in, "the size of the disk changed");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("continuity");
@@ -222,6 +242,7 @@ int main(void)
 	tcase_add_test(tc, what_is_not_understood_means_resync);
 	tcase_add_test(tc, a_request_is_obeyed);
 	tcase_add_test(tc, a_scan_needs_no_proof);
+	tcase_add_test(tc, a_disk_that_grew_keeps_what_it_had);
 	tcase_add_test(tc, the_source_string_there_and_back);
 	return run_tcase("continuity", tc);
 }

@@ -26,6 +26,8 @@ static void fill(struct state *s)
 	strcpy(d->attach_id, "00112233445566778899aabbccddeeff");
 	strcpy(d->resync_cause, "the machine was restarted");
 	d->resync_requested = true;
+	d->resync_scheduled = d->resync_now = true;
+	d->proven_ns = 1795392000000000000;
 	d = state_add(s);
 	strcpy(d->key, "path:/x");
 	d->file = true;
@@ -56,6 +58,9 @@ static void assert_same(const struct state *a, const struct state *b)
 		ck_assert_int_eq(x->source, y->source);
 		ck_assert_int_eq(x->last_state, y->last_state);
 		ck_assert_int_eq(x->resync_requested, y->resync_requested);
+		ck_assert_int_eq(x->resync_scheduled, y->resync_scheduled);
+		ck_assert_int_eq(x->resync_now, y->resync_now);
+		ck_assert_uint_eq(x->proven_ns, y->proven_ns);
 	}
 }
 

@@ -126,6 +126,23 @@ START_TEST(problems_of_a_disk)
 	strcpy(disk.resync_cause, "the machine was restarted");
 	strcpy(v.facts.fuzzy, "explained by the resync");
 	expect_one(&v, "warning", "the machine was restarted");
+	disk.failures = 2;
+	strcpy(disk.failure, "the segment is refused");
+	expect_one(&v, "warning", "the machine was restarted");
+	disk.failures = 3;
+	expect_one(&v, "error", "failed 3 times: the segment is refused");
+	disk.failures = 0;
+	disk.waiting = true;
+	disk.starts_ns = NOW + 60 * NSEC_PER_SEC;
+	expect_one(&v, "error", "waits for the resync_window");
+	disk.starts_ns = UINT64_MAX;
+	expect_one(&v, "error", "no resync_window is set");
+	/* What the operator wants later takes nothing away now. */
+	v = healthy();
+	disk.scheduled = true;
+	list = status_problems(&v);
+	ck_assert_uint_eq(json_array_size(list), 0);
+	json_decref(list);
 	/* Without the module a file that is scanned anyway lacks nothing. */
 	v = healthy();
 	disk.file = true;

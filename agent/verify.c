@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/verify.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/compare.h"
+#include "agent/session.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define SLICE_BYTES (256ull << 20) /* short enough that epochs are not late for it */
+#define SLICE_LEAST (16ull << 20)
+
+void verify_init(struct verify *v)
+{
+	pthread_mutex_init(&v->lock, NULL);
+}
+
+static void close_live(struct verify *v)
+{
+	if (v->live)
+		v->live->ops->close(v->live);
+	v->live = NULL;
+}
+
+void verify_clear(struct verify *v)
+{
+	close_live(v);
+	pthread_mutex_destroy(&v->lock);
+}
+
+static void set_cursor(struct disk *d, uint64_t cursor)
+{
+	pthread_mutex_lock(&d->lock);
+	d->verify.cursor = cursor;
+	pthread_mutex_unlock(&d->lock);
+}
+
+void verify_reset(struct disk *d)
+{
+	close_live(&d->verify);
+	verify_abandon(d);
+	set_cursor(d, 0);
+}
+
+void verify_ask(struct disk *d)
+{
+	atomic_store(&d->verify.asked, true);
+}
+
+static bool tracked(const struct disk *d)
+{
+	return d->source && d->source->ops->tracks;
+}
+
+/* How many bytes are due now? */
+static uint64_t due(const struct session *s, const struct disk *d)
+{
+	uint64_t rate = s->a->config.verify_rate, bytes;
+	double seconds = (double)(clock_monotonic_ns() - d->verify.sliced_ns) / NSEC_PER_SEC;
+
+	if (d->state != DISK_PROTECTED || !tracked(d) || d->verify.end || !s->boundary_ns)
+		return 0;
+	if (atomic_load(&d->verify.asked))
+		return SLICE_BYTES;
+	if (!rate)
+		return 0;
+	if (seconds > 3600)
+		seconds = 3600;
+	bytes = (uint64_t)(seconds * (double)rate) & ~(SLICE_LEAST - 1);
+	return bytes < SLICE_BYTES ? bytes : SLICE_BYTES;
+}
+
+static int begin_slice(struct disk *d, uint64_t bytes, struct plan_disk *p, struct err *e)
+{
+	struct verify *v = &d->verify;
+	uint64_t end = d->size - v->cursor <= bytes ? d->size : v->cursor + bytes;
+	int r = 0;
+
+	if (!v->live)
+		r = source_scan_open(d->path, &v->live, e);
+	if (r)
+		return r;
+	if (!v->cursor)
+		v->pass_mismatches = atomic_load(&v->mismatched_bytes);
+	v->count = 0;
+	v->too_many = false;
+	v->end = end;
+	v->sliced_ns = clock_monotonic_ns();
+	*p = (struct plan_disk){.owner = d,
+				.size = d->size,
+				.spans = {{v->cursor, end, PIECE_PROVE}},
+				.span_count = 1};
+	return 0;
+}
+
+int verify_slices(struct session *s, struct err *e)
+{
+	struct drain dr = {0};
+	uint64_t bytes;
+	int r = 0;
+
+	dr.plan.disks = calloc(s->a->disks->count + 1, sizeof(*dr.plan.disks));
+	if (!dr.plan.disks)
+		return err_set(e, -ENOMEM, "out of memory");
+	for (size_t i = 0; !r && i < s->a->disks->count; i++) {
+		struct disk *d = s->a->disks->disk[i];
+
+		bytes = due(s, d);
+		if (!bytes)
+			continue;
+		r = begin_slice(d, bytes, &dr.plan.disks[dr.plan.disk_count], e);
+		if (r)
+			break;
+		dr.plan.disk_count++;
+		compare_begin(s->a, d, d->verify.cursor, d->verify.end);
+	}
+	if (!r && dr.plan.disk_count)
+		r = drain_run(s->pool, &dr, session_beat, s, e);
+	for (size_t i = 0; i < dr.plan.disk_count; i++) {
+		struct disk *d = dr.plan.disks[i].owner;
+
+		compare_end(d);
+		/* Not of an epoch: what is left to do does not shrink by it. */
+		atomic_store(&d->drained, 0);
+		if (r)
+			verify_abandon(d);
+	}
+	free(dr.plan.disks);
+	return r;
+}
+
+bool verify_needs_epoch(const struct session *s)
+{
+	for (size_t i = 0; i < s->a->disks->count; i++) {
+		if (s->a->disks->disk[i]->verify.end || due(s, s->a->disks->disk[i]))
+			return true;
+	}
+	return false;
+}
+
+bool verify_scan(const struct disk *d)
+{
+	return d->source && !tracked(d) && d->state == DISK_PROTECTED &&
+	       atomic_load(&d->verify.asked);
+}
+
+/* Did the epoch have no write to any granule of the range? */
+static bool clean(const struct source_map *map, const struct run *r)
+{
+	uint64_t last = (r->offset + r->length - 1) >> map->shift;
+
+	for (uint64_t g = r->offset >> map->shift; g <= last; g++) {
+		if (g >= map->granules || map->bitmap[g / 8] >> (g % 8) & 1)
+			return false;
+	}
+	return true;
+}
+
+int verify_judge(struct disk *d, const struct source_map *map, struct err *e)
+{
+	struct verify *v = &d->verify;
+	int r = 0;
+
+	for (unsigned int i = 0; !r && i < v->count; i++) {
+		if (!clean(map, &v->suspect[i]))
+			continue;
+		verify_mismatch(d, v->suspect[i].offset, v->suspect[i].length);
+		r = d->source->ops->mark(d->source, v->suspect[i].offset, v->suspect[i].length, e);
+	}
+	v->count = 0;
+	return r;
+}
+
+static void pass_done(struct disk *d, uint64_t boundary_ns)
+{
+	struct verify *v = &d->verify;
+	bool equal = atomic_load(&v->mismatched_bytes) == v->pass_mismatches;
+
+	set_cursor(d, 0);
+	/* After a mismatch the disk is read again, so as to prove that it was repaired. */
+	if (!equal)
+		return;
+	atomic_store(&v->asked, false);
+	close_live(v);
+	pthread_mutex_lock(&d->lock);
+	v->proven_ns = boundary_ns;
+	pthread_mutex_unlock(&d->lock);
+	log_info("%s is proven to be equal on the appliance", d->name);
+}
+
+static void scan_committed(struct disk *d, bool fuzzy, uint64_t boundary_ns)
+{
+	struct verify *v = &d->verify;
+
+	if (fuzzy || !verify_scan(d))
+		return;
+	v->pass_mismatches = atomic_load(&v->mismatched_bytes);
+	pass_done(d, boundary_ns);
+}
+
+void verify_committed(struct disk *d, bool fuzzy, uint64_t boundary_ns)
+{
+	struct verify *v = &d->verify;
+
+	if (!tracked(d)) {
+		scan_committed(d, fuzzy, boundary_ns);
+		return;
+	}
+	if (!v->end)
+		return;
+	if (!v->too_many)
+		set_cursor(d, v->end);
+	v->end = 0;
+	if (v->cursor >= d->size)
+		pass_done(d, boundary_ns);
+}
+
+void verify_abandon(struct disk *d)
+{
+	d->verify.end = 0;
+	d->verify.count = 0;
+}
+
+void verify_mismatch(struct disk *d, uint64_t offset, uint64_t length)
+{
+	atomic_fetch_add(&d->verify.mismatched_bytes, length);
+	log_warning("verify mismatch: the appliance does not have what %s has at %llu, %llu bytes; "
+		    "they are sent again",
+		    d->name, (unsigned long long)offset, (unsigned long long)length);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Online verification: is what the appliance has what the disk has?
+ *
+ * A tracked disk, in slices: after the commit of epoch E a slice is read from the disk as it is, and its digests are compared with the appliance's as of E.
+ * Blocks that differ are suspects. Epoch E+1 judges them: its bitmap has every write between the two boundaries, and a bit is set before its
+ * data can be seen. A suspect that is dirty was written meanwhile and goes with E+1; one that is clean is a mismatch: it is named, and marked, so that
+ * the next epoch sends it again. A pass over the disk without a mismatch proves it equal at its last boundary, since everything
+ * else that was written in between was sent.
+ *
+ * A scanned disk: its next scan asks the appliance for every digest instead of remembering them; it proves the disk equal if the scan makes a
+ * recovery point. What the appliance has acknowledged and does not have any more is a mismatch.
+ *
+ *	verify_ask		any thread
+ *	verify_prove, _mismatch	workers
+ *	all others		the session
+ */
+#ifndef MOBILITY_AGENT_VERIFY_H
+#define MOBILITY_AGENT_VERIFY_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/runs.h"
+#include "agent/source.h"
+#include "lib/err.h"
+
+#define VERIFY_SUSPECTS 1024
+
+struct disk;
+struct session;
+struct worker;
+
+struct verify {
+	_Atomic bool asked; /* by the operator: at full speed */
+	_Atomic uint64_t mismatched_bytes; /* in all passes */
+	/* session; status reads the first two under the disk's lock */
+	uint64_t
+		proven_ns; /* real time of the boundary at which the disk was proven equal; 0 never */
+	uint64_t cursor; /* of the pass under way; 0: none is */
+	uint64_t end; /* [cursor, end) was read and is not judged yet; 0: nothing is */
+	uint64_t pass_mismatches; /* bytes, when the pass began */
+	uint64_t sliced_ns; /* monotonic time of the last slice */
+	struct source *live; /* of a tracked disk: reads it as it is */
+	/* suspects, under lock */
+	pthread_mutex_t lock;
+	unsigned int count;
+	bool too_many; /* the slice is read again, from the next on */
+	struct run suspect[VERIFY_SUSPECTS];
+};
+
+void verify_init(struct verify *v);
+void verify_clear(struct verify *v);
+
+/* The source changes: nothing that was read counts. */
+void verify_reset(struct disk *d);
+
+void verify_ask(struct disk *d);
+
+/* Before an epoch: read the slices that are due. Errors as of drain_run. */
+int verify_slices(struct session *s, struct err *e);
+/* Does some disk need an epoch to go on? */
+bool verify_needs_epoch(const struct session *s);
+/* The next scan of this disk asks the appliance for everything. */
+bool verify_scan(const struct disk *d);
+/* The dirty bitmap of the epoch after a slice: mark the mismatches. */
+int verify_judge(struct disk *d, const struct source_map *map, struct err *e);
+/* The epoch is committed; fuzzy: it is no image of an instant. boundary_ns: real time. */
+void verify_committed(struct disk *d, bool fuzzy, uint64_t boundary_ns);
+/* The epoch failed, or the disk was not in it: what was read proves nothing. */
+void verify_abandon(struct disk *d);
+
+/* A run of PIECE_PROVE. */
+int verify_prove(struct worker *w, struct disk *d, const struct run *run, struct err *e);
+/* The appliance does not have what it should have. */
+void verify_mismatch(struct disk *d, uint64_t offset, uint64_t length);
+
+#endif

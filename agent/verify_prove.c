@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <string.h>
+
+#include "agent/compare.h"
+#include "agent/verify.h"
+#include "agent/worker.h"
+
+static void suspect(struct disk *d, uint64_t offset, uint64_t length)
+{
+	struct verify *v = &d->verify;
+
+	pthread_mutex_lock(&v->lock);
+	if (v->count < VERIFY_SUSPECTS)
+		v->suspect[v->count++] = (struct run){offset, length};
+	else
+		v->too_many = true;
+	pthread_mutex_unlock(&v->lock);
+}
+
+/* What is in the buffer, against what the appliance has. */
+static int prove_part(struct worker *w, struct disk *d, uint64_t offset, size_t len, struct err *e)
+{
+	size_t n, i = 0;
+	bool zero;
+	int r;
+
+	for (size_t at = 0; at < len; at += WIRE_BLOCK, i++) {
+		n = len - at < WIRE_BLOCK ? len - at : WIRE_BLOCK;
+		scan_block_digest(w->buf + at, n, w->own + i * DIGEST_BYTES, &zero);
+	}
+	r = compare_expected(w, d, offset, len, w->own, w->theirs, e);
+	for (size_t k = 0; !r && k < i; k++) {
+		size_t at = k * WIRE_BLOCK;
+
+		n = len - at < WIRE_BLOCK ? len - at : WIRE_BLOCK;
+		if (memcmp(w->own + k * DIGEST_BYTES, w->theirs + k * DIGEST_BYTES, DIGEST_BYTES))
+			suspect(d, offset + at, n);
+	}
+	return r;
+}
+
+int verify_prove(struct worker *w, struct disk *d, const struct run *run, struct err *e)
+{
+	struct source *live = d->verify.live;
+	uint64_t end = run->offset + run->length;
+	int r = worker_buffer(w, WORKER_READ_BYTES, e);
+	size_t n;
+
+	compare_piece(w, end);
+	for (uint64_t at = run->offset; !r && at < end; at += n) {
+		if (w->given_up(w->arg))
+			return err_set(e, -ECANCELED, "canceled");
+		n = end - at < WORKER_READ_BYTES ? (size_t)(end - at) : WORKER_READ_BYTES;
+		r = live->ops->read(live, w->buf, n, at);
+		/* What cannot be read now is told when it has to be replicated; it is not equal. */
+		if (r == -EIO) {
+			suspect(d, at, n);
+			r = 0;
+			continue;
+		}
+		if (r)
+			return err_errno(e, r, "cannot read %s", d->path);
+		atomic_fetch_add(&w->agent->totals.read_bytes, n);
+		r = prove_part(w, d, at, n, e);
+	}
+	return r;
+}

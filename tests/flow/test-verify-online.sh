@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# mobilityctl verify: tells when a disk was last proven equal to its replica, also after a restart; finds what differs, names it, sends it again and
+# proves that; proves nothing of a disk that is busy.
+# timeout: 90
+# shellcheck source=tests/flow/functions.sh
+source "$(dirname "$0")/functions.sh"
+
+cd "$tmp"
+python3 "$flow/image.py" make a 24M mixed 1
+agent_config agent replication.scan_interval=10m
+set_up agent 127.0.0.2 a
+wait_protected agent
+bookmark agent first
+behind() { python3 "$flow/behind.py" "$tmp/agent/state" 127.0.0.2 "$control" "$data" "$@"; }
+verified() { status agent '.disks[0].verify.proven_equal // 0'; }
+
+note "an equal disk"
+[ "$(verified)" -eq 0 ] || fail "it is said to be proven equal before anybody looked"
+ctl agent verify a
+wait_for agent 30 '.disks[0].verify | .proven_equal != null and .running == false and .mismatched_bytes == 0'
+ctl agent status >status.out || [ $? -eq 1 ]
+grep -q 'proven equal' status.out || fail "the text does not tell: $(cat status.out)"
+first=$(verified)
+
+note "the replica has another block: a bookmark does not see it, verify does"
+behind write $((5 * 65536))
+bookmark agent wrong
+export_point "$(machine agent)" "$(status agent .last_point.id)" exported
+! cmp -s a exported/a.raw || fail "the replica was not changed"
+[ "$(verified)" -eq "$first" ] || fail "it is said to be proven equal by nothing"
+ctl agent verify
+wait_for agent 30 ".disks[0].verify | .proven_equal > $first and .running == false"
+status agent '.disks[0].verify.mismatched_bytes == 65536' || fail "mismatched: $(status agent .disks[0].verify)"
+grep -q "verify mismatch: .* at $((5 * 65536)), 65536 bytes" agent/agent.log || fail "the range is not named"
+bookmark agent right
+point_equals agent right a
+
+note "what was proven is remembered"
+second=$(verified)
+stop agent
+start_agent agent
+wait_protected agent
+[ "$(verified)" -eq "$second" ] || fail "forgotten at the restart: $(verified), was $second"
+
+note "of a busy disk nothing is proven until it is quiet"
+start writer writer.log python3 -c 'import os, time
+n = 0
+f = open("a", "r+b", buffering=0)
+print("writing", flush=True)
+while True:
+    n += 1
+    f.seek((n % 300) * 65536)
+    f.write(os.urandom(512))
+    time.sleep(0.002)'
+until_true 20 "the writer" grep -q writing writer.log
+ctl agent verify a
+sleep 3
+[ "$(verified)" -eq "$second" ] || fail "a busy disk was said to be proven equal"
+kill9 writer
+wait_for agent 40 ".disks[0].verify | .proven_equal > $second and .running == false"
+bookmark agent last
+point_equals agent last a
+ctl agent verify nothing 2>err && fail "an unknown disk was taken"
+grep -q 'is not protected' err || fail "the error says: $(cat err)"
+finish
