@@ -152,7 +152,7 @@ def third_step():
     assert answer.status == 200 and answer.json["point"] is None and len(answer.json["refused"]) > 4, answer
     assert len(m.control("GET", "/v1/points").json["points"]) == 2
 
-    # growing: resync from 0, and the old point keeps its size
+    # growing: only the new range is left to resync, and the old point keeps its size
     grown = m.disk("path:/two", SIZE + 65536)
     assert grown["id"] == two["id"] and grown["state"] == "resync" and grown["replicated"] == SIZE, grown
 
