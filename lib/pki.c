@@ -13,8 +13,10 @@
 
 #include "lib/pki_internal.h"
 
-#define BACKDATE_S                                                                                 \
-	300 /* a peer whose clock is a little slow must not see a certificate of the future */
+/* A peer whose clock is behind, by up to two days, must not see a certificate of the future; a small part of the life. */
+#define BACKDATE_MIN_S 300u
+#define BACKDATE_MAX_S (2 * 86400u)
+#define BACKDATE_PART 45
 #define SERIAL_BITS 128
 #define SECURITY_BITS_MIN 112
 #define COMMON_NAME_MAX 64
@@ -72,12 +74,17 @@ static int set_serial(X509 *cert, struct err *e)
 
 static int set_life(X509 *cert, uint64_t valid_s, struct err *e)
 {
+	uint64_t back = valid_s / BACKDATE_PART;
 	time_t now = time(NULL);
 
+	if (back < BACKDATE_MIN_S)
+		back = BACKDATE_MIN_S;
+	if (back > BACKDATE_MAX_S)
+		back = BACKDATE_MAX_S;
 	if (valid_s == 0 || valid_s > 200ull * 366 * 86400)
 		return err_set(e, -EINVAL, "a certificate cannot be valid for %llu seconds",
 			       (unsigned long long)valid_s);
-	if (!ASN1_TIME_set(X509_getm_notBefore(cert), now - BACKDATE_S) ||
+	if (!ASN1_TIME_set(X509_getm_notBefore(cert), now - (time_t)back) ||
 	    !ASN1_TIME_set(X509_getm_notAfter(cert), now + (time_t)valid_s))
 		return pki_fail(e, -EIO, "cannot set the life of a certificate");
 	return 0;

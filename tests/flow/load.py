@@ -188,7 +188,7 @@ def main():
         m.expect(m.data("GET", "/v1/machine"), 200)
     bytes_of = [SEGMENT * sum(at <= start + a.seconds for at in acknowledged)
                 for sender in senders for _, acknowledged, _ in sender]
-    out = {"enrolled": a.machines, "enrol_s": enrolled, "bulk_mib_s": sum(bytes_of) / a.seconds / 2**20,
+    out = {"enrolled": a.machines, "bulk_machines": a.bulk, "seconds": a.seconds, "enrol_s": enrolled, "bulk_mib_s": sum(bytes_of) / a.seconds / 2**20,
            "bulk_least_mib": min(bytes_of) / 2**20, "bulk_most_mib": max(bytes_of) / 2**20,
            "jain": sum(bytes_of)**2 / (len(bytes_of) * sum(b * b for b in bytes_of)) if any(bytes_of) else 0,
            "busy_bulk": sum(len(b) for s in senders for _, _, b in s), "busy_small": sum(len(b) for _, _, b in mixed),

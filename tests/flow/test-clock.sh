@@ -3,7 +3,7 @@
 #
 # The appliance's clock jumps a day forward and a day back while it serves: no connection, token, lease or recovery point is lost that should
 # not be, points go on being spaced by the policy, and every point is right.
-# timeout: 120
+# timeout: 180
 # shellcheck source=tests/flow/functions.sh
 source "$(dirname "$0")/functions.sh"
 

@@ -23,7 +23,8 @@ is() { jq -e "$1" load.json >/dev/null || fail "$2"; }
 if ! grep -q __asan_init "$bin/mobility-appliance" && ! grep -q __tsan_init "$bin/mobility-appliance"; then
 	is '.peak_mib <= 256' "the appliance took more than 256 MiB"
 fi
-is '.bulk_least_mib >= 4' "a machine in bulk got nothing stored"
+# where the window was long enough for all of them to get several segments in, none may have got nothing
+is '.bulk_mib_s * .seconds < 32 * .bulk_machines or .bulk_least_mib >= 4' "a machine in bulk got nothing stored while others did"
 is '.fewest_mixed >= 2' "a machine with small epochs was starved by the bulk ones"
 is '.busy_small == 0' "a small segment was told to come again"
 finish
