@@ -163,7 +163,7 @@ guest_inject() {
 	done
 	(cd "$stage" && find . | cpio -o -H newc -R 0:0 --quiet) >"$dir/inject.cpio"
 	rm -rf "$stage"
-	cat "$initrd" "$dir/inject.cpio" >"$dir/initrd"
+	cat "$initrd" "$dir/inject.cpio" >"$dir/initrd" || return 1
 	rm -f "$dir/inject.cpio"
 }
 
@@ -206,7 +206,7 @@ guest_start() {
 	rm -rf "$dir"
 	mkdir -p "$dir/out"
 	eval "$("$vm_dir/fetch-kernel.sh" "$kernel" "$flavour")"
-	initrd=$("$vm_dir/initrd.sh" "$RELEASE" "$MODROOT")
+	initrd=$("$vm_dir/initrd.sh" "$RELEASE" "$MODROOT") || return 2
 	append="console=ttyS0 loglevel=6 panic=-1 oops=panic mitigations=off no_timer_check"
 	# the kernel takes no more than 300 and 60
 	append+=" rcupdate.rcu_cpu_stall_timeout=$((patience < 5 ? patience * 60 : 300))"
@@ -218,7 +218,7 @@ guest_start() {
 	*) disks=("$root" "${disks[@]}") ;;
 	esac
 	[ "$root" = busybox ] || append+=" mob.root=/dev/vda"
-	guest_inject
+	guest_inject || return 2
 	echo "$allow" >"$dir/allow"
 
 	# shellcheck disable=SC2054
@@ -288,7 +288,7 @@ guest_traces() {	# NAME: the first call traces of its kernel, each on one line
 guest_run() {
 	local status=0 failed=0 follower meanwhile=""
 
-	guest_start main "$@"
+	guest_start main "$@" || return
 	touch "$vm_build/main/output.log"
 	tail -n +1 -s 0.1 -f --pid "$(cat "$vm_build/main/job")" "$vm_build/main/output.log" 2>/dev/null &
 	follower=$!

@@ -34,7 +34,9 @@ image=$store/$release-$key.cpio
 mkdir -p "$store"
 cache_lock "$store/.lock"
 if [ ! -s "$image" ]; then
-	rm -rf "$store/$release"-* "$store"/.new.*
+	rm -rf "$store"/.new.*
+	# another tree that shares the cache may have another one in use
+	find "$store" -name '*.cpio' -mtime +7 -delete
 	tmp=$(mktemp -d "$store/.new.XXXXXX")
 	mkdir -p "$tmp/root/bin"
 	list_files | tar -C "$modroot" -cf - -T - | tar -C "$tmp/root" -xf -
@@ -49,4 +51,5 @@ if [ ! -s "$image" ]; then
 	mv "$tmp/image" "$image"
 	rm -rf "$tmp"
 fi
+touch "$image"
 echo "$image"
