@@ -28,6 +28,7 @@ static void close_live(struct verify *v)
 void verify_clear(struct verify *v)
 {
 	close_live(v);
+	skip_clear(&v->left_out);
 	pthread_mutex_destroy(&v->lock);
 }
 
@@ -73,7 +74,24 @@ static uint64_t due(const struct session *s, const struct disk *d)
 	return bytes < SLICE_BYTES ? bytes : SLICE_BYTES;
 }
 
-static int begin_slice(struct disk *d, uint64_t bytes, struct plan_disk *p, struct err *e)
+/* What cannot be found out is judged: at worst it is sent again. */
+static void find_left_out(const struct config *c, struct disk *d, uint64_t end)
+{
+	struct skip_wish w = {.path = d->path,
+			      .from = d->verify.cursor,
+			      .to = end,
+			      .granule = 1ull << d->source->shift,
+			      .swap = c->skip_swap,
+			      .free = c->skip_free};
+	struct err e;
+
+	skip_clear(&d->verify.left_out);
+	if (skip_find(&w, &d->verify.left_out, &e))
+		log_warning("%s: %s; it is verified like the rest", d->name, e.text);
+}
+
+static int begin_slice(const struct session *s, struct disk *d, uint64_t bytes, struct plan_disk *p,
+		       struct err *e)
 {
 	struct verify *v = &d->verify;
 	uint64_t end = d->size - v->cursor <= bytes ? d->size : v->cursor + bytes;
@@ -89,6 +107,7 @@ static int begin_slice(struct disk *d, uint64_t bytes, struct plan_disk *p, stru
 	v->too_many = false;
 	v->end = end;
 	v->sliced_ns = clock_monotonic_ns();
+	find_left_out(&s->a->config, d, end);
 	*p = (struct plan_disk){.owner = d,
 				.size = d->size,
 				.spans = {{v->cursor, end, PIECE_PROVE}},
@@ -111,7 +130,7 @@ int verify_slices(struct session *s, struct err *e)
 		bytes = due(s, d);
 		if (!bytes)
 			continue;
-		r = begin_slice(d, bytes, &dr.plan.disks[dr.plan.disk_count], e);
+		r = begin_slice(s, d, bytes, &dr.plan.disks[dr.plan.disk_count], e);
 		if (r)
 			break;
 		dr.plan.disk_count++;

@@ -8,6 +8,8 @@
  * the next epoch sends it again. A pass over the disk without a mismatch proves it equal at its last boundary, since everything
  * else that was written in between was sent.
  *
+ * What initial replication leaves out (skip.h) differs by design; blocks that it touches are not judged.
+ *
  * A scanned disk: its next scan asks the appliance for every digest instead of remembering them; it proves the disk equal if the scan makes a
  * recovery point. What the appliance has acknowledged and does not have any more is a mismatch.
  *
@@ -24,6 +26,7 @@
 #include <stdint.h>
 
 #include "agent/runs.h"
+#include "agent/skip.h"
 #include "agent/source.h"
 #include "lib/err.h"
 
@@ -44,6 +47,7 @@ struct verify {
 	uint64_t pass_mismatches; /* bytes, when the pass began */
 	uint64_t sliced_ns; /* monotonic time of the last slice */
 	struct source *live; /* of a tracked disk: reads it as it is */
+	struct skip_set left_out; /* of the slice: what initial replication did not send */
 	/* suspects, under lock */
 	pthread_mutex_t lock;
 	unsigned int count;

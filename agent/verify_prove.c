@@ -6,10 +6,21 @@
 #include "agent/verify.h"
 #include "agent/worker.h"
 
+static bool left_out(const struct verify *v, uint64_t from, uint64_t to)
+{
+	for (size_t i = 0; i < v->left_out.count; i++) {
+		if (v->left_out.range[i].from < to && from < v->left_out.range[i].to)
+			return true;
+	}
+	return false;
+}
+
 static void suspect(struct disk *d, uint64_t offset, uint64_t length)
 {
 	struct verify *v = &d->verify;
 
+	if (left_out(v, offset, offset + length))
+		return;
 	pthread_mutex_lock(&v->lock);
 	if (v->count < VERIFY_SUSPECTS)
 		v->suspect[v->count++] = (struct run){offset, length};
