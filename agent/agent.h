@@ -9,7 +9,7 @@
  *	store, bookmarks	any thread (they lock)
  *	disks			the session publishes; others read under agent_rcu_lock()
  *	link, facts		any thread, through the functions below (they lock)
- *	totals			any thread (atomics)
+ *	totals, stages		any thread (atomics)
  *	stop, cancel		any thread, by __atomic
  *	kmod			the session opens and closes it; others call agent_kmod_view()
  */
@@ -25,6 +25,7 @@
 #include "agent/bookmark.h"
 #include "agent/config.h"
 #include "agent/disk.h"
+#include "agent/stages.h"
 #include "agent/state.h"
 
 struct totals {
@@ -53,6 +54,7 @@ struct agent {
 	struct bookmarks *bookmarks;
 	struct disk_table *disks; /* never NULL */
 	struct totals totals;
+	struct stages stages;
 	pthread_mutex_t lock; /* guards link, facts and kmod's life */
 	struct link link;
 	struct facts facts;

@@ -159,7 +159,7 @@ int api_open_epoch(struct api *a, const char *attempt, uint64_t *epoch, struct e
 }
 
 int api_put_segment(struct api *a, const char *disk, uint64_t epoch, uint32_t segment,
-		    const void *data, size_t len, uint64_t *sent, struct err *e)
+		    const void *data, size_t len, struct put_outcome *out, struct err *e)
 {
 	char path[160];
 	struct api_call c = {.method = "PUT",
@@ -175,8 +175,8 @@ int api_put_segment(struct api *a, const char *disk, uint64_t epoch, uint32_t se
 	snprintf(path, sizeof(path), "/v1/disks/%s/epochs/%" PRIu64 "/segments/%u", disk, epoch,
 		 segment);
 	x = api_request(a, &c, &r, e);
-	if (sent)
-		*sent += r.sent_bytes;
+	out->sent = r.sent_bytes;
+	memcpy(out->timing, r.server_timing, sizeof(out->timing));
 	http_response_clear(&r);
 	return x;
 }

@@ -69,9 +69,13 @@ int api_register(struct api *a, const char *key, const char *name, uint64_t size
 int api_unregister(struct api *a, const char *disk, struct err *e);
 
 int api_open_epoch(struct api *a, const char *attempt, uint64_t *epoch, struct err *e);
-/* *sent (may be NULL) grows by the bytes put on the wire, also by those of a failure. */
+/* Of a request with a segment, a failed one too. */
+struct put_outcome {
+	uint64_t sent; /* bytes put on the wire */
+	char timing[128]; /* Server-Timing of the answer; "" if there is none */
+};
 int api_put_segment(struct api *a, const char *disk, uint64_t epoch, uint32_t segment,
-		    const void *data, size_t len, uint64_t *sent, struct err *e);
+		    const void *data, size_t len, struct put_outcome *out, struct err *e);
 struct commit_answer {
 	bool has_point;
 	struct remote_point point;

@@ -18,7 +18,9 @@ struct config {
 	char *state_dir, *socket;
 	int log_level; /* enum log_level */
 	int source; /* enum source_choice: for disks protected without --source */
-	uint64_t workers; /* threads that read, compress and send */
+	uint64_t workers; /* threads that read and compress */
+	uint64_t connections; /* segments that are on their way at a time */
+	uint64_t memory_limit; /* bytes: what was read and is not acknowledged */
 	int compression; /* enum wire_codec */
 	uint64_t compression_level;
 	uint64_t min_epoch_interval, scan_interval; /* ns */

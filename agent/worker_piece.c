@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/worker.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 
 #define READ_ALIGN 4096u
@@ -111,7 +112,7 @@ static int add_tracked(struct worker *w, struct disk *d, uint64_t offset, size_t
 			r = worker_add(w, d, offset + at, w->buf + at, n, NULL, e);
 			continue;
 		}
-		scan_block_digest(w->buf + at, n, digest, &zero);
+		worker_digest(w, w->buf + at, n, digest, &zero);
 		if (!memcmp(digest, digest_at(expected, offset, at), DIGEST_BYTES))
 			atomic_fetch_add(&w->agent->totals.unchanged_bytes, n);
 		else
@@ -131,11 +132,11 @@ static int add_scanned(struct worker *w, struct disk *d, uint64_t offset, size_t
 
 	for (size_t at = 0; at < len; at += n, digest += DIGEST_BYTES) {
 		n = block_part(offset + at, len - at);
-		scan_block_digest(w->buf + at, n, digest, &zero);
+		worker_digest(w, w->buf + at, n, digest, &zero);
 		if (expected && !memcmp(digest, digest_at(expected, offset, at), DIGEST_BYTES)) {
 			atomic_fetch_add(&w->agent->totals.unchanged_bytes, n);
 		} else {
-			r = worker_add(w, d, offset + at, w->buf + at, n, zero ? NULL : digest, e);
+			r = worker_add(w, d, offset + at, w->buf + at, n, digest, e);
 			if (r)
 				return r;
 		}
@@ -153,7 +154,7 @@ static int verify(struct worker *w, struct disk *d, uint64_t offset, size_t len)
 
 	for (size_t at = 0; at < len; at += n, digest += DIGEST_BYTES) {
 		n = block_part(offset + at, len - at);
-		scan_block_digest(w->buf + at, n, digest, &zero);
+		worker_digest(w, w->buf + at, n, digest, &zero);
 	}
 	if (!scan_digests_same(d->digests, offset, digests, (size_t)(digest - digests)))
 		atomic_store(&d->changed_at, offset);
@@ -165,8 +166,10 @@ static int part_of_run(struct worker *w, const struct piece *p, uint64_t offset,
 		       const uint8_t *expected, struct err *e)
 {
 	struct disk *d = p->owner;
+	uint64_t began = clock_monotonic_ns();
 	int r = d->source->ops->read(d->source, w->buf, len, offset);
 
+	stage_add(&w->agent->stages, STAGE_READ, clock_monotonic_ns() - began, len);
 	if (r == -EIO && d->source->ops->tracks)
 		return salvage(w, d, offset, len, e);
 	if (r == -EIO)

@@ -5,6 +5,7 @@
 
 #include "appliance/api.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 
 /* Every digest of the segment against its bytes, before anything of it is kept. */
 static int check_content(const struct frame *f, struct err *e)
@@ -80,6 +81,7 @@ void api_segment(struct request *r)
 	struct disk_row d;
 	struct frame f;
 	struct err e;
+	uint64_t began = clock_monotonic_ns(), checked;
 	int rc;
 
 	if (!m) {
@@ -100,7 +102,10 @@ void api_segment(struct request *r)
 		reply_failed(r, rc, &e);
 		return;
 	}
+	checked = clock_monotonic_ns();
 	pthread_rwlock_rdlock(&m->lock);
 	store_segment(r, m, &f);
 	pthread_rwlock_unlock(&m->lock);
+	r->reply.verify_ns = checked - began;
+	r->reply.disk_ns = clock_monotonic_ns() - checked;
 }

@@ -59,6 +59,7 @@ static const struct source_ops scanned_ops = {
 
 static struct agent agent;
 static struct worker worker;
+static struct senders *senders;
 static struct fake fake;
 static struct disk *disk;
 
@@ -83,13 +84,19 @@ static void set_up(const struct source_ops *ops, unsigned int shift)
 	memset(fake.content + (1 << 20), 0, 1 << 20);
 	disk = disk_new(&from);
 	disk_set_source(disk, &fake.source);
-	worker = (struct worker){.given_up = never, .epoch = 5};
+	/* No connection, so no sender: parcels only. */
+	agent.config.workers = 1;
+	ck_assert_int_eq(senders_new(&agent, &(struct sender_events){.given_up = never}, &senders,
+				     &e),
+			 0);
+	worker = (struct worker){.given_up = never, .senders = senders, .epoch = 5};
 	ck_assert_int_eq(worker_init(&worker, &agent, &e), 0);
 }
 
 static void tear_down(void)
 {
 	worker_clear(&worker);
+	senders_free(senders);
 	disk_free(disk);
 	free(fake.content);
 }
@@ -109,7 +116,7 @@ static uint64_t check_segment(uint8_t *covered)
 	struct err e = {0};
 	size_t len;
 
-	frame_finish(worker.builder, &data, &len);
+	frame_finish(worker.open->builder, &data, &len);
 	ck_assert_msg(!frame_parse(&f, data, len, SIZE, true, &e), "%s", e.text);
 	ck_assert_uint_eq(f.epoch, 5);
 	for (uint32_t i = 0; i < f.extent_count; i++) {
