@@ -54,12 +54,19 @@ struct remote_point {
 	char consistency[16], name[256]; /* name "" if none */
 };
 
+/* What the appliance can read. One that does not say knows version 1 and the codecs of then. */
+struct dialect {
+	uint16_t segment_version; /* the newest that both know */
+	uint32_t codecs; /* bit n: enum wire_codec n */
+};
+
 struct remote_machine {
 	uint64_t epoch;
 	struct remote_disk *disk;
 	size_t disk_count;
 	bool has_point;
 	struct remote_point point;
+	struct dialect dialect;
 };
 
 int api_machine(struct api *a, struct remote_machine *m, struct err *e); /* clear it */

@@ -22,7 +22,7 @@ struct config {
 	uint64_t connections; /* segments that are on their way at a time */
 	uint64_t memory_limit; /* bytes: what was read and is not acknowledged */
 	int compression; /* enum wire_codec */
-	uint64_t compression_level;
+	uint64_t compression_level; /* 0: adapts */
 	uint64_t min_epoch_interval, scan_interval; /* ns */
 	uint64_t connect_timeout, stall_timeout; /* ns */
 	char *proxy; /* NULL or "": none */

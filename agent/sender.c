@@ -19,6 +19,7 @@ struct senders {
 	struct sender_events events;
 	struct queue empty, filled;
 	struct cds_wfcq_node end;
+	_Atomic unsigned int idle; /* threads with nothing to do */
 	sem_t ended; /* a thread has seen the end */
 	unsigned int parcel_count, thread_count;
 	pthread_t thread[CONNECTIONS_MAX];
@@ -48,6 +49,16 @@ static int put_once(struct api *api, void *request, struct err *e)
 	return r;
 }
 
+static struct cds_wfcq_node *next_filled(struct senders *s)
+{
+	struct cds_wfcq_node *node;
+
+	atomic_fetch_add(&s->idle, 1);
+	node = queue_take(&s->filled);
+	atomic_fetch_sub(&s->idle, 1);
+	return node;
+}
+
 static void *sender_main(void *arg)
 {
 	struct senders *s = arg;
@@ -56,7 +67,7 @@ static void *sender_main(void *arg)
 	struct put q = {.agent = s->agent};
 
 	/* A node without a parcel says that the end has come. */
-	while ((node = queue_take(&s->filled)) != &s->end) {
+	while ((node = next_filled(s)) != &s->end) {
 		struct err e = {0};
 		int r;
 
@@ -150,11 +161,12 @@ void senders_free(struct senders *s)
 	free(s);
 }
 
-struct parcel *senders_take(struct senders *s)
+struct parcel *senders_take(struct senders *s, bool *waited)
 {
 	struct cds_wfcq_node *node = queue_try(&s->empty);
 	uint64_t began;
 
+	*waited = !node;
 	if (!node) {
 		began = clock_monotonic_ns();
 		node = queue_take(&s->empty);
@@ -166,6 +178,11 @@ struct parcel *senders_take(struct senders *s)
 void senders_put(struct senders *s, struct parcel *p)
 {
 	queue_put(&s->filled, &p->node);
+}
+
+bool senders_idle(const struct senders *s)
+{
+	return atomic_load(&s->idle) > 0;
 }
 
 void senders_back(struct senders *s, struct parcel *p)

@@ -6,7 +6,7 @@
  * memory_limit allows, so a slow network or appliance stops the workers and nothing grows. A
  * segment is kept until it is acknowledged: what was read of a sealed epoch can be read once.
  *
- *	senders_take, _put, _back	any worker
+ *	senders_take, _put, _back, _idle	any worker
  *	senders_new, _free		the session, with no worker left
  *	events				called on sender threads
  */
@@ -44,8 +44,9 @@ int senders_new(struct agent *a, const struct sender_events *events, struct send
 void senders_free(struct senders *s);
 
 /* An empty parcel; waits for one. Whatever happens to the epoch, one comes back. */
-struct parcel *senders_take(struct senders *s);
+struct parcel *senders_take(struct senders *s, bool *waited);
 void senders_put(struct senders *s, struct parcel *p); /* filled: send it */
 void senders_back(struct senders *s, struct parcel *p); /* not to be sent */
+bool senders_idle(const struct senders *s); /* one has nothing to do */
 
 #endif

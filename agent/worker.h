@@ -10,6 +10,7 @@
 #include "agent/agent.h"
 #include "agent/runs.h"
 #include "agent/sender.h"
+#include "agent/tuner.h"
 #include "agent/uplink.h"
 #include "lib/codec.h"
 #include "lib/frame.h"
@@ -26,6 +27,8 @@ struct worker {
 
 	struct uplink uplink; /* to ask for digests */
 	struct codec *codec;
+	struct tuner tuner;
+	bool behind; /* the segment being built had to wait for memory */
 	struct parcel *open; /* the segment being built; NULL: none */
 	size_t filled; /* bytes of data in it, before compression */
 	uint8_t *buf;

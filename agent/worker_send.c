@@ -10,6 +10,7 @@ int worker_init(struct worker *w, struct agent *a, struct err *e)
 {
 	w->agent = a;
 	w->uplink = (struct uplink){.agent = a, .given_up = w->given_up, .arg = w->arg};
+	tuner_init(&w->tuner);
 	w->codec = codec_new();
 	w->expected = malloc(PIECE_COMPARE_BYTES / WIRE_BLOCK * DIGEST_BYTES);
 	if (!w->codec || !w->expected)
@@ -60,6 +61,7 @@ void worker_flush(struct worker *w)
 {
 	if (!w->open)
 		return;
+	tuner_segment(&w->tuner, w->behind, senders_idle(w->senders));
 	w->begun(w->arg);
 	senders_put(w->senders, w->open);
 	w->open = NULL;
@@ -81,10 +83,11 @@ static void begin(struct worker *w, struct disk *d)
 	if (w->open && w->open->disk == d)
 		return;
 	worker_flush(w);
-	w->open = senders_take(w->senders);
+	w->open = senders_take(w->senders, &w->behind);
 	w->open->disk = d;
 	w->open->epoch = w->epoch;
 	w->open->segment = atomic_fetch_add(&d->segments, 1);
+	frame_builder_version(w->open->builder, (uint16_t)atomic_load(&w->agent->segment_version));
 	frame_begin(w->open->builder, d->id_bytes, w->epoch, w->open->segment);
 	w->filled = 0;
 }
@@ -93,11 +96,17 @@ static int add_once(struct worker *w, uint64_t offset, const uint8_t *data, size
 		    const uint8_t *digest)
 {
 	const struct config *c = &w->agent->config;
+	enum wire_codec codec = (enum wire_codec)c->compression;
+	int level = (int)c->compression_level;
 
 	if (!digest)
 		return frame_add_zero(w->open->builder, offset, len);
-	return frame_add_digested(w->open->builder, w->codec, (enum wire_codec)c->compression,
-				  (int)c->compression_level, offset, data, len, digest);
+	if (!(atomic_load(&w->agent->codecs) & 1u << codec))
+		codec = WIRE_CODEC_NONE;
+	if (!level)
+		level = tuner_level(&w->tuner, codec);
+	return frame_add_digested(w->open->builder, w->codec, codec, level, offset, data, len,
+				  digest);
 }
 
 int worker_add(struct worker *w, struct disk *d, uint64_t offset, const uint8_t *data, size_t len,

@@ -12,17 +12,10 @@ static int check_content(const struct frame *f, struct err *e)
 {
 	_cleanup_(codec_freep) struct codec *codec = codec_new();
 	_cleanup_free_ uint8_t *out = malloc(WIRE_EXTENT_DATA_MAX);
-	struct frame_extent x;
-	int rc = 0;
 
 	if (!codec || !out)
 		return err_set(e, -ENOMEM, "out of memory");
-	for (uint32_t i = 0; rc == 0 && i < f->extent_count; i++) {
-		frame_get(f, i, &x);
-		if (x.type == WIRE_DATA)
-			rc = frame_extract(codec, &x, out, e);
-	}
-	return rc;
+	return frame_check(codec, f, out, e);
 }
 
 static int check_path(const struct request *r, const struct frame *f, struct err *e)

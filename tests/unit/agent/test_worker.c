@@ -86,6 +86,8 @@ static void set_up(const struct source_ops *ops, unsigned int shift)
 	disk_set_source(disk, &fake.source);
 	/* No connection, so no sender: parcels only. */
 	agent.config.workers = 1;
+	agent.segment_version = WIRE_VERSION;
+	agent.codecs = 1u << WIRE_CODEC_NONE | 1u << WIRE_CODEC_ZSTD;
 	ck_assert_int_eq(senders_new(&agent, &(struct sender_events){.given_up = never}, &senders,
 				     &e),
 			 0);
