@@ -79,6 +79,7 @@ replicate() {
 	# shellcheck disable=SC2046
 	cpu=$(calc "$(cpu_of $(both)) - $before")
 	bytes=$(($(wire) - sent))
+	note "replicated $1: $wall s, CPU $cpu s, $((bytes / 1000000)) MB"
 }
 
 make_certificates() {
@@ -111,6 +112,7 @@ nbd_copy() {
 	bytes=$(($(wire) - sent))
 	kill9 nbdkit
 	rm -f "$tmp/nbd.img"
+	note "nbdcopy: $wall s, CPU $cpu s, $((bytes / 1000000)) MB"
 }
 
 # --- the rows --------------------------------------------------------------------------------------
