@@ -205,13 +205,12 @@ START_TEST(every_flipped_bit_is_refused)
 {
 	_cleanup_(codec_freep) struct codec *c = codec_new();
 	struct err e = {0};
-	size_t zstd_at, zstd_end;
+	size_t zstd_at;
 	unsigned int harmless = 0;
 
 	version = _i ? WIRE_VERSION : WIRE_VERSION_OLD;
 	make_segment();
 	zstd_at = EXTENT(4, offset) + get_le(EXTENT(2, payload_off), 8);
-	zstd_end = zstd_at + get_le(EXTENT(2, stored_len), 4);
 	for (size_t i = 0; i < seg_len; i++) {
 		for (unsigned int bit = 0; bit < 8; bit++) {
 			seg[i] ^= (uint8_t)(1u << bit);
@@ -219,10 +218,11 @@ START_TEST(every_flipped_bit_is_refused)
 			int r = parse_and_check(c, &e);
 
 			/*
-			 * Some bits of a zstd frame mean nothing: the digest has just proven that the
+			 * Some bits of a compressed stream mean nothing: the digest has just proven that the
 			 * content is the same all the same.
 			 */
-			if (!r && version == WIRE_VERSION && i >= zstd_at && i < zstd_end) {
+			if (!r && version == WIRE_VERSION && i >= zstd_at &&
+			    i < seg_len - WIRE_TRAILER_BYTES) {
 				ck_assert_uint_lt(harmless++, 64);
 				r = -EILSEQ;
 			}
