@@ -40,13 +40,15 @@ bins := $(addprefix $(B)/bin/,mobilityd mobilityctl mobility-appliance)
 .PHONY: all
 all: deps $(bins)
 
-.PHONY: deps deps-check deps-guest
+.PHONY: deps deps-check deps-guest deps-bench
 deps:
 	@scripts/deps.sh build
 deps-check:
 	@scripts/deps.sh check
 deps-guest:
 	@scripts/deps.sh guest
+deps-bench:
+	@scripts/deps.sh bench
 
 $(bins): | deps
 
@@ -161,6 +163,9 @@ model: deps-check
 	@tests/model/run.sh full
 demo: deps-guest all
 	@tests/vm/demo.sh
+.PHONY: bench-replication
+bench-replication: deps-bench all
+	@tests/bench/replication.sh
 .PHONY: bench-kmod
 bench-kmod: deps-guest
 	@tests/bench/kmod.sh
@@ -203,6 +208,7 @@ help:
 	@echo 'make check-delays        take 10,000 points with every race window of the module held open'
 	@echo 'make check-stacks        protect every stack of the table in README.md, and print it'
 	@echo 'make soak MINUTES=N      a random storm over many stacks in a guest (30 minutes)'
+	@echo 'make bench-replication   how fast the data path is, next to nbdcopy, rsync, sha256sum and cp'
 	@echo 'make bench-kmod          what the module costs, in instructions, next to dm-snapshot and dm-era'
 	@echo 'make model               check the boundary protocol exhaustively with spin (minutes, 4 GB)'
 	@echo 'make lint                formatting, static analysis, conventions'

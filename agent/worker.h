@@ -55,6 +55,8 @@ void worker_digest(struct worker *w, const void *data, size_t len, uint8_t out[D
  */
 int worker_add(struct worker *w, struct disk *d, uint64_t offset, const uint8_t *data, size_t len,
 	       const uint8_t *digest, struct err *e);
+/* The same for any length of zeros. */
+int worker_add_zero(struct worker *w, struct disk *d, uint64_t offset, size_t len, struct err *e);
 /* The appliance's digests of a range, asked until there is an answer. */
 int worker_ask_digests(struct worker *w, struct disk *d, uint64_t offset, uint64_t length,
 		       struct err *e);

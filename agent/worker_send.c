@@ -140,3 +140,21 @@ int worker_add(struct worker *w, struct disk *d, uint64_t offset, const uint8_t 
 		worker_flush(w);
 	return 0;
 }
+
+int worker_add_zero(struct worker *w, struct disk *d, uint64_t offset, size_t len, struct err *e)
+{
+	int r;
+
+	begin(w, d);
+	r = frame_add_zero(w->open->builder, offset, len);
+	if (r == -ENOSPC) {
+		worker_flush(w);
+		begin(w, d);
+		r = frame_add_zero(w->open->builder, offset, len);
+	}
+	if (r)
+		return err_errno(e, r, "cannot build a segment at offset %llu",
+				 (unsigned long long)offset);
+	atomic_fetch_add(&w->agent->totals.zero_bytes, len);
+	return 0;
+}

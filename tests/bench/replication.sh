@@ -23,7 +23,7 @@ rows=$tmp/rows
 
 calc() { awk "BEGIN { printf \"%.4f\", $1 }"; }
 row() { printf '%s\t%s\t%s\t%s\t%s\n' "$@" >>"$rows"; }
-wire() { cat /sys/class/net/lo/statistics/tx_bytes; }
+wire() { awk '$1 == "lo:" { print $10 }' /proc/self/net/dev; }
 now() { date +%s.%N; }
 median() { printf '%s\n' "$@" | sort -g | sed -n "$((($# + 1) / 2))p"; }
 
@@ -95,19 +95,19 @@ make_certificates() {
 
 # nbdcopy of the image into a sparse file behind nbdkit over TLS, not flushed: wall, cpu, bytes.
 nbd_copy() {
-	local port pid before sent
+	local nbd_port pid before sent
 	[ -d "$tmp/tls" ] || make_certificates >"$tmp/tls.log" 2>&1 || fail "$(cat "$tmp/tls.log")"
-	new_port port
+	new_port nbd_port
 	rm -f "$tmp/nbd.img"
 	truncate -s "$size" "$tmp/nbd.img"
-	nbdkit --foreground --exit-with-parent --ipaddr 127.0.0.1 --port "$port" --tls=require \
+	nbdkit --foreground --exit-with-parent --ipaddr 127.0.0.1 --port "$nbd_port" --tls=require \
 		--tls-certificates="$tmp/tls" file "$tmp/nbd.img" >"$tmp/nbdkit.log" 2>&1 &
 	pid=$!
 	pid_of[nbdkit]=$pid
-	until_true 10 nbdkit bash -c "</dev/tcp/127.0.0.1/$port"
+	until_true 10 nbdkit bash -c "</dev/tcp/127.0.0.1/$nbd_port"
 	before=$(cpu_of "$pid")
 	sent=$(wire)
-	timed nbdcopy "$image" "nbds://localhost:$port/?tls-certificates=$tmp/tls"
+	timed nbdcopy "$image" "nbds://localhost:$nbd_port/?tls-certificates=$tmp/tls"
 	cpu=$(calc "$cpu + $(cpu_of "$pid") - $before")
 	bytes=$(($(wire) - sent))
 	kill9 nbdkit

@@ -268,6 +268,64 @@ START_TEST(what_the_appliance_has_is_forgotten_at_a_failure)
 }
 END_TEST
 
+/* Two chunks are one group here, read in any order; the last one tells. */
+START_TEST(a_large_disk_is_compared_by_groups)
+{
+	struct scan_digests *s = scan_digests_new(2ull * SCAN_GROUPS_MAX * SCAN_CHUNK);
+	uint8_t a[DIGEST_BYTES] = {1}, b[DIGEST_BYTES] = {2};
+
+	ck_assert_ptr_nonnull(s);
+	scan_digests_begin(s);
+	scan_digests_saw(s, SCAN_CHUNK, b, sizeof(b));
+	scan_digests_saw(s, 0, a, sizeof(a));
+	ck_assert(scan_digests_same(s, 0, a, sizeof(a)));
+	ck_assert(scan_digests_same(s, SCAN_CHUNK, b, sizeof(b)));
+	/* Exchanged contents are a change. */
+	scan_digests_begin(s);
+	scan_digests_saw(s, 0, a, sizeof(a));
+	scan_digests_saw(s, SCAN_CHUNK, b, sizeof(b));
+	ck_assert(scan_digests_same(s, SCAN_CHUNK, a, sizeof(a)));
+	ck_assert(!scan_digests_same(s, 0, b, sizeof(b)));
+	/* So is a chunk that the first reading did not reach. */
+	scan_digests_begin(s);
+	scan_digests_saw(s, 0, a, sizeof(a));
+	ck_assert(scan_digests_same(s, 0, a, sizeof(a)));
+	ck_assert(!scan_digests_same(s, SCAN_CHUNK, b, sizeof(b)));
+	scan_digests_free(s);
+}
+END_TEST
+
+static bool all_hole(struct source *s, uint64_t offset, size_t len)
+{
+	return offset + len <= s->size;
+}
+
+START_TEST(a_hole_is_sent_unread)
+{
+	static const struct source_ops ops = {.name = "fake",
+					      .read = fake_read,
+					      .hole = all_hole,
+					      .mark = fake_mark,
+					      .close = fake_close};
+	static uint8_t covered[SIZE / 512];
+	struct piece p = {.mode = PIECE_SEND, .run_count = 1, .run = {{0, SIZE}}};
+	struct piece again = {.mode = PIECE_VERIFY, .run_count = 1, .run = {{0, SIZE}}};
+	struct err e = {0};
+
+	set_up(&ops, 16);
+	p.owner = again.owner = disk;
+	memset(fake.content, 0, SIZE);
+	fake.reads = 0;
+	ck_assert_msg(!worker_piece(&worker, &p, &e), "%s", e.text);
+	ck_assert_uint_eq(check_segment(covered), SIZE);
+	ck_assert_msg(!worker_piece(&worker, &again, &e), "%s", e.text);
+	ck_assert_uint_eq(fake.reads, 0);
+	ck_assert_uint_eq(atomic_load(&agent.totals.zero_bytes), SIZE);
+	ck_assert_uint_eq(atomic_load(&disk->changed_at), UINT64_MAX);
+	tear_down();
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("worker");
@@ -277,5 +335,7 @@ int main(void)
 	tcase_add_test(tc, a_scan_sends_what_differs_and_learns);
 	tcase_add_test(tc, the_second_reading_sees_a_change);
 	tcase_add_test(tc, what_the_appliance_has_is_forgotten_at_a_failure);
+	tcase_add_test(tc, a_large_disk_is_compared_by_groups);
+	tcase_add_test(tc, a_hole_is_sent_unread);
 	return run_tcase("worker", tc);
 }
