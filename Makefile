@@ -42,13 +42,15 @@ bins := $(addprefix $(B)/bin/,mobilityd mobilityctl mobility-appliance vss-shim)
 .PHONY: all
 all: deps $(bins)
 
-.PHONY: deps deps-check deps-guest
+.PHONY: deps deps-check deps-guest deps-bench
 deps:
 	@scripts/deps.sh build
 deps-check:
 	@scripts/deps.sh check
 deps-guest:
 	@scripts/deps.sh guest
+deps-bench:
+	@scripts/deps.sh bench
 
 $(bins): | deps
 
@@ -177,6 +179,9 @@ model: deps-check
 	@tests/model/run.sh full
 demo: deps-guest all
 	@tests/vm/demo.sh
+.PHONY: bench-replication
+bench-replication: deps-bench all
+	@tests/bench/replication.sh
 .PHONY: bench-kmod
 bench-kmod: deps-guest
 	@tests/bench/kmod.sh
@@ -234,6 +239,7 @@ help:
 	@echo 'make soak MINUTES=N      a random storm over many stacks in a guest (30 minutes)'
 	@echo 'make check-apps          busy databases in a guest: recover every point, kill at every phase'
 	@echo 'make bench-freeze        how long applications and filesystems are held, next to locks held while copying'
+	@echo 'make bench-replication   how fast the data path is, next to nbdcopy, rsync, sha256sum and cp'
 	@echo 'make bench-kmod          what the module costs, in instructions, next to dm-snapshot and dm-era'
 	@echo 'make bench-appliance     200 machines at one appliance: memory, fairness, latency of small commits'
 	@echo 'make bench-export        exporting recovery points against cp'

@@ -74,6 +74,7 @@ struct agent {
 	bool stop; /* the program ends */
 	volatile bool cancel; /* the epoch under way is to be abandoned */
 	_Atomic uint64_t session_alive_ns; /* monotonic: the session was seen alive */
+	_Atomic uint32_t segment_version, codecs; /* struct dialect of the appliance */
 	_Atomic uint64_t identity; /* grows when the certificate files change */
 	int wake_fd; /* eventfd: the session has something to do */
 };

@@ -7,6 +7,7 @@
 
 #include "agent/api_http.h"
 #include "include/mobility/wire.h"
+#include "lib/codec.h"
 
 #define DISKS_MAX 4096
 
@@ -74,6 +75,33 @@ static int get_point(const json_t *o, struct remote_point *p, struct err *e)
 	return 0;
 }
 
+static int get_dialect(const json_t *o, struct dialect *d, struct err *e)
+{
+	const json_t *versions = json_object_get(o, "segment_versions");
+	const json_t *codecs = json_object_get(o, "codecs");
+	const char *name;
+	json_t *item;
+	size_t i;
+
+	*d = (struct dialect){.segment_version = WIRE_VERSION_OLD,
+			      .codecs = 1u << WIRE_CODEC_NONE | 1u << WIRE_CODEC_ZLIB |
+					1u << WIRE_CODEC_ZSTD};
+	if ((versions && !json_is_array(versions)) || (codecs && !json_is_array(codecs)))
+		return err_set(e, -EBADMSG, "'segment_versions' or 'codecs' is not a list");
+	json_array_foreach ((json_t *)versions, i, item) {
+		if (json_integer_value(item) == WIRE_VERSION)
+			d->segment_version = WIRE_VERSION;
+	}
+	if (codecs)
+		d->codecs = 1u << WIRE_CODEC_NONE;
+	json_array_foreach ((json_t *)codecs, i, item) {
+		name = json_string_value(item);
+		if (name && codec_parse(name) >= 0)
+			d->codecs |= 1u << codec_parse(name);
+	}
+	return 0;
+}
+
 static int get_machine(const json_t *o, struct remote_machine *m, struct err *e)
 {
 	json_t *disks, *point, *item, *policy;
@@ -83,7 +111,8 @@ static int get_machine(const json_t *o, struct remote_machine *m, struct err *e)
 	if ((r = json_get_u64(o, "epoch", INT64_MAX, &m->epoch, e)) ||
 	    (r = json_get_array(o, "disks", DISKS_MAX, &disks, e)) ||
 	    (r = json_get_opt_object(o, "last_point", &point, e)) ||
-	    (r = json_get_opt_object(o, "policy", &policy, e)))
+	    (r = json_get_opt_object(o, "policy", &policy, e)) ||
+	    (r = get_dialect(o, &m->dialect, e)))
 		return r;
 	if (policy && (r = json_get_u64(policy, "retention_s", INT64_MAX, &m->retention_s, e)))
 		return r;
@@ -162,7 +191,7 @@ int api_open_epoch(struct api *a, const char *attempt, uint64_t *epoch, struct e
 }
 
 int api_put_segment(struct api *a, const char *disk, uint64_t epoch, uint32_t segment,
-		    const void *data, size_t len, uint64_t *sent, struct err *e)
+		    const void *data, size_t len, struct put_outcome *out, struct err *e)
 {
 	char path[160];
 	struct api_call c = {.method = "PUT",
@@ -178,8 +207,8 @@ int api_put_segment(struct api *a, const char *disk, uint64_t epoch, uint32_t se
 	snprintf(path, sizeof(path), "/v1/disks/%s/epochs/%" PRIu64 "/segments/%u", disk, epoch,
 		 segment);
 	x = api_request(a, &c, &r, e);
-	if (sent)
-		*sent += r.sent_bytes;
+	out->sent = r.sent_bytes;
+	memcpy(out->timing, r.server_timing, sizeof(out->timing));
 	http_response_clear(&r);
 	return x;
 }

@@ -54,6 +54,12 @@ struct remote_point {
 	char consistency[16], name[256]; /* name "" if none */
 };
 
+/* What the appliance can read. One that does not say knows version 1 and the codecs of then. */
+struct dialect {
+	uint16_t segment_version; /* the newest that both know */
+	uint32_t codecs; /* bit n: enum wire_codec n */
+};
+
 struct remote_machine {
 	uint64_t epoch;
 	struct remote_disk *disk;
@@ -61,6 +67,7 @@ struct remote_machine {
 	bool has_point;
 	struct remote_point point;
 	uint64_t retention_s; /* 0: not told */
+	struct dialect dialect;
 };
 
 int api_machine(struct api *a, struct remote_machine *m, struct err *e); /* clear it */
@@ -70,9 +77,13 @@ int api_register(struct api *a, const char *key, const char *name, uint64_t size
 int api_unregister(struct api *a, const char *disk, struct err *e);
 
 int api_open_epoch(struct api *a, const char *attempt, uint64_t *epoch, struct err *e);
-/* *sent (may be NULL) grows by the bytes put on the wire, also by those of a failure. */
+/* Of a request with a segment, a failed one too. */
+struct put_outcome {
+	uint64_t sent; /* bytes put on the wire */
+	char timing[128]; /* Server-Timing of the answer; "" if there is none */
+};
 int api_put_segment(struct api *a, const char *disk, uint64_t epoch, uint32_t segment,
-		    const void *data, size_t len, uint64_t *sent, struct err *e);
+		    const void *data, size_t len, struct put_outcome *out, struct err *e);
 struct commit_answer {
 	bool has_point;
 	struct remote_point point;

@@ -21,9 +21,11 @@ struct config {
 	char *state_dir, *socket, *shim_socket;
 	int log_level; /* enum log_level */
 	int source; /* enum source_choice: for disks protected without --source */
-	uint64_t workers; /* threads that read, compress and send */
+	uint64_t workers; /* threads that read and compress */
+	uint64_t connections; /* segments that are on their way at a time */
+	uint64_t memory_limit; /* bytes: what was read and is not acknowledged */
 	int compression; /* enum wire_codec */
-	uint64_t compression_level;
+	uint64_t compression_level; /* 0: adapts */
 	bool skip_swap, skip_free; /* what initial replication sends as zeros */
 	uint64_t min_epoch_interval, scan_interval; /* ns */
 	uint64_t app_consistent_interval; /* ns, 0: off */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "agent/sender.h"
 #include "agent/worker.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -18,11 +19,12 @@ struct drain_pool {
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t work, done;
 	struct drain *drain; /* NULL: nothing to do */
-	unsigned int left; /* workers that have not finished this drain */
+	unsigned int left; /* workers that have not finished this drain, segments on their way */
 	uint64_t round; /* number of the drain, so that a worker joins each once */
 	int error;
 	struct err why;
 	bool end;
+	struct senders *senders;
 	unsigned int count;
 	pthread_t thread[WORKERS_MAX];
 };
@@ -50,6 +52,33 @@ static void fail(struct drain_pool *p, int code, const struct err *e)
 	pthread_mutex_unlock(&p->lock);
 }
 
+/* A worker, or a segment that one handed over, has come to its end. */
+static void one_less(struct drain_pool *p)
+{
+	pthread_mutex_lock(&p->lock);
+	if (--p->left == 0)
+		pthread_cond_signal(&p->done);
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void segment_begun(void *arg)
+{
+	struct drain_pool *p = arg;
+
+	pthread_mutex_lock(&p->lock);
+	p->left++;
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void segment_ended(void *arg, int code, const struct err *e)
+{
+	struct drain_pool *p = arg;
+
+	if (code)
+		fail(p, code, e);
+	one_less(p);
+}
+
 static bool next_piece(struct drain_pool *p, struct drain *d, struct piece *piece)
 {
 	bool more;
@@ -73,7 +102,7 @@ static void work(struct drain_pool *p, struct worker *w, struct drain *d, struct
 			r = worker_piece(w, piece, &e);
 	}
 	if (!r && !given_up(p))
-		r = worker_flush(w, &e);
+		worker_flush(w);
 	if (!r && w->open)
 		r = err_set(&e, -ECANCELED, "canceled");
 	worker_forget(w);
@@ -100,7 +129,10 @@ static struct drain *wait_for_work(struct drain_pool *p, uint64_t *round)
 static void *worker_main(void *arg)
 {
 	struct drain_pool *p = arg;
-	struct worker w = {.given_up = given_up, .arg = p};
+	struct worker w = {.given_up = given_up,
+			   .begun = segment_begun,
+			   .arg = p,
+			   .senders = p->senders};
 	struct piece *piece = malloc(sizeof(*piece));
 	uint64_t round = 0;
 	struct drain *d;
@@ -114,10 +146,7 @@ static void *worker_main(void *arg)
 			fail(p, r, &e);
 		else
 			work(p, &w, d, piece);
-		pthread_mutex_lock(&p->lock);
-		if (--p->left == 0)
-			pthread_cond_signal(&p->done);
-		pthread_mutex_unlock(&p->lock);
+		one_less(p);
 	}
 	worker_clear(&w);
 	free(piece);
@@ -127,8 +156,9 @@ static void *worker_main(void *arg)
 int drain_pool_new(struct agent *a, struct drain_pool **out, struct err *e)
 {
 	struct drain_pool *p = calloc(1, sizeof(*p));
+	struct sender_events events = {.given_up = given_up, .ended = segment_ended, .arg = p};
 	pthread_condattr_t attr;
-	int r = 0;
+	int r;
 
 	if (!p)
 		return err_set(e, -ENOMEM, "out of memory");
@@ -139,6 +169,11 @@ int drain_pool_new(struct agent *a, struct drain_pool **out, struct err *e)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&p->done, &attr);
 	pthread_condattr_destroy(&attr);
+	r = senders_new(a, &events, &p->senders, e);
+	if (r) {
+		drain_pool_free(p);
+		return r;
+	}
 	while (!r && p->count < a->config.workers && p->count < WORKERS_MAX) {
 		r = pthread_create(&p->thread[p->count], NULL, worker_main, p);
 		if (!r)
@@ -162,13 +197,14 @@ void drain_pool_free(struct drain_pool *p)
 	pthread_mutex_unlock(&p->lock);
 	for (unsigned int i = 0; i < p->count; i++)
 		pthread_join(p->thread[i], NULL);
+	senders_free(p->senders);
 	pthread_cond_destroy(&p->work);
 	pthread_cond_destroy(&p->done);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
 }
 
-/* Wait for the workers; the lock is held. */
+/* Wait for the workers and their segments; the lock is held. */
 static void wait_done(struct drain_pool *p, void (*beat)(void *arg), void *arg)
 {
 	while (p->left) {

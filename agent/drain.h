@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The workers: threads that take pieces of a plan, read them, leave out what the appliance has,
- * build segments and send each until it is durable. Memory is bounded: one read buffer and one
- * segment for each worker. What was read is kept until the appliance has acknowledged it, because
- * a granule of a sealed epoch can be read once.
+ * A drain: workers take pieces of a plan, read them, leave out what the appliance has and build
+ * segments; senders (sender.h) send each until it is durable. One direction, bounded by
+ * memory_limit: a read buffer for each worker, and segments that go round between the two.
  *
  * The session creates the pool, runs one drain after the other, and frees it.
  */
@@ -14,7 +13,7 @@
 #include "agent/runs.h"
 
 struct drain_pool;
-/* Starts config.workers threads. */
+/* Starts config.workers and config.connections threads. */
 int drain_pool_new(struct agent *a, struct drain_pool **out, struct err *e);
 /* Ends them; agent->cancel must be set if a drain may still be running. */
 void drain_pool_free(struct drain_pool *p);

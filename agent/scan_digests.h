@@ -18,8 +18,13 @@
 #include "lib/digest.h"
 
 #define SCAN_CHUNK (4u << 20)
-#define SCAN_KNOWN_MAX                                                                             \
-	(64ull << 30) /* bytes of a disk whose blocks are remembered: 32 MiB of memory */
+/* Bytes of a disk whose blocks are remembered: 8 MiB of memory. */
+#define SCAN_KNOWN_MAX (16ull << 30)
+/*
+ * Of a disk with more chunks than this, 512 GiB, several count as one group: 5 MiB of memory
+ * whatever the size.
+ */
+#define SCAN_GROUPS_MAX 131072u
 
 struct scan_digests;
 struct scan_digests *scan_digests_new(
@@ -43,8 +48,11 @@ void scan_digests_begin(struct scan_digests *s);
  */
 void scan_digests_saw(struct scan_digests *s, uint64_t offset, const uint8_t *digests,
 		      size_t bytes);
-/* Did this reading see the same? False also if the first reading did not reach the chunk. */
-bool scan_digests_same(const struct scan_digests *s, uint64_t offset, const uint8_t *digests,
+/*
+ * Did this reading, which reads each chunk once, see the same? False also if the first reading did
+ * not reach the chunk. Of a group its last chunk tells, the others say true.
+ */
+bool scan_digests_same(struct scan_digests *s, uint64_t offset, const uint8_t *digests,
 		       size_t bytes);
 
 /* The digest of a block as the protocol has it: all zero bytes when the block is wholly zero. */

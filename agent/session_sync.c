@@ -213,6 +213,8 @@ int session_sync(struct session *s, const struct state *st, struct err *e)
 	if (r)
 		return r;
 	learn_facts(s, &m);
+	atomic_store(&s->a->segment_version, m.dialect.segment_version);
+	atomic_store(&s->a->codecs, m.dialect.codecs);
 	r = unregister_rest(s, st, &m, e);
 	if (!r)
 		r = sync_disks(s, st, &m, e);

@@ -62,7 +62,7 @@ static int put(struct zeros *z, struct err *e)
 	struct session *s = z->ep->s;
 	struct backoff backoff = {0};
 	const uint8_t *data;
-	uint64_t sent = 0;
+	struct put_outcome out = {0};
 	size_t len;
 	int r;
 
@@ -70,8 +70,8 @@ static int put(struct zeros *z, struct err *e)
 		return 0;
 	frame_finish(z->builder, &data, &len);
 	for (;;) {
-		r = api_put_segment(s->api, z->disk->id, z->ep->number, z->segment, data, len,
-				    &sent, e);
+		r = api_put_segment(s->api, z->disk->id, z->ep->number, z->segment, data, len, &out,
+				    e);
 		agent_link(s->a, r, e);
 		if (!r || api_final(r))
 			break;
@@ -82,7 +82,7 @@ static int put(struct zeros *z, struct err *e)
 		if (r == -ECANCELED)
 			break;
 	}
-	atomic_fetch_add(&s->a->totals.sent_bytes, sent);
+	atomic_fetch_add(&s->a->totals.sent_bytes, out.sent);
 	z->open = false;
 	return r;
 }
@@ -98,6 +98,8 @@ static int add(struct zeros *z, uint64_t from, uint64_t to, enum skip_kind kind,
 		if (r)
 			return r;
 		z->segment = atomic_fetch_add(&z->disk->segments, 1);
+		frame_builder_version(z->builder,
+				      (uint16_t)atomic_load(&z->ep->s->a->segment_version));
 		frame_begin(z->builder, z->disk->id_bytes, z->ep->number, z->segment);
 		z->open = true;
 		r = frame_add_zero(z->builder, from, to - from);

@@ -58,6 +58,11 @@ struct source_ops {
 	 * up to 4096. -EIO: not readable (try a part); -ESTALE: the epoch is gone.
 	 */
 	int (*read)(struct source *s, void *buf, size_t len, uint64_t offset);
+	/*
+	 * [offset, offset + len) reads as zeros, without reading it; NULL: never known. Any thread,
+	 * between drain_open and drain_close as read.
+	 */
+	bool (*hole)(struct source *s, uint64_t offset, size_t len);
 	int (*detach)(struct source *s, struct err *e); /* end tracking; close it after */
 	void (*close)(struct source *s); /* tracking goes on without us */
 };

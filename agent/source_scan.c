@@ -33,6 +33,14 @@ static bool file_gone(const struct scan *scan)
 	       named.st_dev != open.st_dev;
 }
 
+static bool file_shorter(const struct scan *scan)
+{
+	struct stat st;
+
+	return fstat(scan->fd, &st) || !S_ISREG(st.st_mode) ||
+	       (uint64_t)st.st_size < scan->source.size;
+}
+
 static int scan_status(struct source *s, struct source_status *out, struct err *e)
 {
 	struct scan *scan = (struct scan *)s;
@@ -102,6 +110,18 @@ static int scan_read(struct source *s, void *buf, size_t len, uint64_t offset)
 	return 0;
 }
 
+/* A part of a plain file that was never written; false where the filesystem cannot tell. */
+static bool scan_hole(struct source *s, uint64_t offset, size_t len)
+{
+	struct scan *scan = (struct scan *)s;
+	off_t data = lseek(scan->fd, (off_t)offset, SEEK_DATA);
+
+	/* ENXIO: nothing up to the end of the file, which must still be where it was. */
+	if (data < 0 && errno == ENXIO)
+		return offset + len <= s->size && !file_shorter(scan);
+	return data >= 0 && (uint64_t)data >= offset + len;
+}
+
 static int scan_detach(struct source *s, struct err *e)
 {
 	(void)s, (void)e;
@@ -125,6 +145,7 @@ static const struct source_ops scan_ops = {
 	.drain_open = scan_drain_open,
 	.drain_close = scan_drain_close,
 	.read = scan_read,
+	.hole = scan_hole,
 	.detach = scan_detach,
 	.close = scan_close,
 };

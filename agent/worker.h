@@ -9,6 +9,9 @@
 
 #include "agent/agent.h"
 #include "agent/runs.h"
+#include "agent/sender.h"
+#include "agent/tuner.h"
+#include "agent/uplink.h"
 #include "lib/codec.h"
 #include "lib/frame.h"
 
@@ -16,16 +19,17 @@
 
 struct worker {
 	struct agent *agent;
-	bool (*given_up)(void *arg); /* another worker failed, or the epoch is cancelled */
+	bool (*given_up)(void *arg); /* another thread failed, or the epoch is cancelled */
+	void (*begun)(void *arg); /* a segment goes to the senders */
 	void *arg;
+	struct senders *senders;
 	uint64_t epoch;
 
-	struct api *api; /* NULL: not connected yet */
-	uint64_t api_identity; /* of the certificate that api uses */
+	struct uplink uplink; /* to ask for digests */
 	struct codec *codec;
-	struct frame_builder *builder;
-	struct disk *open; /* of the segment being built; NULL: none */
-	uint32_t segment;
+	struct tuner tuner;
+	bool behind; /* the segment being built had to wait for memory */
+	struct parcel *open; /* the segment being built; NULL: none */
 	size_t filled; /* bytes of data in it, before compression */
 	uint8_t *buf;
 	size_t buf_size;
@@ -44,17 +48,22 @@ void worker_clear(struct worker *w);
 
 /* Read, compare and add a piece to the segment; full segments are sent on the way. */
 int worker_piece(struct worker *w, const struct piece *p, struct err *e);
-/* Send what is left. */
-int worker_flush(struct worker *w, struct err *e);
+/* Hand what is left to the senders. */
+void worker_flush(struct worker *w);
 /* Forget what was not sent: the epoch is abandoned. */
 void worker_forget(struct worker *w);
 
+/* The digest of a block as the protocol has it (all zero bytes: wholly zero). (worker_send.c) */
+void worker_digest(struct worker *w, const void *data, size_t len, uint8_t out[DIGEST_BYTES],
+		   bool *zero);
 /*
- * Add one extent of at most WIRE_BLOCK bytes to the segment of d; digest is NULL if unknown.
- * (worker_send.c)
+ * Add one extent of at most WIRE_BLOCK bytes to the segment of d; digest is NULL if unknown, else
+ * as of worker_digest.
  */
 int worker_add(struct worker *w, struct disk *d, uint64_t offset, const uint8_t *data, size_t len,
 	       const uint8_t *digest, struct err *e);
+/* The same for any length of zeros. */
+int worker_add_zero(struct worker *w, struct disk *d, uint64_t offset, size_t len, struct err *e);
 /* The appliance's digests of a range, asked until there is an answer. */
 int worker_ask_digests(struct worker *w, struct disk *d, uint64_t offset, uint64_t length,
 		       struct err *e);

@@ -118,7 +118,7 @@ static void digest_buffer(struct worker *w, uint64_t offset, size_t len)
 
 	for (size_t at = 0; at < len; at += n, digest += DIGEST_BYTES) {
 		n = block_part(offset + at, len - at);
-		scan_block_digest(w->buf + at, n, digest, &zero);
+		worker_digest(w, w->buf + at, n, digest, &zero);
 	}
 }
 
@@ -211,10 +211,39 @@ static int verify(struct worker *w, struct disk *d, uint64_t offset, size_t len)
 
 	for (size_t at = 0; at < len; at += n, digest += DIGEST_BYTES) {
 		n = block_part(offset + at, len - at);
-		scan_block_digest(w->buf + at, n, digest, &zero);
+		worker_digest(w, w->buf + at, n, digest, &zero);
 	}
 	if (!scan_digests_same(d->digests, offset, digests, (size_t)(digest - digests)))
 		atomic_store(&d->changed_at, offset);
+	return 0;
+}
+
+/*
+ * A chunk of a scan that reads as zeros and need not be read. As add_scanned and verify, for all of
+ * it at once.
+ */
+static int hole(struct worker *w, const struct piece *p, uint64_t offset, size_t len,
+		const uint8_t *expected, struct err *e)
+{
+	static const uint8_t zeros[SCAN_CHUNK / WIRE_BLOCK * DIGEST_BYTES];
+	size_t bytes = (len + WIRE_BLOCK - 1) / WIRE_BLOCK * DIGEST_BYTES;
+	struct disk *d = p->owner;
+	int r = 0;
+
+	if (p->mode == PIECE_VERIFY) {
+		if (!scan_digests_same(d->digests, offset, zeros, bytes))
+			atomic_store(&d->changed_at, offset);
+		return 0;
+	}
+	if (expected && !memcmp(expected, zeros, bytes))
+		atomic_fetch_add(&w->agent->totals.unchanged_bytes, len);
+	else
+		r = worker_add_zero(w, d, offset, len, e);
+	if (r)
+		return r;
+	for (size_t at = 0; at < len; at += WIRE_BLOCK)
+		scan_digests_learn(d->digests, offset + at, zeros);
+	scan_digests_saw(d->digests, offset, zeros, bytes);
 	return 0;
 }
 
@@ -224,9 +253,17 @@ static int part_of_run(struct worker *w, const struct piece *p, uint64_t offset,
 {
 	struct disk *d = p->owner;
 	uint64_t began = clock_monotonic_ns();
-	int r = d->source->ops->read(d->source, w->buf, len, offset);
+	bool empty = d->source->ops->hole && d->source->ops->hole(d->source, offset, len);
+	int r = 0;
 
-	stage_add(&w->agent->stages, STAGE_READ, clock_monotonic_ns() - began, r ? 0 : len);
+	/* What the appliance has is asked for below, about bytes in the buffer. */
+	if (empty && p->mode == PIECE_COMPARE && !expected)
+		memset(w->buf, 0, len);
+	else if (empty)
+		return hole(w, p, offset, len, expected, e);
+	else
+		r = d->source->ops->read(d->source, w->buf, len, offset);
+	stage_add(&w->agent->stages, STAGE_READ, clock_monotonic_ns() - began, len);
 	if (r == -EIO && d->source->ops->tracks)
 		return salvage(w, d, offset, len, e);
 	if (r == -EIO)

@@ -6,6 +6,7 @@
 #include "appliance/api.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/codec.h"
 #include "lib/json.h"
 
 json_t *json_of_point(const struct point_row *p, const struct point_disk *disks, size_t n,
@@ -80,12 +81,15 @@ static json_t *json_of_machine(struct request *r, const struct machine_row *m, s
 	if (m->open_epoch)
 		open = json_pack("{s:I, s:s}", "epoch", (json_int_t)m->open_epoch, "attempt",
 				 m->open_attempt);
-	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:O?, s:I, s:{s:I, s:I}}", "machine", m->id,
-			 "hostname", m->hostname, "epoch", (json_int_t)m->committed, "open", open,
-			 "disks", json_of_disks(disks, n), "last_point", json_array_get(points, 0),
-			 "time", (json_int_t)clock_realtime_ns(), "policy", "retention_s",
-			 (json_int_t)(conf->retention_ns / NSEC_PER_SEC), "point_interval_s",
-			 (json_int_t)(conf->point_interval_ns / NSEC_PER_SEC));
+	return json_pack(
+		"{s:s, s:s, s:I, s:o, s:o, s:O?, s:I, s:{s:I, s:I}, s:[i, i], s:[s, s, s]}",
+		"machine", m->id, "hostname", m->hostname, "epoch", (json_int_t)m->committed,
+		"open", open, "disks", json_of_disks(disks, n), "last_point",
+		json_array_get(points, 0), "time", (json_int_t)clock_realtime_ns(), "policy",
+		"retention_s", (json_int_t)(conf->retention_ns / NSEC_PER_SEC), "point_interval_s",
+		(json_int_t)(conf->point_interval_ns / NSEC_PER_SEC), "segment_versions",
+		WIRE_VERSION_OLD, WIRE_VERSION, "codecs", codec_name(WIRE_CODEC_NONE),
+		codec_name(WIRE_CODEC_ZLIB), codec_name(WIRE_CODEC_ZSTD));
 }
 
 void api_machine(struct request *r)

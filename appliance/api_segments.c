@@ -5,23 +5,17 @@
 
 #include "appliance/api.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 
 /* Every digest of the segment against its bytes, before anything of it is kept. */
 static int check_content(const struct frame *f, struct err *e)
 {
 	_cleanup_(codec_freep) struct codec *codec = codec_new();
 	_cleanup_free_ uint8_t *out = malloc(WIRE_EXTENT_DATA_MAX);
-	struct frame_extent x;
-	int rc = 0;
 
 	if (!codec || !out)
 		return err_set(e, -ENOMEM, "out of memory");
-	for (uint32_t i = 0; rc == 0 && i < f->extent_count; i++) {
-		frame_get(f, i, &x);
-		if (x.type == WIRE_DATA)
-			rc = frame_extract(codec, &x, out, e);
-	}
-	return rc;
+	return frame_check(codec, f, out, e);
 }
 
 static int check_path(const struct request *r, const struct frame *f, struct err *e)
@@ -80,6 +74,7 @@ void api_segment(struct request *r)
 	struct disk_row d;
 	struct frame f;
 	struct err e;
+	uint64_t began = clock_monotonic_ns(), checked;
 	int rc;
 
 	if (!m) {
@@ -100,7 +95,10 @@ void api_segment(struct request *r)
 		reply_failed(r, rc, &e);
 		return;
 	}
+	checked = clock_monotonic_ns();
 	pthread_rwlock_rdlock(&m->lock);
 	store_segment(r, m, &f);
 	pthread_rwlock_unlock(&m->lock);
+	r->reply.verify_ns = checked - began;
+	r->reply.disk_ns = clock_monotonic_ns() - checked;
 }

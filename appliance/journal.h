@@ -30,7 +30,7 @@ int journal_open(struct store *s, const char *name, uint64_t reserve, struct jou
 void journal_close(struct journal *j); /* NULL is fine */
 
 /*
- * Store the segment f, parsed from its f->total bytes at data with the trailer checked, durably. 0 also when the same bytes are there
+ * Store the segment f, parsed from its f->total bytes at data with trailer and content checked, durably. 0 also when the same bytes are there
  * already; -EEXIST: the number has other bytes, or an extent overlaps one of another segment; -ENOSPC: the store is
  * full, the segment is not there; -EIO and others: it is not there.
  */
@@ -42,7 +42,7 @@ uint64_t journal_bytes(struct journal *j);
 
 /*
  * Call fn for each segment of the first `bytes` bytes of the object (UINT64_MAX: all), in the order stored. Header and extents come from the
- * object; with check, the whole segment is read and its trailer verified, data is its bytes; else data is NULL and payloads
+ * object; with check, the whole segment is read and every byte verified, data is its bytes; else data is NULL and payloads
  * are not there. -EBADMSG at what is not a whole valid segment (*at is its offset), else what fn returns unless 0.
  */
 typedef int (*journal_fn)(void *arg, uint64_t at, const struct frame *f, const void *data,

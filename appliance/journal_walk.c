@@ -12,6 +12,8 @@ struct walk {
 	uint64_t end;
 	bool check;
 	uint8_t *buf; /* WIRE_SEGMENT_MAX bytes */
+	struct codec *codec; /* with check, and room to unpack an extent */
+	uint8_t *out;
 };
 
 /* Read what is needed of the segment at `at` into w->buf and describe it in f. */
@@ -41,6 +43,9 @@ static int read_segment(struct walk *w, uint64_t at, struct frame *f, struct err
 			at + WIRE_HEADER_BYTES, e);
 	if (rc == 0)
 		rc = frame_parse(f, w->buf, total, UINT64_MAX, w->check, e);
+	/* The trailer of version 1 has covered the payload. */
+	if (rc == 0 && w->check && f->version != WIRE_VERSION_OLD)
+		rc = frame_check(w->codec, f, w->out, e);
 	if (rc == -EILSEQ || rc == -EMSGSIZE || rc == -EPROTONOSUPPORT)
 		rc = -EBADMSG;
 	return rc;
@@ -50,12 +55,14 @@ int journal_walk(struct store_object *o, uint64_t bytes, bool check, journal_fn 
 		 uint64_t *at, struct err *e)
 {
 	_cleanup_free_ uint8_t *buf = malloc(WIRE_SEGMENT_MAX);
-	struct walk w = {.object = o, .check = check, .buf = buf};
+	_cleanup_(codec_freep) struct codec *codec = check ? codec_new() : NULL;
+	_cleanup_free_ uint8_t *out = check ? malloc(WIRE_EXTENT_DATA_MAX) : NULL;
+	struct walk w = {.object = o, .check = check, .buf = buf, .codec = codec, .out = out};
 	struct frame f;
 	int rc;
 
 	*at = 0;
-	if (!buf)
+	if (!buf || (check && (!codec || !out)))
 		return err_set(e, -ENOMEM, "out of memory");
 	rc = store_size(o, &w.end, e);
 	if (rc < 0)

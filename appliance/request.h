@@ -57,6 +57,7 @@ struct reply {
 	size_t len;
 	const char *type; /* Content-Type */
 	unsigned int retry_after; /* seconds, 0: none */
+	uint64_t verify_ns, disk_ns; /* of a segment: what it took, for Server-Timing */
 };
 
 struct request {

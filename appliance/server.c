@@ -160,7 +160,7 @@ static enum MHD_Result answer(struct MHD_Connection *c, struct exchange *x)
 	struct reply *p = &x->request.reply;
 	struct MHD_Response *response;
 	enum MHD_Result rc;
-	char seconds[16];
+	char seconds[16], timing[96];
 
 	log_answer(x);
 	response = MHD_create_response_from_buffer(p->len, p->body ? p->body : (void *)"",
@@ -172,6 +172,11 @@ static enum MHD_Result answer(struct MHD_Connection *c, struct exchange *x)
 	if (p->retry_after) {
 		snprintf(seconds, sizeof(seconds), "%u", p->retry_after);
 		MHD_add_response_header(response, "Retry-After", seconds);
+	}
+	if (p->verify_ns) {
+		snprintf(timing, sizeof(timing), "verify;dur=%.3f, disk;dur=%.3f",
+			 (double)p->verify_ns / 1e6, (double)p->disk_ns / 1e6);
+		MHD_add_response_header(response, "Server-Timing", timing);
 	}
 	rc = MHD_queue_response(c, p->status, response);
 	MHD_destroy_response(response);

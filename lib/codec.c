@@ -10,6 +10,8 @@
 
 #include "lib/cleanup.h"
 
+#define SAMPLE_BYTES 2048
+
 struct codec {
 	ZSTD_CCtx *zstd_out;
 	ZSTD_DCtx *zstd_in;
@@ -78,10 +80,26 @@ static bool deflate_prepare(struct codec *c, int level)
 	return c->deflate_ready;
 }
 
+/*
+ * zlib works long on what cannot be compressed (80 MB/s); zstd sees it at once. Two samples decide.
+ */
+static bool worthwhile(struct codec *c, const uint8_t *in, size_t len)
+{
+	uint8_t out[2 * SAMPLE_BYTES], sample[2 * SAMPLE_BYTES];
+	size_t n;
+
+	if (len < 4 * SAMPLE_BYTES)
+		return true;
+	memcpy(sample, in, SAMPLE_BYTES);
+	memcpy(sample + SAMPLE_BYTES, in + len / 2, SAMPLE_BYTES);
+	n = ZSTD_compressCCtx(c->zstd_out, out, sizeof(out), sample, sizeof(sample), 1);
+	return !ZSTD_isError(n) && n < sizeof(sample) - sizeof(sample) / 32;
+}
+
 static size_t compress_zlib(struct codec *c, int level, const void *in, size_t len, void *out,
 			    size_t cap)
 {
-	if (!deflate_prepare(c, clamp(level, 1, 9)))
+	if (!worthwhile(c, in, len) || !deflate_prepare(c, clamp(level, 1, 9)))
 		return 0;
 	c->deflate.next_in = (Bytef *)in; /* zlib's interface has no const here; it only reads */
 	c->deflate.avail_in = (uInt)len;
@@ -95,7 +113,8 @@ static size_t compress_zlib(struct codec *c, int level, const void *in, size_t l
 static size_t compress_zstd(struct codec *c, int level, const void *in, size_t len, void *out,
 			    size_t cap)
 {
-	size_t n = ZSTD_compressCCtx(c->zstd_out, out, cap, in, len, clamp(level, 1, 19));
+	size_t n = ZSTD_compressCCtx(c->zstd_out, out, cap, in, len,
+				     clamp(level, CODEC_ZSTD_WEAKEST, 19));
 
 	return ZSTD_isError(n) ? 0 : n;
 }

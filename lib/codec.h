@@ -11,6 +11,8 @@
 
 #include "include/mobility/wire.h"
 
+#define CODEC_ZSTD_WEAKEST (-7) /* of zstd's levels; zlib has 1 to 9 */
+
 struct codec;
 struct codec *codec_new(void); /* NULL: out of memory */
 void codec_free(struct codec *c);

@@ -12,10 +12,10 @@ static int header_check(const struct wire_header *h, struct err *e)
 	if (memcmp(h->magic, WIRE_MAGIC, sizeof(h->magic)) != 0)
 		return err_set(e, -EBADMSG,
 			       "not a segment: it does not begin with the magic bytes");
-	if (le16toh(h->version) != WIRE_VERSION)
+	if (le16toh(h->version) != WIRE_VERSION && le16toh(h->version) != WIRE_VERSION_OLD)
 		return err_set(e, -EPROTONOSUPPORT,
-			       "segment format version %u is not supported, only %u is",
-			       le16toh(h->version), WIRE_VERSION);
+			       "segment format version %u is not supported, only %u and %u are",
+			       le16toh(h->version), WIRE_VERSION_OLD, WIRE_VERSION);
 	if (le16toh(h->header_bytes) != WIRE_HEADER_BYTES)
 		return err_set(e, -EBADMSG, "segment header says it has %u bytes, not %u",
 			       le16toh(h->header_bytes), WIRE_HEADER_BYTES);
@@ -157,12 +157,15 @@ static int extents_check(const struct frame *f, uint64_t payload_bytes, uint64_t
 	return 0;
 }
 
-static int trailer_check(const uint8_t *data, size_t len, struct err *e)
+static int trailer_check(const struct wire_header *h, const uint8_t *data, size_t len,
+			 struct err *e)
 {
 	uint8_t digest[DIGEST_BYTES];
-	size_t body = len - WIRE_TRAILER_BYTES;
+	size_t body = len - WIRE_TRAILER_BYTES, covered = body;
 
-	digest_sha256(data, body, digest);
+	if (le16toh(h->version) != WIRE_VERSION_OLD)
+		covered = WIRE_HEADER_BYTES + (size_t)le32toh(h->extent_count) * WIRE_EXTENT_BYTES;
+	digest_sha256(data, covered, digest);
 	if (memcmp(digest, data + body, DIGEST_BYTES) != 0)
 		return err_set(e, -EILSEQ, "the segment's SHA-256 does not match its bytes");
 	return 0;
@@ -201,9 +204,10 @@ int frame_parse(struct frame *f, const void *data, size_t len, uint64_t disk_siz
 	int r = length_check(data, len, &h, e);
 
 	if (!r && check_trailer)
-		r = trailer_check(bytes, len, e);
+		r = trailer_check(&h, bytes, len, e);
 	if (r)
 		return r;
+	f->version = le16toh(h.version);
 	f->epoch = le64toh(h.epoch);
 	f->segment = le32toh(h.segment);
 	f->extent_count = le32toh(h.extent_count);
@@ -245,4 +249,23 @@ int frame_extract(struct codec *c, const struct frame_extent *x, void *out, stru
 		return err_set(e, -EILSEQ, "the data at %" PRIu64 " does not match its SHA-256",
 			       x->offset);
 	return 0;
+}
+
+int frame_check(struct codec *c, const struct frame *f, void *out, struct err *e)
+{
+	struct frame_extent x;
+	int r = 0;
+
+	for (uint32_t i = 0; !r && i < f->extent_count; i++) {
+		frame_get(f, i, &x);
+		if (x.type == WIRE_DATA)
+			r = frame_extract(c, &x, out, e);
+	}
+	/* Only its own digest covers the payload: what cannot be unpacked may be damage. */
+	if (r == -EBADMSG && f->version != WIRE_VERSION_OLD) {
+		r = -EILSEQ;
+		if (e)
+			e->code = r;
+	}
+	return r;
 }

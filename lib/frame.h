@@ -24,6 +24,8 @@ struct frame_builder *frame_builder_new(size_t payload_max);
 void frame_builder_free(struct frame_builder *b);
 void frame_builder_freep(struct frame_builder **b);
 
+/* WIRE_VERSION (the default) or WIRE_VERSION_OLD, from the next frame_begin on. */
+void frame_builder_version(struct frame_builder *b, uint16_t version);
 /* Begin a segment; forgets the one before. */
 void frame_begin(struct frame_builder *b, const uint8_t disk[UUID_BYTES], uint64_t epoch,
 		 uint32_t segment);
@@ -57,6 +59,7 @@ struct frame_extent {
 };
 
 struct frame {
+	uint16_t version;
 	uint64_t epoch;
 	uint32_t segment;
 	uint32_t extent_count;
@@ -67,7 +70,7 @@ struct frame {
 
 /*
  * Check structure and bounds of exactly len bytes, and (check_trailer) the trailer's SHA-256; does
- * not decompress. disk_size bounds the extents (UINT64_MAX: unknown). -EBADMSG malformed,
+ * not decompress, and of version 2 does not look at the payload: frame_check does. disk_size bounds the extents (UINT64_MAX: unknown). -EBADMSG malformed,
  * -EPROTONOSUPPORT version, -EILSEQ digest, -EMSGSIZE too large.
  */
 int frame_parse(struct frame *f, const void *data, size_t len, uint64_t disk_size,
@@ -84,5 +87,10 @@ void frame_get(const struct frame *f, uint32_t i, struct frame_extent *x);
  * -EBADMSG, -EILSEQ.
  */
 int frame_extract(struct codec *c, const struct frame_extent *x, void *out, struct err *e);
+/*
+ * Every data extent of a parsed frame against its digest. out: room for WIRE_EXTENT_DATA_MAX bytes.
+ * -EILSEQ; -EBADMSG for what version 1's trailer has proven to have been sent so.
+ */
+int frame_check(struct codec *c, const struct frame *f, void *out, struct err *e);
 
 #endif

@@ -18,6 +18,7 @@ static_assert(PAYLOAD_AT + BUILDER_PAYLOAD_MAX + WIRE_TRAILER_BYTES <= WIRE_SEGM
 	      "a full builder makes a legal segment");
 
 struct frame_builder {
+	uint16_t version;
 	struct wire_header header;
 	uint64_t end; /* of the last extent, bytes on the disk */
 	size_t payload_max, payload;
@@ -36,6 +37,7 @@ struct frame_builder *frame_builder_new(size_t payload_max)
 
 	if (!b)
 		return NULL;
+	b->version = WIRE_VERSION;
 	b->payload_max = payload_max;
 	/* mostly untouched address space: a usual segment has some hundred extents */
 	b->buf = malloc(PAYLOAD_AT + payload_max + WIRE_TRAILER_BYTES);
@@ -59,11 +61,16 @@ void frame_builder_freep(struct frame_builder **b)
 	frame_builder_free(*b);
 }
 
+void frame_builder_version(struct frame_builder *b, uint16_t version)
+{
+	b->version = version;
+}
+
 void frame_begin(struct frame_builder *b, const uint8_t disk[UUID_BYTES], uint64_t epoch,
 		 uint32_t segment)
 {
 	b->header = (struct wire_header){
-		.version = htole16(WIRE_VERSION),
+		.version = htole16(b->version),
 		.header_bytes = htole16(WIRE_HEADER_BYTES),
 		.epoch = htole64(epoch),
 		.segment = htole32(segment),
@@ -222,13 +229,15 @@ void frame_finish(struct frame_builder *b, const uint8_t **out, size_t *len)
 	size_t table = b->extents * WIRE_EXTENT_BYTES;
 	uint8_t *extents = b->buf + PAYLOAD_AT - table;
 	uint8_t *start = extents - WIRE_HEADER_BYTES;
-	size_t body = WIRE_HEADER_BYTES + table + b->payload;
+	size_t body = WIRE_HEADER_BYTES + table + b->payload, covered = body;
 
+	if (le16toh(b->header.version) != WIRE_VERSION_OLD)
+		covered = WIRE_HEADER_BYTES + table;
 	b->header.extent_count = htole32((uint32_t)b->extents);
 	b->header.payload_bytes = htole64(b->payload);
 	memmove(extents, b->buf, table);
 	memcpy(start, &b->header, sizeof(b->header));
-	digest_sha256(start, body, start + body);
+	digest_sha256(start, covered, start + body);
 	*out = start;
 	*len = body + WIRE_TRAILER_BYTES;
 }

@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -393,12 +394,15 @@ static void forget_request(CURL *c)
 static void fill_response(CURL *c, struct http_response *r)
 {
 	curl_off_t retry = 0, sent = 0;
+	struct curl_header *timing;
 
 	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &r->status);
 	curl_easy_getinfo(c, CURLINFO_RETRY_AFTER, &retry);
 	curl_easy_getinfo(c, CURLINFO_SIZE_UPLOAD_T, &sent);
 	r->retry_after_s = retry > 0 ? (uint64_t)retry : 0;
 	r->sent_bytes = sent > 0 ? (uint64_t)sent : 0;
+	if (!curl_easy_header(c, "Server-Timing", 0, CURLH_HEADER, -1, &timing))
+		snprintf(r->server_timing, sizeof(r->server_timing), "%s", timing->value);
 }
 
 static struct exchange begin_exchange(const struct http *h, const void *body, size_t len,

@@ -43,6 +43,7 @@ struct http_response {
 	size_t body_len;
 	uint64_t retry_after_s; /* 0: none given */
 	uint64_t sent_bytes; /* body bytes put on the wire, for accounting */
+	char server_timing[128]; /* the header of that name; "" if there is none */
 };
 void http_response_clear(struct http_response *r);
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The one list of Debian packages that building and testing needs, and their installation.
-# scripts/deps.sh build|check|guest: installs what is missing of that group (and those before it) and says so.
+# scripts/deps.sh build|check|guest|bench: installs what is missing of that group (and those before it) and says so.
 set -euo pipefail
 
 build=(
@@ -19,14 +19,16 @@ guest=(
 	fdisk lvm2 cryptsetup-bin mdadm thin-provisioning-tools btrfs-progs
 	bc flex bison xz-utils
 )
+bench=(nbdkit libnbd-bin rsync)
 
 want=("${build[@]}")
 case "${1:-build}" in
 build) ;;
 check) want+=("${check[@]}") ;;
 guest) want+=("${check[@]}" "${guest[@]}") ;;
+bench) want+=("${check[@]}" "${bench[@]}") ;;
 *)
-	echo "deps.sh: unknown group '$1'; use build, check or guest" >&2
+	echo "deps.sh: unknown group '$1'; use build, check, guest or bench" >&2
 	exit 2
 	;;
 esac

@@ -8,7 +8,12 @@
  *	header  = struct wire_header			(64 bytes)
  *	extent  = struct wire_extent			(64 bytes, extent_count times)
  *	payload = the stored bytes of the extents, in order, without gaps
- *	trailer = SHA-256 of all bytes before it	(32 bytes)
+ *	trailer = SHA-256 of header and extents; in version 1, of all bytes before it
+ *								(32 bytes)
+ *
+ * The digests of the extents stand for the payload, so version 2 hashes nothing twice: who has
+ * checked trailer and extents has checked all content. Version 1 is read, and written to an
+ * appliance that does not announce version 2.
  *
  * All integers are little-endian. All reserved fields are zero; a receiver refuses
  * a segment in which they are not. Bounds, checked before anything is allocated:
@@ -33,7 +38,8 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC "MOBSEG\r\n" /* 8 bytes, no terminator */
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
+#define WIRE_VERSION_OLD 1
 #define WIRE_HEADER_BYTES 64
 #define WIRE_EXTENT_BYTES 64
 #define WIRE_DIGEST_BYTES 32

@@ -156,7 +156,7 @@ def malformed_segments(disk, epoch, other):
     ]
     cases += [(what, body, {400, 422}, None) for what, body in unpack]
     cases += [
-        ("version 2", seg([one], content, version=2), 426, "version"),
+        ("version 3", seg([one], content, version=3), 426, "version"),
         ("version 0", seg([one], content, version=0), 426, "version"),
         ("digest of an extent", seg([ext(0, 4096, 0, 4096, digest=bytes(32))], content), 422, "digest"),
         ("digest of zlib's content", seg([ext(0, 4096, 0, len(packed), codec=1)], packed), 422, "digest"),

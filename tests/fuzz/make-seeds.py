@@ -45,7 +45,7 @@ def segment(extents, epoch=7, number=0, version=1):
     head = struct.pack("<8sHHIQIIQ16sQ", b"MOBSEG\r\n", version, 64, 0, epoch, number, len(extents),
                        len(payload), bytes.fromhex(ID.replace("-", "")), 0)
     body = head + table + payload
-    return body + hashlib.sha256(body).digest()
+    return body + hashlib.sha256(body if version == 1 else head + table).digest()
 
 
 def segments():
@@ -56,7 +56,8 @@ def segments():
     save("segment", "zstd", segment([extent(8192, TEXT, 2)]))
     save("segment", "all", segment([plain, zeros(512, 4096), extent(8192, TEXT, 2),
                                     extent(65536, TEXT, 1), zeros(1 << 20, 512)], 1 << 40, 9))
-    save("segment", "version", segment([plain], version=2))
+    save("segment", "table-trailer", segment([plain, extent(8192, TEXT, 2)], version=2))
+    save("segment", "version", segment([plain], version=3))
     save("segment", "overlap", segment([plain, zeros(0, 512)]))
     save("segment", "end", segment([zeros((1 << 40) - 512, 512)]))
     bad = bytearray(segment([extent(0, TEXT, 2)]))

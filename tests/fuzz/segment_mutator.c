@@ -63,8 +63,16 @@ static void model_read(struct model *m, const uint8_t *data, size_t size)
 
 static void fix_trailer(uint8_t *data, size_t size)
 {
-	if (size >= WIRE_TRAILER_BYTES)
-		digest_sha256(data, size - WIRE_TRAILER_BYTES, data + size - WIRE_TRAILER_BYTES);
+	size_t covered = size - WIRE_TRAILER_BYTES;
+	struct wire_header h;
+
+	if (size < WIRE_HEADER_BYTES + WIRE_TRAILER_BYTES)
+		return;
+	memcpy(&h, data, sizeof(h));
+	if (le16toh(h.version) != WIRE_VERSION_OLD &&
+	    le32toh(h.extent_count) <= (covered - WIRE_HEADER_BYTES) / WIRE_EXTENT_BYTES)
+		covered = WIRE_HEADER_BYTES + le32toh(h.extent_count) * WIRE_EXTENT_BYTES;
+	digest_sha256(data, covered, data + size - WIRE_TRAILER_BYTES);
 }
 
 /* With right counts and places, in at most max bytes. */

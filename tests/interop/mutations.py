@@ -4,7 +4,6 @@
 
 mutations.py CAPTURE: a line for each way to break it, with what the decoder said. Exit status 1 if any was accepted.
 The temporary folder must be on the file system of the capture."""
-import hashlib
 import json
 import os
 import re
@@ -13,7 +12,7 @@ import sys
 import tempfile
 
 from capture import Checker
-from segment import EXTENT, HEADER, TRAILER, Broken
+from segment import EXTENT, HEADER, TRAILER, Broken, trailer
 
 PUT, COMMIT, OPEN = r"PUT /v1/disks/.*", r"POST /v1/epochs/\d+/commit", "POST /v1/epochs"
 
@@ -64,7 +63,7 @@ class Copy:
 
 
 def sealed(body):
-    return bytes(body[:-TRAILER]) + hashlib.sha256(body[:-TRAILER]).digest()
+    return bytes(body[:-TRAILER]) + trailer(body)
 
 
 def data_segment(c):

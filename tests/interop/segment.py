@@ -93,7 +93,7 @@ def check_header(b):
     need(len(b) >= HEADER.size + TRAILER, "shorter than header and trailer")
     magic, version, size, flags, epoch, number, count, payload, disk, reserved = HEADER.unpack_from(b)
     need(magic == MAGIC, "wrong magic")
-    need(version == 1, "version %d" % version, "version")
+    need(version in (1, 2), "version %d" % version, "version")
     need(size == HEADER.size, "header size %d" % size)
     need(flags == 0 and reserved == 0, "a reserved field of the header is not zero")
     need(1 <= count <= EXTENTS_MAX, "%d extents" % count)
@@ -161,9 +161,16 @@ def unpack(table):
     need(at == len(plain), "zstd data of another length than the extents'")
 
 
+def trailer(b):
+    """The SHA-256 that belongs at the end: of all before it, or, since version 2, of header and table."""
+    version, count = struct.unpack_from("<H", b, 8)[0], struct.unpack_from("<I", b, 28)[0]
+    end = len(b) - TRAILER if version == 1 else HEADER.size + EXTENT.size * count
+    return hashlib.sha256(b[:end]).digest()
+
+
 def decode(b, disk_size=None):
     epoch, number, count, payload, disk = check_header(b)
-    need(hashlib.sha256(b[:-TRAILER]).digest() == b[-TRAILER:], "wrong SHA-256 in the trailer", "digest")
+    need(trailer(b) == b[-TRAILER:], "wrong SHA-256 in the trailer", "digest")
     table, extents = read_table(b, count, payload, disk_size), []
     for i, ((offset, length, _, _, digest, _), data) in enumerate(zip(table, unpack(table), strict=True)):
         if data is not None:

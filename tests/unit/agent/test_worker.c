@@ -59,6 +59,7 @@ static const struct source_ops scanned_ops = {
 
 static struct agent agent;
 static struct worker worker;
+static struct senders *senders;
 static struct fake fake;
 static struct disk *disk;
 
@@ -83,13 +84,21 @@ static void set_up(const struct source_ops *ops, unsigned int shift)
 	memset(fake.content + (1 << 20), 0, 1 << 20);
 	disk = disk_new(&from);
 	disk_set_source(disk, &fake.source);
-	worker = (struct worker){.given_up = never, .epoch = 5};
+	/* No connection, so no sender: parcels only. */
+	agent.config.workers = 1;
+	agent.segment_version = WIRE_VERSION;
+	agent.codecs = 1u << WIRE_CODEC_NONE | 1u << WIRE_CODEC_ZSTD;
+	ck_assert_int_eq(senders_new(&agent, &(struct sender_events){.given_up = never}, &senders,
+				     &e),
+			 0);
+	worker = (struct worker){.given_up = never, .senders = senders, .epoch = 5};
 	ck_assert_int_eq(worker_init(&worker, &agent, &e), 0);
 }
 
 static void tear_down(void)
 {
 	worker_clear(&worker);
+	senders_free(senders);
 	disk_free(disk);
 	free(fake.content);
 }
@@ -109,7 +118,7 @@ static uint64_t check_segment(uint8_t *covered)
 	struct err e = {0};
 	size_t len;
 
-	frame_finish(worker.builder, &data, &len);
+	frame_finish(worker.open->builder, &data, &len);
 	ck_assert_msg(!frame_parse(&f, data, len, SIZE, true, &e), "%s", e.text);
 	ck_assert_uint_eq(f.epoch, 5);
 	for (uint32_t i = 0; i < f.extent_count; i++) {
@@ -259,6 +268,64 @@ START_TEST(what_the_appliance_has_is_forgotten_at_a_failure)
 }
 END_TEST
 
+/* Two chunks are one group here, read in any order; the last one tells. */
+START_TEST(a_large_disk_is_compared_by_groups)
+{
+	struct scan_digests *s = scan_digests_new(2ull * SCAN_GROUPS_MAX * SCAN_CHUNK);
+	uint8_t a[DIGEST_BYTES] = {1}, b[DIGEST_BYTES] = {2};
+
+	ck_assert_ptr_nonnull(s);
+	scan_digests_begin(s);
+	scan_digests_saw(s, SCAN_CHUNK, b, sizeof(b));
+	scan_digests_saw(s, 0, a, sizeof(a));
+	ck_assert(scan_digests_same(s, 0, a, sizeof(a)));
+	ck_assert(scan_digests_same(s, SCAN_CHUNK, b, sizeof(b)));
+	/* Exchanged contents are a change. */
+	scan_digests_begin(s);
+	scan_digests_saw(s, 0, a, sizeof(a));
+	scan_digests_saw(s, SCAN_CHUNK, b, sizeof(b));
+	ck_assert(scan_digests_same(s, SCAN_CHUNK, a, sizeof(a)));
+	ck_assert(!scan_digests_same(s, 0, b, sizeof(b)));
+	/* So is a chunk that the first reading did not reach. */
+	scan_digests_begin(s);
+	scan_digests_saw(s, 0, a, sizeof(a));
+	ck_assert(scan_digests_same(s, 0, a, sizeof(a)));
+	ck_assert(!scan_digests_same(s, SCAN_CHUNK, b, sizeof(b)));
+	scan_digests_free(s);
+}
+END_TEST
+
+static bool all_hole(struct source *s, uint64_t offset, size_t len)
+{
+	return offset + len <= s->size;
+}
+
+START_TEST(a_hole_is_sent_unread)
+{
+	static const struct source_ops ops = {.name = "fake",
+					      .read = fake_read,
+					      .hole = all_hole,
+					      .mark = fake_mark,
+					      .close = fake_close};
+	static uint8_t covered[SIZE / 512];
+	struct piece p = {.mode = PIECE_SEND, .run_count = 1, .run = {{0, SIZE}}};
+	struct piece again = {.mode = PIECE_VERIFY, .run_count = 1, .run = {{0, SIZE}}};
+	struct err e = {0};
+
+	set_up(&ops, 16);
+	p.owner = again.owner = disk;
+	memset(fake.content, 0, SIZE);
+	fake.reads = 0;
+	ck_assert_msg(!worker_piece(&worker, &p, &e), "%s", e.text);
+	ck_assert_uint_eq(check_segment(covered), SIZE);
+	ck_assert_msg(!worker_piece(&worker, &again, &e), "%s", e.text);
+	ck_assert_uint_eq(fake.reads, 0);
+	ck_assert_uint_eq(atomic_load(&agent.totals.zero_bytes), SIZE);
+	ck_assert_uint_eq(atomic_load(&disk->changed_at), UINT64_MAX);
+	tear_down();
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("worker");
@@ -268,5 +335,7 @@ int main(void)
 	tcase_add_test(tc, a_scan_sends_what_differs_and_learns);
 	tcase_add_test(tc, the_second_reading_sees_a_change);
 	tcase_add_test(tc, what_the_appliance_has_is_forgotten_at_a_failure);
+	tcase_add_test(tc, a_large_disk_is_compared_by_groups);
+	tcase_add_test(tc, a_hole_is_sent_unread);
 	return run_tcase("worker", tc);
 }

@@ -1,0 +1,307 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# How fast the data path is next to plain copiers, on the same image, in the same run, over the loopback
+# of a network namespace of its own (so that its counters are ours alone). The disk is a file that is
+# scanned. Prints a table and writes build/bench/replication.json.
+#
+# usage: replication.sh [ROWS…]		BENCH_RUNS (3): the median of so many; ROWS of the functions row_*
+# shellcheck disable=SC2154
+if [ -z "${BENCH_NETNS:-}" ]; then
+	BENCH_NETNS=1 exec unshare --net -- "$0" "$@"
+fi
+bench=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/flow/functions.sh
+source "$bench/../flow/functions.sh"
+runs=${BENCH_RUNS:-3}
+ip link set lo up
+image=$("$bench/image.sh")
+size=$(stat -c %s "$image")
+rows=$tmp/rows
+: >"$rows"
+
+# --- measuring -------------------------------------------------------------------------------------
+
+calc() { awk "BEGIN { printf \"%.4f\", $1 }"; }
+row() { printf '%s\t%s\t%s\t%s\t%s\n' "$@" >>"$rows"; }
+wire() { awk '$1 == "lo:" { print $10 }' /proc/self/net/dev; }
+now() { date +%s.%N; }
+median() { printf '%s\n' "$@" | sort -g | sed -n "$((($# + 1) / 2))p"; }
+
+# Seconds of user and system time that these processes have had so far.
+cpu_of() {
+	local p
+	for p; do
+		awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$p/stat"
+	done | awk -v hz="$(getconf CLK_TCK)" '{ sum += $1 } END { printf "%.3f", sum / hz }'
+}
+
+# The same of a command and all that it waited for: sets cpu and wall.
+timed() {
+	local began out=$tmp/timed
+	began=$(now)
+	{ TIMEFORMAT='%U %S'; time "$@" >"$tmp/timed.log" 2>&1; } 2>"$out" || fail "$*: $(tail -n 3 "$tmp/timed.log")"
+	wall=$(calc "$(now) - $began")
+	cpu=$(tail -n 1 "$out" | awk '{ print $1 + $2 }')
+}
+
+# --- the two sides ---------------------------------------------------------------------------------
+
+fresh_pair() {
+	stop_pair
+	rm -rf "$appliance_dir" "$tmp/agent" "$tmp/appliance.log"
+	appliance_init
+	start_appliance
+	agent_config agent agent.log_level=info replication.scan_interval=1h "$@"
+	start_agent agent
+	enroll agent
+}
+
+stop_pair() {
+	kill9 agent
+	kill9 appliance
+}
+
+both() { echo "${pid_of[agent]}" "${pid_of[appliance]}"; }
+
+# From the order to protect a disk until every byte of it is durable on the appliance: wall, cpu, bytes.
+replicate() {
+	local before began sent
+	# shellcheck disable=SC2046
+	before=$(cpu_of $(both))
+	sent=$(wire)
+	began=$(now)
+	ctl agent protect "$1" >"$tmp/protect.out" 2>&1 || fail "$(cat "$tmp/protect.out")"
+	until status_json agent 2>/dev/null | grep -Eq '"state": *"protected"'; do
+		alive agent || fail "the agent ended"
+		sleep 0.03
+	done
+	wall=$(calc "$(now) - $began")
+	# shellcheck disable=SC2046
+	cpu=$(calc "$(cpu_of $(both)) - $before")
+	bytes=$(($(wire) - sent))
+	note "replicated $1: $wall s, CPU $cpu s, $((bytes / 1000000)) MB"
+}
+
+make_certificates() {
+	local d=$tmp/tls
+	mkdir "$d"
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ca -keyout "$d/ca-key.pem" -out "$d/ca-cert.pem"
+	openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout "$d/server-key.pem" -out "$d/server.csr"
+	openssl x509 -req -days 2 -in "$d/server.csr" -CA "$d/ca-cert.pem" -CAkey "$d/ca-key.pem" \
+		-extfile <(echo subjectAltName=DNS:localhost) -CAcreateserial -out "$d/server-cert.pem"
+	cp "$d/server-cert.pem" "$d/client-cert.pem"
+	cp "$d/server-key.pem" "$d/client-key.pem"
+}
+
+# nbdcopy of the image into a sparse file behind nbdkit over TLS, not flushed: wall, cpu, bytes.
+nbd_copy() {
+	local nbd_port pid before sent
+	[ -d "$tmp/tls" ] || make_certificates >"$tmp/tls.log" 2>&1 || fail "$(cat "$tmp/tls.log")"
+	new_port nbd_port
+	rm -f "$tmp/nbd.img"
+	truncate -s "$size" "$tmp/nbd.img"
+	nbdkit --foreground --exit-with-parent --ipaddr 127.0.0.1 --port "$nbd_port" --tls=require \
+		--tls-certificates="$tmp/tls" file "$tmp/nbd.img" >"$tmp/nbdkit.log" 2>&1 &
+	pid=$!
+	pid_of[nbdkit]=$pid
+	until_true 10 nbdkit bash -c "</dev/tcp/127.0.0.1/$nbd_port"
+	before=$(cpu_of "$pid")
+	sent=$(wire)
+	timed nbdcopy "$image" "nbds://localhost:$nbd_port/?tls-certificates=$tmp/tls"
+	cpu=$(calc "$cpu + $(cpu_of "$pid") - $before")
+	bytes=$(($(wire) - sent))
+	kill9 nbdkit
+	rm -f "$tmp/nbd.img"
+	note "nbdcopy: $wall s, CPU $cpu s, $((bytes / 1000000)) MB"
+}
+
+# --- the rows --------------------------------------------------------------------------------------
+
+row_initial() {
+	local our_wall=() our_cpu=() our_wire=() off_wall=() nbd_wall=() nbd_cpu=() nbd_wire=() i
+	for ((i = 0; i < runs; i++)); do
+		fresh_pair
+		cat "$image" >/dev/null
+		replicate "$image"
+		our_wall+=("$wall") our_cpu+=("$cpu") our_wire+=("$bytes")
+		fresh_pair replication.compression=none
+		replicate "$image"
+		off_wall+=("$wall")
+		stop_pair
+		rm -rf "$appliance_dir"
+		cat "$image" >/dev/null
+		nbd_copy
+		nbd_wall+=("$wall") nbd_cpu+=("$cpu") nbd_wire+=("$bytes")
+	done
+	row "initial replication, durable; nbdcopy TLS" s "$(median "${our_wall[@]}")" "$(median "${nbd_wall[@]}")" "<= 1.0"
+	row "  bytes on the wire" MB "$(calc "$(median "${our_wire[@]}") / 1e6")" \
+		"$(calc "$(median "${nbd_wire[@]}") / 1e6")" "<= 0.45"
+	row "  CPU of both ends" s "$(median "${our_cpu[@]}")" "$(median "${nbd_cpu[@]}")" "<= 1.5"
+	row "the same, compression off" s "$(median "${off_wall[@]}")" "$(median "${nbd_wall[@]}")" "<= 0.8"
+}
+
+# Random data in 1 % of the 64 KiB blocks of $1; sets changed, the bytes of them.
+change() {
+	changed=$(python3 - "$1" "$2" <<-'PYTHON'
+		import os, random, sys
+		block = 65536
+		rng = random.Random(int(sys.argv[2]))
+		with open(sys.argv[1], "r+b") as f:
+		    count = os.fstat(f.fileno()).st_size // block
+		    for n in rng.sample(range(count), count // 100):
+		        f.seek(n * block)
+		        f.write(rng.randbytes(block))
+		    os.fsync(f.fileno())
+		print(count // 100 * block)
+	PYTHON
+	)
+}
+
+epoch_of() { status_json agent | jq -r .machine.epoch; }
+
+# One scan of the disk, until it is committed: the bookmark asks for it. wall, bytes.
+scan_once() {
+	local began sent
+	sent=$(wire)
+	began=$(now)
+	bookmark agent "$1" 600
+	wall=$(calc "$(now) - $began")
+	bytes=$(($(wire) - sent))
+}
+
+row_delta() {
+	local disk=$tmp/disk.img copy=$tmp/copy.img our_wall=() our_wire=() peer=() i
+	cp --sparse=always "$image" "$disk"
+	cp --sparse=always "$image" "$copy"
+	fresh_pair
+	replicate "$disk"
+	for ((i = 0; i < runs; i++)); do
+		change "$disk" "$i"
+		scan_once "delta-$i"
+		our_wall+=("$wall") our_wire+=("$bytes")
+		timed rsync --inplace "$disk" "$copy" --no-whole-file
+		peer+=("$wall")
+	done
+	row "delta of 1 % by a scan; rsync --inplace" s "$(median "${our_wall[@]}")" "$(median "${peer[@]}")" "<= 0.1"
+	row "  bytes on the wire; payload" MB "$(calc "$(median "${our_wire[@]}") / 1e6")" "$(calc "$changed / 1e6")" "<= 1.02"
+	our_wall=() our_wire=() peer=()
+	for ((i = 0; i < runs; i++)); do
+		change "$disk" "1$i"
+		resync_once
+		our_wall+=("$wall") our_wire+=("$bytes")
+		timed rsync --inplace --no-whole-file "$disk" "$copy"
+		peer+=("$wall")
+	done
+	row "resync, 1 % changed; rsync --inplace" s "$(median "${our_wall[@]}")" "$(median "${peer[@]}")" "<= 0.5"
+	row "  bytes on the wire; payload + 0.2 %" MB "$(calc "$(median "${our_wire[@]}") / 1e6")" \
+		"$(calc "($changed + 0.002 * $size) / 1e6")" "<= 1.0"
+	row_resync_same "$disk"
+	rm -f "$disk" "$copy"
+}
+
+# From the order until the disk is protected again: wall, bytes.
+resync_once() {
+	local began sent
+	sent=$(wire)
+	began=$(now)
+	ctl agent resync disk.img >"$tmp/resync.out" 2>&1 || fail "$(cat "$tmp/resync.out")"
+	sleep 0.05
+	until status_json agent 2>/dev/null | grep -Eq '"state": *"protected"'; do sleep 0.03; done
+	wall=$(calc "$(now) - $began")
+	bytes=$(($(wire) - sent))
+}
+
+halves() {
+	local half=$((size / 2 / 1048576))
+	dd if="$1" bs=1M count=$half status=none | sha256sum &
+	dd if="$1" bs=1M skip=$half status=none | sha256sum
+	wait $!
+}
+
+row_resync_same() {
+	local disk=$1 ours=() peer=() read before i
+	for ((i = 0; i < runs; i++)); do
+		before=$(awk '/^read_bytes/ { print $2 }' "/proc/${pid_of[appliance]}/io")
+		resync_once
+		ours+=("$wall")
+		read=$(($(awk '/^read_bytes/ { print $2 }' "/proc/${pid_of[appliance]}/io") - before))
+		timed halves "$disk"
+		peer+=("$wall")
+	done
+	row "resync, nothing changed: rate; sha256sum, 2 cores" MB/s "$(calc "$size / 1e6 / $(median "${ours[@]}")")" \
+		"$(calc "$size / 1e6 / $(median "${peer[@]}")")" ">= 0.8"
+	row "  read by the appliance from its disk" MB "$(calc "$read / 1e6")" - "<= 1"
+}
+
+row_export() {
+	local ours=() peer=() id i
+	fresh_pair
+	replicate "$image"
+	bookmark agent base 600
+	id=$(machine agent)
+	for ((i = 0; i < runs; i++)); do
+		rm -rf "$tmp/exported"
+		mkdir "$tmp/exported"
+		timed appliance export "$id" base --format raw "$tmp/exported"
+		ours+=("$wall")
+		timed cp --sparse=always "$image" "$tmp/exported/copy"
+		peer+=("$wall")
+	done
+	rm -rf "$tmp/exported"
+	row "export of a point: rate; cp" MB/s "$(calc "$size / 1e6 / $(median "${ours[@]}")")" \
+		"$(calc "$size / 1e6 / $(median "${peer[@]}")")" ">= 0.7"
+}
+
+row_memory() {
+	fresh_pair
+	replicate "$image"
+	truncate -s 15T "$tmp/huge.img" # the most that ext4 lets a file have is just below 16 TiB
+	cp --sparse=always "$image" "$tmp/seed.img"
+	replicate_huge
+	row "agent memory, peak, a 15 TiB sparse disk" MiB \
+		"$(calc "$(awk '/^VmHWM/ { print $2 }' "/proc/${pid_of[agent]}/status") / 1024")" - "<= 96"
+	rm -f "$tmp/huge.img" "$tmp/seed.img"
+}
+
+replicate_huge() {
+	ctl agent protect "$tmp/huge.img" >"$tmp/protect.out" 2>&1 || fail "$(cat "$tmp/protect.out")"
+	wait_protected agent 3600
+}
+
+row_growth() {
+	local gib w=() c=()
+	for gib in 1 4 16; do
+		truncate -s "${gib}G" "$tmp/grown.img"
+		python3 - "$image" "$tmp/grown.img" "$gib" <<-'PYTHON'
+			import sys
+			source, out, gib = open(sys.argv[1], "rb"), open(sys.argv[2], "r+b"), int(sys.argv[3])
+			for n in range(gib * 8):	# each eighth of a GiB: 64 MiB of files, then nothing
+			    source.seek((n % 16) * (64 << 20) + (64 << 20))
+			    out.seek(n << 27)
+			    out.write(source.read(64 << 20))
+		PYTHON
+		fresh_pair
+		replicate "$tmp/grown.img"
+		w+=("$(calc "$wall / $gib")")
+		c+=("$(calc "$cpu / $gib")")
+		stop_pair
+		rm -rf "$appliance_dir" "$tmp/grown.img"
+	done
+	row "cost growth: wall of a GiB, 16 GiB; 4 GiB" s "${w[2]}" "${w[1]}" "<= 1.1"
+	row "  CPU of a GiB, 16 GiB; 4 GiB" s "${c[2]}" "${c[1]}" "<= 1.1"
+	row "  wall of a GiB, 4 GiB; 1 GiB" s "${w[1]}" "${w[0]}" "<= 1.1"
+	row "  CPU of a GiB, 4 GiB; 1 GiB" s "${c[1]}" "${c[0]}" "<= 1.1"
+}
+
+[ $# -gt 0 ] || set -- initial delta export memory growth
+for what; do
+	"row_$what"
+done
+stop_pair
+finished=yes
+# A missed bar is an answer, not a failure of which evidence is to be kept.
+trap - EXIT
+status=0
+"$bench/table.py" replication <"$rows" || status=$?
+rm -rf "$tmp"
+exit "$status"

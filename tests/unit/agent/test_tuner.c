@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/tuner.h"
+
+#include "tests/unit/agent/support.h"
+
+static void segments(struct tuner *t, unsigned int n, bool behind, bool starved)
+{
+	while (n--)
+		tuner_segment(t, behind, starved);
+}
+
+static int zstd(const struct tuner *t)
+{
+	return tuner_level(t, WIRE_CODEC_ZSTD);
+}
+
+START_TEST(a_slow_network_is_worth_stronger_compression)
+{
+	struct tuner t;
+
+	tuner_init(&t);
+	ck_assert_int_eq(zstd(&t), 1);
+	segments(&t, TUNER_WINDOW - 1, true, false);
+	ck_assert_int_eq(zstd(&t), 1);
+	segments(&t, 1, true, false);
+	ck_assert_int_eq(zstd(&t), 3);
+	segments(&t, 100 * TUNER_WINDOW, true, false);
+	ck_assert_int_eq(zstd(&t), 9);
+	ck_assert_int_eq(tuner_level(&t, WIRE_CODEC_ZLIB), 9);
+}
+END_TEST
+
+START_TEST(a_busy_processor_is_relieved)
+{
+	struct tuner t;
+
+	tuner_init(&t);
+	segments(&t, 100 * TUNER_WINDOW, false, true);
+	ck_assert_int_eq(zstd(&t), -3);
+	ck_assert_int_eq(tuner_level(&t, WIRE_CODEC_ZLIB), 1);
+	/* and back when the network becomes the slow part */
+	segments(&t, 2 * TUNER_WINDOW, true, false);
+	ck_assert_int_eq(zstd(&t), 1);
+}
+END_TEST
+
+START_TEST(what_is_balanced_stays)
+{
+	struct tuner t;
+
+	tuner_init(&t);
+	for (unsigned int i = 0; i < 100 * TUNER_WINDOW; i++)
+		tuner_segment(&t, i % 2 == 0, i % 2 == 1);
+	ck_assert_int_eq(zstd(&t), 1);
+	segments(&t, 100 * TUNER_WINDOW, false, false);
+	ck_assert_int_eq(zstd(&t), 1);
+	/* Both at once: the sender had just come free; it is the network that was waited for. */
+	segments(&t, TUNER_WINDOW, true, true);
+	ck_assert_int_eq(zstd(&t), 3);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("tuner");
+
+	tcase_add_test(tc, a_slow_network_is_worth_stronger_compression);
+	tcase_add_test(tc, a_busy_processor_is_relieved);
+	tcase_add_test(tc, what_is_balanced_stays);
+	return run_tcase("tuner", tc);
+}
