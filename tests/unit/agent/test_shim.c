@@ -36,7 +36,8 @@ static void *serve(void *arg)
 		buf[n] = '\0';
 		strncat(v->orders, buf, sizeof(v->orders) - strlen(v->orders) - 1);
 		n = (ssize_t)strlen(v->script[i] + (v->script[i][0] == '+'));
-		if (write(fd, v->script[i] + (v->script[i][0] == '+'), (size_t)n) != n)
+		/* The other side may be gone already. */
+		if (send(fd, v->script[i] + (v->script[i][0] == '+'), (size_t)n, MSG_NOSIGNAL) != n)
 			break;
 	}
 	close(fd);
