@@ -258,7 +258,8 @@ void policy_round(struct appliance *app, bool (*stop)(void *arg), void *arg)
 	uint64_t mono = clock_monotonic_ns();
 	uint64_t now = policy_clock(&app->clock, clock_realtime_ns(), mono);
 	struct err e = {0};
-	int n = catalog_leases_expire(c, mono, mono + LEASE_NS, &e);
+	/* A lease may have been taken or extended since mono was read: only what no clock of ours gave. */
+	int n = catalog_leases_expire(c, mono, mono + 2 * LEASE_NS, &e);
 
 	if (n == 0)
 		n = catalog_tokens_expire(c, now, &e);

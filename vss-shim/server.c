@@ -179,8 +179,9 @@ static void serve_requester(struct server *v)
 		else
 			list_writers(v);
 	}
-	v->stop |= (v->set.pump.causes & CAUSE_SIGNAL) != 0;
 	set_end(&v->set);
+	/* Also one that came while the set ended. */
+	v->stop |= (v->set.pump.causes & CAUSE_SIGNAL) != 0;
 }
 
 static void accept_requester(struct server *v)
