@@ -94,7 +94,7 @@ static void lead(struct catalog *c)
 int catalog_batch(struct catalog *c, catalog_fn fn, void *arg, struct err *e)
 {
 	struct catalog_batch *b = &c->batch;
-	struct err own;
+	struct err own = {0};
 	struct catalog_work w = {.fn = fn, .arg = arg, .e = e ? e : &own};
 
 	pthread_mutex_lock(&b->lock);

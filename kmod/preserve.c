@@ -16,7 +16,7 @@
 #define MOB_BATCH	64	/* granules of old content read at a time */
 
 static const char mob_reason_read[] = "the old content of a granule could not be read";
-static const char mob_reason_memory[] = "no memory at once to preserve the old content of a granule";
+static const char mob_reason_memory[] = "no memory at once to preserve a granule";
 
 static DECLARE_WAIT_QUEUE_HEAD(mob_window_wait);
 

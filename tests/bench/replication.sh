@@ -5,7 +5,8 @@
 # scanned. Prints a table and writes build/bench/replication.json.
 #
 # usage: replication.sh [ROWS…]		BENCH_RUNS (3): the median of so many; ROWS of the functions row_*
-# shellcheck disable=SC2154
+# The rows are called by their names.
+# shellcheck disable=SC2154,SC2317
 if [ -z "${BENCH_NETNS:-}" ]; then
 	BENCH_NETNS=1 exec unshare --net -- "$0" "$@"
 fi
@@ -213,8 +214,8 @@ resync_once() {
 
 halves() {
 	local half=$((size / 2 / 1048576))
-	dd if="$1" bs=1M count=$half status=none | sha256sum &
-	dd if="$1" bs=1M skip=$half status=none | sha256sum
+	dd if="$1" bs=1M count="$half" status=none | sha256sum &
+	dd if="$1" bs=1M skip="$half" status=none | sha256sum
 	wait $!
 }
 
