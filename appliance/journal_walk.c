@@ -11,10 +11,21 @@ struct walk {
 	struct store_object *object;
 	uint64_t end;
 	bool check;
-	uint8_t *buf; /* WIRE_SEGMENT_MAX bytes */
-	struct codec *codec; /* with check, and room to unpack an extent */
+	uint8_t *buf; /* room for the largest segment that can be there */
+	struct codec *codec; /* once it is needed, with room to unpack an extent in out */
 	uint8_t *out;
 };
+
+static int check_content(struct walk *w, const struct frame *f, struct err *e)
+{
+	if (!w->codec)
+		w->codec = codec_new();
+	if (!w->out)
+		w->out = malloc(WIRE_EXTENT_DATA_MAX);
+	if (!w->codec || !w->out)
+		return err_set(e, -ENOMEM, "out of memory");
+	return frame_check(w->codec, f, w->out, e);
+}
 
 /* Read what is needed of the segment at `at` into w->buf and describe it in f. */
 static int read_segment(struct walk *w, uint64_t at, struct frame *f, struct err *e)
@@ -45,26 +56,34 @@ static int read_segment(struct walk *w, uint64_t at, struct frame *f, struct err
 		rc = frame_parse(f, w->buf, total, UINT64_MAX, w->check, e);
 	/* The trailer of version 1 has covered the payload. */
 	if (rc == 0 && w->check && f->version != WIRE_VERSION_OLD)
-		rc = frame_check(w->codec, f, w->out, e);
+		rc = check_content(w, f, e);
 	if (rc == -EILSEQ || rc == -EMSGSIZE || rc == -EPROTONOSUPPORT)
 		rc = -EBADMSG;
+	return rc;
+}
+
+static int walk(struct walk *w, journal_fn fn, void *arg, uint64_t *at, struct err *e)
+{
+	struct frame f;
+	int rc = 0;
+
+	while (rc == 0 && *at < w->end) {
+		rc = read_segment(w, *at, &f, e);
+		if (rc == 0)
+			rc = fn(arg, *at, &f, w->check ? w->buf : NULL, e);
+		if (rc == 0)
+			*at += f.total;
+	}
 	return rc;
 }
 
 int journal_walk(struct store_object *o, uint64_t bytes, bool check, journal_fn fn, void *arg,
 		 uint64_t *at, struct err *e)
 {
-	_cleanup_free_ uint8_t *buf = malloc(WIRE_SEGMENT_MAX);
-	_cleanup_(codec_freep) struct codec *codec = check ? codec_new() : NULL;
-	_cleanup_free_ uint8_t *out = check ? malloc(WIRE_EXTENT_DATA_MAX) : NULL;
-	struct walk w = {.object = o, .check = check, .buf = buf, .codec = codec, .out = out};
-	struct frame f;
-	int rc;
+	struct walk w = {.object = o, .check = check};
+	int rc = store_size(o, &w.end, e);
 
 	*at = 0;
-	if (!buf || (check && (!codec || !out)))
-		return err_set(e, -ENOMEM, "out of memory");
-	rc = store_size(o, &w.end, e);
 	if (rc < 0)
 		return rc;
 	if (bytes != UINT64_MAX && bytes > w.end)
@@ -72,12 +91,13 @@ int journal_walk(struct store_object *o, uint64_t bytes, bool check, journal_fn 
 			       (unsigned long long)w.end, (unsigned long long)bytes);
 	if (bytes < w.end)
 		w.end = bytes;
-	while (rc == 0 && *at < w.end) {
-		rc = read_segment(&w, *at, &f, e);
-		if (rc == 0)
-			rc = fn(arg, *at, &f, check ? buf : NULL, e);
-		if (rc == 0)
-			*at += f.total;
-	}
+	w.buf = malloc(w.end < WIRE_SEGMENT_MAX ? w.end + 1 : WIRE_SEGMENT_MAX);
+	if (w.buf)
+		rc = walk(&w, fn, arg, at, e);
+	else
+		rc = err_set(e, -ENOMEM, "out of memory");
+	free(w.buf);
+	free(w.out);
+	codec_free(w.codec);
 	return rc;
 }
