@@ -86,11 +86,15 @@ void random_fill(uint64_t *seed, uint8_t *buf, size_t len)
 uint8_t *segment_make(const char *disk, uint64_t epoch, uint32_t number, const struct part *parts,
 		      size_t count, size_t *len)
 {
-	struct frame_builder *b = frame_builder_new(8 << 20);
+	size_t payload = 1;
+	struct frame_builder *b;
 	struct codec *c = codec_new();
 	uint8_t id[UUID_BYTES], *copy;
 	const uint8_t *out;
 
+	for (size_t i = 0; i < count; i++)
+		payload += parts[i].data ? parts[i].length : 0;
+	b = frame_builder_new(payload);
 	ck_assert_int_eq(uuid_parse_text(disk, id), 0);
 	frame_begin(b, id, epoch, number);
 	for (size_t i = 0; i < count; i++) {
