@@ -177,7 +177,8 @@ test_mariadb_window() {
 	session_ends
 }
 
-# blocked_by SQL PHASE PATTERN: a session that has something done, and keeps it; the phase fails with that reason, in time
+# blocked_by SQL PHASE PATTERN [THEN [SECONDS]]: a session that has something done, keeps it, and runs THEN for so long; the phase fails with
+# that reason, in time
 blocked_by() {
 	local blocker
 	mkfifo "$tmp/blocker"
@@ -187,7 +188,7 @@ blocked_by() {
 	rm "$tmp/blocker"
 	printf '%s;\nSELECT "has it";\n%s;\n' "$1" "${4:-SELECT 1}" >&"$to_blocker"
 	until_true 5 "the blocking session" grep -q 'has it' "$tmp/blocker.out"
-	sleep 0.2
+	sleep "${5:-0.2}"
 	session 21-mariadb 10000 4000 4000
 	[ "$2" = prepare ] || expect prepare ok
 	timed expect "$2" "$3"
@@ -237,7 +238,7 @@ test_tables() {
 	start_mariadb --version=5.7.44-old
 	test_mariadb thaw group leader input
 	blocked_by "LOCK TABLES d.t WRITE" freeze "fail *FLUSH TABLES WITH READ LOCK: not granted in time*"
-	blocked_by "SELECT 1" prepare "fail *would wait too long: statement * of root has run for *" "SELECT SLEEP(60)"
+	blocked_by "SELECT 1" prepare "fail *would wait too long: statement * of root has run for *" "SELECT SLEEP(60)" 4.5
 }
 
 # --- Redis ---------------------------------------------------------------------------------------
