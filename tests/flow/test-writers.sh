@@ -198,7 +198,8 @@ blocked_by() {
 	exec {to_blocker}>&-
 	kill "$blocker" 2>/dev/null || true
 	wait "$blocker" 2>/dev/null || true
-	until_true 5 "the end of all sessions" my_sessions 0
+	# the server looks every 5 s whether who asked it to sleep is still there
+	until_true 15 "the end of all sessions" my_sessions 0
 	my_free || fail "commits wait after a freeze that failed"
 }
 
