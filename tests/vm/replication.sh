@@ -97,7 +97,8 @@ agent_wait() {
 	local limit=$(($2 * $(vm_patience))) last=$SECONDS
 	local end=$((SECONDS + limit))
 
-	until [ "$(agent_status "$1" "$4" 2>/dev/null || echo false)" = true ]; do
+	# status fails when there are problems, which may be what is waited for
+	until [ "$(agent_status "$1" "$4" 2>/dev/null || true)" = true ]; do
 		[ $SECONDS -lt $end ] ||
 			fail "$3 did not happen in $limit s: $(agent_ctl "$1" status || true) $(guest_sh "$1" "tail -n 5 /run/mobilityd.log")"
 		if [ $((SECONDS - last)) -ge 5 ]; then
