@@ -180,14 +180,19 @@ int api_unregister(struct api *a, const char *disk, struct err *e)
 	return api_json(a, "DELETE", false, path, NULL, NULL, e);
 }
 
-int api_open_epoch(struct api *a, const char *attempt, uint64_t *epoch, struct err *e)
+int api_open_epoch(struct api *a, const char *attempt, struct opened *out, struct err *e)
 {
 	_cleanup_json_ json_t *o = NULL, *body = json_pack("{s:s}", "attempt", attempt);
 	int r = api_json(a, "POST", true, "/v1/epochs", body, &o, e);
 
 	if (r)
 		return r;
-	return json_get_u64(o, "epoch", INT64_MAX, epoch, e) ? bad_answer(e) : 0;
+	if (json_get_u64(o, "epoch", INT64_MAX, &out->epoch, e))
+		return bad_answer(e);
+	out->has_committed = json_object_get(o, "committed") != NULL;
+	if (out->has_committed && json_get_u64(o, "committed", INT64_MAX, &out->committed, e))
+		return bad_answer(e);
+	return 0;
 }
 
 int api_put_segment(struct api *a, const char *disk, uint64_t epoch, uint32_t segment,

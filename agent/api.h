@@ -76,7 +76,12 @@ int api_register(struct api *a, const char *key, const char *name, uint64_t size
 		 struct remote_disk *out, struct err *e);
 int api_unregister(struct api *a, const char *disk, struct err *e);
 
-int api_open_epoch(struct api *a, const char *attempt, uint64_t *epoch, struct err *e);
+struct opened {
+	uint64_t epoch;
+	uint64_t committed; /* what it follows; an older appliance does not tell */
+	bool has_committed;
+};
+int api_open_epoch(struct api *a, const char *attempt, struct opened *out, struct err *e);
 /* Of a request with a segment, a failed one too. */
 struct put_outcome {
 	uint64_t sent; /* bytes put on the wire */

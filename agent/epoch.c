@@ -335,13 +335,22 @@ static int judge(struct epoch *ep, struct err *e)
 static int open_attempt(struct epoch *ep, struct err *e)
 {
 	uint8_t id[UUID_BYTES];
+	struct opened opened;
 	int r;
 
 	uuid_random(id);
 	uuid_format(id, ep->attempt);
-	r = api_open_epoch(ep->s->api, ep->attempt, &ep->number, e);
+	r = api_open_epoch(ep->s->api, ep->attempt, &opened, e);
 	agent_link(ep->s->a, r, e);
-	return r;
+	if (r)
+		return r;
+	ep->number = opened.epoch;
+	/* The appliance may have been put back between two epochs, and no connection noticed. */
+	if (opened.has_committed && opened.committed != agent_facts_get(ep->s->a).epoch)
+		return err_set(
+			e, -ESTALE,
+			"the appliance stands at another epoch than the last one committed here");
+	return 0;
 }
 
 static int course(struct epoch *ep, struct err *e)

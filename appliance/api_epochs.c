@@ -29,6 +29,13 @@ static void forget_epoch(struct request *r, struct live_machine *m, uint64_t epo
 		log_warning("%s", e.text);
 }
 
+static void reply_opened(struct request *r, unsigned int status, uint64_t epoch, uint64_t committed)
+{
+	reply_json(r, status,
+		   json_pack("{s:I, s:I}", "epoch", (json_int_t)epoch, "committed",
+			     (json_int_t)committed));
+}
+
 /* With the machine's lock held exclusively. */
 static void open_epoch(struct request *r, struct live_machine *m, const char *attempt)
 {
@@ -40,7 +47,7 @@ static void open_epoch(struct request *r, struct live_machine *m, const char *at
 	if (!request_machine(r, &row))
 		return;
 	if (row.open_epoch && !strcmp(row.open_attempt, attempt)) {
-		reply_json(r, 200, json_pack("{s:I}", "epoch", (json_int_t)row.open_epoch));
+		reply_opened(r, 200, row.open_epoch, row.committed);
 		return;
 	}
 	rc = catalog_epoch_open(r->app->home.catalog, r->machine, attempt, &epoch, &e);
@@ -50,7 +57,7 @@ static void open_epoch(struct request *r, struct live_machine *m, const char *at
 	}
 	if (row.open_epoch)
 		forget_epoch(r, m, row.open_epoch);
-	reply_json(r, 201, json_pack("{s:I}", "epoch", (json_int_t)epoch));
+	reply_opened(r, 201, epoch, row.committed);
 }
 
 void api_epoch_open(struct request *r)
