@@ -14,7 +14,7 @@
 #define ANSWER_BYTES (1u << 20)
 #define SLICE_MS 500
 /* Longer than the shim's own deadlines: identify, prepare (10m at most), the window (1m). */
-#define PREPARE_NS (700 * NSEC_PER_SEC)
+#define PREPARE_NS (760 * NSEC_PER_SEC)
 #define FREEZE_NS (75 * NSEC_PER_SEC)
 #define WRITERS_NS (120 * NSEC_PER_SEC)
 

@@ -10,7 +10,6 @@
 #include "lib/log.h"
 
 #define MS UINT64_C(1000000)
-#define IDENTIFY_NS (11000 * MS)
 #define AFTER_NS (500 * MS) /* thaws and answers may come so long after the window */
 #define WATCHDOG_NS (100 * MS) /* the watchdog leaves the first go to us */
 #define WATCHDOG_AFTER_NS (550 * MS) /* and, when only writers hold something, all of their time */
@@ -116,7 +115,7 @@ int set_identify(struct set *set, struct err *e)
 			writer_start(&set->writer[i], PHASE_IDENTIFY, "", set->s, set->window_ns);
 	}
 	pump_answers(&set->pump, PHASE_IDENTIFY, CAUSE_REQUESTER | CAUSE_SIGNAL,
-		     clock_monotonic_ns() + IDENTIFY_NS);
+		     clock_monotonic_ns() + set->s->identify + NSEC_PER_SEC);
 	return set_given_up(set) ? give_up(set, e) : 0;
 }
 

@@ -29,6 +29,8 @@ static const struct conf_key keys[] = {
 	 "error, warning, info or debug"},
 	{"freeze", "window", CONF_DURATION, AT(window), S / 10, 60 * S, NULL, "10s",
 	 "a time from 100ms to 1m"},
+	{"freeze", "identify", CONF_DURATION, AT(identify), S, 100 * S, NULL, "30s",
+	 "a time from 1s to 100s"},
 	{"freeze", "prepare", CONF_DURATION, AT(prepare), S, 600 * S, NULL, "60s",
 	 "a time from 1s to 10m"},
 	{"freeze", "post", CONF_DURATION, AT(post), S, 600 * S, NULL, "30s",

@@ -16,7 +16,7 @@ struct settings {
 	char *socket;
 	int log_level; /* enum log_level */
 	bool filesystems; /* freeze them */
-	uint64_t window, prepare, post; /* ns */
+	uint64_t window, identify, prepare, post; /* ns */
 	char *vendor_dir, *local_dir; /* of writers */
 	char *disable; /* names, separated by commas; may be NULL */
 	bool qemu_ga, vmware, azure; /* hooks that are run */

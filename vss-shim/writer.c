@@ -125,7 +125,7 @@ static char *variable(const char *fmt, ...)
 static int start(struct writer *w, bool identify, const char *set, const struct settings *s,
 		 uint64_t window_ns, struct err *e)
 {
-	uint64_t freeze = identify ? 10000 * MS : writer_freeze_ns(w, window_ns);
+	uint64_t freeze = identify ? s->identify : writer_freeze_ns(w, window_ns);
 	_cleanup_free_ char *name = variable("MOBILITY_WRITER=%s", w->name);
 	_cleanup_free_ char *id = variable("MOBILITY_SET=%s", set);
 	_cleanup_free_ char *deadline = variable("MOBILITY_DEADLINE_MS=%" PRIu64, freeze / MS);
@@ -174,7 +174,7 @@ void writer_start(struct writer *w, enum phase first, const char *set, const str
 	w->asked = true;
 	w->phase = PHASE_IDENTIFY;
 	w->asked_ns = clock_monotonic_ns();
-	w->until_ns = w->asked_ns + 10000 * MS;
+	w->until_ns = w->asked_ns + s->identify;
 }
 
 /* What came without being asked for must not be taken for an answer. */

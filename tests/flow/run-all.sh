@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# run-all.sh [PATTERN]: runs the flow tests whose name contains PATTERN, FLOW_JOBS (2) at a time, a PASS or FAIL line each.
+# run-all.sh [PATTERN…]: runs the flow tests whose name contains one of the PATTERNs, FLOW_JOBS (2) at a time, a PASS or FAIL line each.
 # A test has its own limit in a line "# timeout: SECONDS" (120 when it has none).
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
@@ -39,8 +39,10 @@ mkdir -p "$FLOW_OUT"
 results=$(mktemp)
 trap 'rm -f "$results"' EXIT
 # the long ones first, so that two at a time end together
-for t in tests/flow/test-*"${1:-}"*.sh; do
-	printf '%s %s\n' "$(sed -n 's/^# timeout: *\([0-9]*\).*/\1/p' "$t")" "$t"
+for pattern in "${@:-}"; do
+	for t in tests/flow/test-*"$pattern"*.sh; do
+		printf '%s %s\n' "$(sed -n 's/^# timeout: *\([0-9]*\).*/\1/p' "$t")" "$t"
+	done
 done | sort -rn | sed 's/^[0-9]* //' |
 	xargs -r -P "${FLOW_JOBS:-2}" -I{} bash -c 'run_one {} 2>&1' | tee "$results"
 passed=$(grep -c '^PASS ' "$results")

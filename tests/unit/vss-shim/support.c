@@ -112,6 +112,7 @@ static char *below(const char *name)
 void test_settings(struct settings *s)
 {
 	*s = (struct settings){.window = 2 * NSEC_PER_SEC,
+			       .identify = 10 * NSEC_PER_SEC,
 			       .prepare = 5 * NSEC_PER_SEC,
 			       .post = 5 * NSEC_PER_SEC,
 			       .qemu_ga = true,
