@@ -164,6 +164,40 @@ START_TEST(what_is_dirty_is_sent)
 }
 END_TEST
 
+/* The codec of the extent of data in the segment of text that this appliance gets. */
+static enum wire_codec codec_for(uint16_t version, uint32_t codecs)
+{
+	struct piece p = {.mode = PIECE_SEND, .run_count = 1, .run = {{0, WIRE_BLOCK}}};
+	struct frame_extent x;
+	const uint8_t *data;
+	struct frame f;
+	struct err e = {0};
+	size_t len;
+
+	set_up(&tracked_ops, GRANULE_SHIFT);
+	agent.segment_version = version;
+	agent.codecs = codecs;
+	for (size_t i = 0; i < WIRE_BLOCK; i++)
+		fake.content[i] = (uint8_t) "much the same "[i % 14];
+	p.owner = disk;
+	ck_assert_msg(!worker_piece(&worker, &p, &e), "%s", e.text);
+	frame_finish(worker.open->builder, &data, &len);
+	ck_assert_msg(!frame_parse(&f, data, len, SIZE, true, &e), "%s", e.text);
+	ck_assert_uint_eq(f.version, version);
+	frame_get(&f, 0, &x);
+	tear_down();
+	return x.codec;
+}
+
+START_TEST(an_appliance_gets_what_it_can_read)
+{
+	ck_assert_int_eq(codec_for(WIRE_VERSION, ~0u), WIRE_CODEC_ZSTD);
+	ck_assert_int_eq(codec_for(WIRE_VERSION_OLD, ~0u), WIRE_CODEC_ZSTD);
+	ck_assert_int_eq(codec_for(WIRE_VERSION, 1u << WIRE_CODEC_NONE), WIRE_CODEC_NONE);
+	ck_assert_int_eq(codec_for(WIRE_VERSION_OLD, 1u << WIRE_CODEC_NONE), WIRE_CODEC_NONE);
+}
+END_TEST
+
 START_TEST(what_cannot_be_read_stays_dirty)
 {
 	static uint8_t covered[SIZE / 512];
@@ -331,6 +365,7 @@ int main(void)
 	TCase *tc = tcase_create("worker");
 
 	tcase_add_test(tc, what_is_dirty_is_sent);
+	tcase_add_test(tc, an_appliance_gets_what_it_can_read);
 	tcase_add_test(tc, what_cannot_be_read_stays_dirty);
 	tcase_add_test(tc, a_scan_sends_what_differs_and_learns);
 	tcase_add_test(tc, the_second_reading_sees_a_change);
