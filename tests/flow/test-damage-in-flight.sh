@@ -65,9 +65,10 @@ python3 "$flow/image.py" edit a 5 4
 sent=$(status agent .totals.sent_bytes)
 mode digests
 ctl agent resync a >resync.out
+digests_damaged() { [ "$(damaged '.place == "digests"')" -ge 1 ]; }
+until_true 20 "the resync to ask for digests" digests_damaged
 wait_for agent 30 '.disks | all(.state == "protected" and .resync_cause == null)'
 bookmark agent resynced
-[ "$(damaged '.place == "digests"')" -ge 1 ] || fail "no digest was damaged"
 note "$(damaged '.place == "digests"') answers with digests damaged, $(($(status agent .totals.sent_bytes) - sent)) bytes sent"
 [ $(($(status agent .totals.sent_bytes) - sent)) -lt $((10 << 20)) ] || fail "damaged digests made the agent send the disk again"
 python3 "$flow/image.py" edit b 6 4

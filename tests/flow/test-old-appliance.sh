@@ -22,6 +22,7 @@ bookmark agent delta
 point_equals agent delta a
 sent=$(status agent .totals.sent_bytes)
 ctl agent resync a >resync.out
+until_true 20 "the resync to ask for digests" jq -e '.malformed >= 1' old/counts
 wait_for agent 30 ".disks[0] | .state == \"protected\" and .resync_cause == null"
 python3 "$flow/image.py" edit a 2 3
 bookmark agent resynced
