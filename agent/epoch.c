@@ -340,7 +340,7 @@ static int open_attempt(struct epoch *ep, struct err *e)
 
 	uuid_random(id);
 	uuid_format(id, ep->attempt);
-	r = api_open_epoch(ep->s->api, ep->attempt, &opened, e);
+	r = api_open_epoch(ep->s->uplink.api, ep->attempt, &opened, e);
 	agent_link(ep->s->a, r, e);
 	if (r)
 		return r;

@@ -13,6 +13,7 @@
 
 #include "agent/backoff.h"
 #include "agent/scan_digests.h"
+#include "agent/uplink.h"
 #include "tests/unit/agent/support.h"
 
 #define SEGMENTS 64
@@ -459,6 +460,47 @@ START_TEST(a_renewed_certificate_makes_a_new_connection)
 }
 END_TEST
 
+/* --- the session's connection, which has something to do while it waits ----------------------------- */
+
+static unsigned int asked, beats;
+
+static int refuse_twice(struct api *api, void *request, struct err *e)
+{
+	ck_assert_ptr_nonnull(api);
+	ck_assert_ptr_eq(request, &asked);
+	return ++asked < 3 ? err_set(e, -EAGAIN, "come again") : 0;
+}
+
+static void renew(void *arg)
+{
+	/* The answer that tells how long to wait was looked at before: this may make a new connection. */
+	ck_assert_uint_eq(far.backoffs, beats + 1);
+	beats++;
+	atomic_fetch_add(&agent.identity, 1);
+	ck_assert_int_eq(uplink_connect(arg, NULL), 0);
+}
+
+START_TEST(a_certificate_may_be_renewed_while_waiting)
+{
+	struct uplink u = {.agent = &agent, .given_up = given_up, .beat = renew, .arg = &u};
+	struct err e = {0};
+
+	ck_assert_int_eq(uplink_until(&u, refuse_twice, &asked, &e), 0);
+	ck_assert_uint_eq(asked, 3);
+	ck_assert_uint_eq(beats, 2);
+	ck_assert_uint_eq(far.connections, 3);
+	ck_assert_uint_eq(far.freed, 2);
+	ck_assert_uint_eq(atomic_load(&agent.totals.retries), 2);
+	/* The connection is kept, and is the one in use. */
+	ck_assert_int_eq(uplink_until(&u, refuse_twice, &asked, &e), 0);
+	ck_assert_uint_eq(far.connections, 3);
+	uplink_clear(&u);
+	ck_assert_ptr_null(u.api);
+	ck_assert_uint_eq(far.freed, 3);
+	ck_assert_uint_eq(agent_link_get(&agent).code, 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("sender");
@@ -475,5 +517,6 @@ int main(void)
 	tcase_add_test(tc, all_connections_are_used_at_once);
 	tcase_add_test(tc, what_was_handed_over_is_sent_before_the_end);
 	tcase_add_test(tc, a_renewed_certificate_makes_a_new_connection);
+	tcase_add_test(tc, a_certificate_may_be_renewed_while_waiting);
 	return run_tcase("sender", tc);
 }
