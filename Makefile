@@ -86,6 +86,10 @@ unit_src := $(wildcard $(foreach d,lib agent appliance vss-shim,tests/unit/$(d)/
 unit_bins := $(patsubst tests/%.c,$(B)/%,$(unit_src))
 kmod_unit_bins := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/kmod/test_*.c))
 
+# A test may stand in for functions of the program: it names them in a comment "wraps: …" and defines __wrap_NAME.
+unit_wraps = $(patsubst %,-Wl$(comma)--wrap=%,$(shell sed -n 's,.*wraps:\(.*\)\*/.*,\1,p' $(1)))
+comma := ,
+
 unit_helpers = $(filter-out $(wildcard tests/unit/$(1)/test_*.c),$(wildcard tests/unit/$(1)/*.c))
 
 $(B)/unit/lib/%: $(B)/obj/tests/unit/lib/%.o $(call obj,$(call unit_helpers,lib)) $(B)/libmobility.a
@@ -93,7 +97,7 @@ $(B)/unit/lib/%: $(B)/obj/tests/unit/lib/%.o $(call obj,$(call unit_helpers,lib)
 	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,check $(agent_libs))
 $(B)/unit/agent/%: $(B)/obj/tests/unit/agent/%.o $(call obj,$(call unit_helpers,agent)) $(B)/libagent.a $(B)/libmobility.a
 	@mkdir -p $(@D)
-	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,check $(agent_libs))
+	$(CC) $(all_ldflags) $(call unit_wraps,tests/unit/agent/$*.c) -o $@ $^ $(call pkg,check $(agent_libs))
 $(B)/unit/appliance/%: $(B)/obj/tests/unit/appliance/%.o $(call obj,$(call unit_helpers,appliance)) $(B)/libappliance.a $(B)/libmobility.a
 	@mkdir -p $(@D)
 	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,check $(appliance_libs))

@@ -80,9 +80,15 @@ static int check(const char *path, struct config *c, struct err *e)
 	int r = check_proxy(path, c, e);
 
 	if (!r && c->bandwidth_limit && timetable_parse(c->bandwidth_limit, &c->bandwidth, e))
-		r = err_prefix(e, "%s: bad value for \"bandwidth_limit\"", path);
+		r = err_prefix(e,
+			       "%s: bad value for \"bandwidth_limit\" (a rate and a timetable, as "
+			       "10M;Mon-Fri 08:00-18:00 2M)",
+			       path);
 	if (!r && window_parse(c->resync_window_text, &c->resync_window, e))
-		r = err_prefix(e, "%s: bad value for \"resync_window\"", path);
+		r = err_prefix(e,
+			       "%s: bad value for \"resync_window\" (always, never, or times, as "
+			       "Mon-Fri 19:00-07:00, Sat, Sun)",
+			       path);
 	return r;
 }
 

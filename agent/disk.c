@@ -75,7 +75,46 @@ void disk_clear_error(struct disk *d)
 {
 	pthread_mutex_lock(&d->lock);
 	d->error[0] = d->remedy[0] = '\0';
+	d->unread_told = (struct unread){0};
 	pthread_mutex_unlock(&d->lock);
+}
+
+/* disk->lock is held. */
+static void tell_unread(struct disk *d)
+{
+	unread_text(&d->unread, d->path, d->error, sizeof(d->error));
+	snprintf(d->remedy, sizeof(d->remedy),
+		 "Check the disk and the kernel's log; the agent goes on trying.");
+}
+
+void disk_unread_begin(struct disk *d)
+{
+	pthread_mutex_lock(&d->lock);
+	d->unread = (struct unread){0};
+	pthread_mutex_unlock(&d->lock);
+}
+
+void disk_unread(struct disk *d, uint64_t offset, uint64_t length)
+{
+	pthread_mutex_lock(&d->lock);
+	unread_add(&d->unread, offset, length);
+	if (d->unread.bytes > d->unread_told.bytes)
+		tell_unread(d);
+	pthread_mutex_unlock(&d->lock);
+}
+
+uint64_t disk_unread_judge(struct disk *d, bool *news)
+{
+	uint64_t bytes;
+
+	pthread_mutex_lock(&d->lock);
+	bytes = d->unread.bytes;
+	*news = !unread_same(&d->unread, &d->unread_told);
+	if (bytes)
+		tell_unread(d);
+	d->unread_told = d->unread;
+	pthread_mutex_unlock(&d->lock);
+	return bytes;
 }
 
 struct disk *disk_table_find(const struct disk_table *t, const char *key)

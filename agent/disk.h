@@ -25,6 +25,7 @@
 #include "agent/skip.h"
 #include "agent/source.h"
 #include "agent/state.h"
+#include "agent/unread.h"
 #include "agent/verify.h"
 #include "lib/digest.h"
 
@@ -48,6 +49,10 @@ struct disk {
 	unsigned int failures; /* epochs of a resync that failed in a row */
 	char failure[512]; /* why the last of them did */
 
+	/* under disk->lock: workers add, the session begins and judges */
+	struct unread unread; /* of the epoch under way */
+	struct unread unread_told; /* of the last that was judged */
+
 	/* session */
 	uint8_t id_bytes[UUID_BYTES];
 	uint64_t slice; /* length of the next slice */
@@ -66,7 +71,6 @@ struct disk {
 	/* workers */
 	_Atomic uint32_t segments; /* handed out in the epoch under way */
 	_Atomic uint64_t drained, planned; /* bytes of the epoch under way */
-	_Atomic uint64_t unread; /* bytes that could not be read in the epoch under way */
 	_Atomic uint64_t changed_at; /* where the second reading found a change; UINT64_MAX none */
 };
 
@@ -79,6 +83,14 @@ void disk_set_source(struct disk *d,
 void disk_set_error(struct disk *d, const char *remedy, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void disk_clear_error(struct disk *d);
+/*
+ * What cannot be read becomes the disk's error. Each epoch tries again: until it has found more than
+ * the one before, the error stays as that one left it.
+ */
+void disk_unread_begin(struct disk *d);
+void disk_unread(struct disk *d, uint64_t offset, uint64_t length); /* workers */
+/* All of the epoch was tried: bytes that could not be read. *news: they are not those of the last time. */
+uint64_t disk_unread_judge(struct disk *d, bool *news);
 void disk_set_state(struct disk *d, enum disk_state state, uint64_t replicated, const char *cause);
 
 struct disk_table {

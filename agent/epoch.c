@@ -65,7 +65,7 @@ static int prepare(struct epoch *ep, struct disk *d, struct err *e)
 	atomic_store(&d->segments, 0);
 	atomic_store(&d->drained, 0);
 	atomic_store(&d->planned, 0);
-	atomic_store(&d->unread, 0);
+	disk_unread_begin(d);
 	atomic_store(&d->changed_at, UINT64_MAX);
 	d->slice_end = whole ? d->size : slice_end(d->replicated, d->slice, d->size);
 	d->in_epoch = tracked(d) || (scanned(d) && (ep->scan || !whole) && !d->waiting);
@@ -289,15 +289,19 @@ static int take_boundary(struct epoch *ep, struct err *e)
 
 static void judge_disk(struct epoch *ep, struct disk *d)
 {
-	uint64_t at = atomic_load(&d->changed_at);
+	uint64_t at = atomic_load(&d->changed_at), unread;
 	struct source_status st;
 	struct err e;
+	bool news;
 
 	if (!d->in_epoch)
 		return;
-	if (atomic_load(&d->unread))
-		epoch_fuzzy(ep, "%llu bytes of %s could not be read",
-			    (unsigned long long)atomic_load(&d->unread), d->name);
+	unread = disk_unread_judge(d, &news);
+	if (unread && news)
+		log_error("%s: %s", d->name, d->error);
+	if (unread)
+		epoch_fuzzy(ep, "%llu bytes of %s could not be read", (unsigned long long)unread,
+			    d->name);
 	else
 		disk_clear_error(d);
 	if (at != UINT64_MAX)
@@ -340,7 +344,7 @@ static int open_attempt(struct epoch *ep, struct err *e)
 
 	uuid_random(id);
 	uuid_format(id, ep->attempt);
-	r = api_open_epoch(ep->s->api, ep->attempt, &opened, e);
+	r = api_open_epoch(ep->s->uplink.api, ep->attempt, &opened, e);
 	agent_link(ep->s->a, r, e);
 	if (r)
 		return r;

@@ -56,24 +56,18 @@ static json_t *make_body(const struct epoch *ep, bool with_bookmark)
 	return body;
 }
 
-/* The same commit again until there is an answer: only that tells whether the epoch exists. */
-static int commit_on_appliance(struct epoch *ep, const json_t *body, struct commit_answer *answer,
-			       struct err *e)
-{
-	struct session *s = ep->s;
-	struct backoff backoff = {0};
-	int r;
+struct commit {
+	uint64_t epoch;
+	const json_t *body;
+	struct commit_answer *answer;
+};
 
-	for (;;) {
-		r = api_commit(s->api, ep->number, body, answer, e);
-		agent_link(s->a, r, e);
-		if (!r || api_final(r))
-			return r;
-		session_beat(s);
-		atomic_fetch_add(&s->a->totals.retries, 1);
-		if (backoff_sleep(backoff_next(&backoff, api_retry_after(s->api)), &s->a->cancel))
-			return err_set(e, -ECANCELED, "canceled");
-	}
+/* Asked until there is an answer: only that tells whether the epoch exists. */
+static int commit_once(struct api *api, void *request, struct err *e)
+{
+	struct commit *c = request;
+
+	return api_commit(api, c->epoch, c->body, c->answer, e);
 }
 
 static void log_change(const struct disk *d, enum disk_state before)
@@ -161,11 +155,12 @@ int epoch_commit(struct epoch *ep, struct err *e)
 		(ep->bookmark || ep->app.scheduled) && !ep->fuzzy[0] && epoch_all_protected(ep);
 	_cleanup_json_ json_t *body = make_body(ep, with_bookmark);
 	struct commit_answer answer;
+	struct commit c = {.epoch = ep->number, .body = body, .answer = &answer};
 	int r;
 
 	if (!body)
 		return err_set(e, -ENOMEM, "out of memory");
-	r = commit_on_appliance(ep, body, &answer, e);
+	r = uplink_until(&ep->s->uplink, commit_once, &c, e);
 	if (r)
 		return r;
 	/*

@@ -39,6 +39,9 @@ static const char *link_remedy(int code)
 		return "Look at the appliance's log; the agent goes on trying.";
 	case -ESTALE:
 		return "Nothing to do: the epoch begins anew. If it persists, look at the appliance's log.";
+	case -EILSEQ:
+		return "What is sent arrives damaged, inside TLS: look for faulty memory on either side, and at "
+		       "what ends TLS in between; the agent sends it again.";
 	case -EPROTO:
 		return "Install the same release on this machine and on the appliance.";
 	default:

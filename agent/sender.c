@@ -45,6 +45,8 @@ static int put_once(struct api *api, void *request, struct err *e)
 	if (!r) {
 		stage_add(&q->agent->stages, STAGE_SEND, clock_monotonic_ns() - began, q->len);
 		stages_add_timing(&q->agent->stages, out.timing);
+	} else if (r == -EILSEQ) {
+		err_prefix(e, "%s", p->disk->name);
 	}
 	return r;
 }

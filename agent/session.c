@@ -27,38 +27,22 @@ void session_beat(void *arg)
 	atomic_store(&s->a->session_alive_ns, clock_monotonic_ns());
 }
 
-/*
- * A kept connection still shows the certificate of its handshake: a new one in place of it, also in
- * the middle of an epoch.
- */
-static void show_renewed(struct session *s)
-{
-	struct state st;
-	struct api *api;
-	struct err e;
-
-	if (s->api_identity == atomic_load(&s->a->identity) || store_copy(s->a->store, &st, NULL))
-		return;
-	s->api_identity = atomic_load(&s->a->identity);
-	api = agent_api(s->a, &st, &e);
-	state_clear(&st);
-	if (!api)
-		return;
-	api_free(s->api);
-	s->api = api;
-}
-
 static void check_certificate(struct session *s)
 {
 	uint64_t now = clock_monotonic_ns(), again;
 	struct err e;
 
-	if (!s->api || now < s->cert_look_ns)
+	if (!s->uplink.api || now < s->cert_look_ns)
 		return;
-	if (enroll_renew(s->a, s->api, &again, &e))
+	if (enroll_renew(s->a, s->uplink.api, &again, &e))
 		log_warning("the certificate cannot be renewed now: %s", e.text);
 	s->cert_look_ns = now + again;
-	show_renewed(s);
+	/*
+	 * A kept connection still shows the certificate of its handshake: a new one in place of it,
+	 * also in the middle of an epoch.
+	 */
+	if (uplink_connect(&s->uplink, &e))
+		log_warning("cannot connect with the renewed certificate: %s", e.text);
 }
 
 void session_drain_beat(void *arg)
@@ -67,18 +51,21 @@ void session_drain_beat(void *arg)
 	check_certificate(arg);
 }
 
-int session_connect(struct session *s, const struct state *st, struct err *e)
+static bool given_up(void *arg)
 {
-	uint64_t identity = atomic_load(&s->a->identity);
+	const struct session *s = arg;
 
-	if (s->api && s->api_identity == identity)
+	return __atomic_load_n(&s->a->cancel, __ATOMIC_ACQUIRE);
+}
+
+/* The connection to whom we are enrolled with now: what was agreed with another counts no more. */
+static int connect_now(struct session *s, struct err *e)
+{
+	if (s->uplink.api && s->uplink.identity == atomic_load(&s->a->identity))
 		return 0;
-	api_free(s->api);
-	s->api = agent_api(s->a, st, e);
-	s->api_identity = identity;
 	s->cert_look_ns = 0;
 	s->synced = false;
-	return s->api ? 0 : e->code;
+	return uplink_connect(&s->uplink, e);
 }
 
 /* Sleep at most ns, until woken, or (dirty) until a tracked disk has something new. */
@@ -199,7 +186,7 @@ static bool epoch_due(struct session *s, bool *scan)
 
 static void back_off(struct session *s, const struct err *e)
 {
-	uint64_t ns = backoff_next(&s->backoff, s->api ? api_retry_after(s->api) : 0);
+	uint64_t ns = backoff_next(&s->backoff, s->uplink.api ? api_retry_after(s->uplink.api) : 0);
 
 	if (e->code != -ECANCELED)
 		log_debug("trying again: %s", e->text);
@@ -209,7 +196,7 @@ static void back_off(struct session *s, const struct err *e)
 static int replicate(struct session *s, const struct state *st, struct err *e)
 {
 	bool scan;
-	int r = session_connect(s, st, e);
+	int r = connect_now(s, e);
 
 	if (!r)
 		check_certificate(s);
@@ -250,7 +237,7 @@ static void keep_certificate(struct session *s)
 
 	if (agent_stopping(s->a) || store_copy(s->a->store, &st, NULL))
 		return;
-	if (st.machine[0] && !session_connect(s, &st, &e))
+	if (st.machine[0] && !connect_now(s, &e))
 		check_certificate(s);
 	state_clear(&st);
 }
@@ -306,6 +293,10 @@ void *session_main(void *arg)
 	struct session s = {.a = arg, .application_ns = clock_monotonic_ns()};
 	struct err e;
 
+	s.uplink = (struct uplink){.agent = arg,
+				   .given_up = given_up,
+				   .beat = session_drain_beat,
+				   .arg = &s};
 	urcu_memb_register_thread();
 	read_boot_id(&s);
 	while (!agent_stopping(s.a) && drain_pool_new(s.a, &s.pool, &e)) {
@@ -315,7 +306,7 @@ void *session_main(void *arg)
 	while (!agent_stopping(s.a))
 		step(&s);
 	drain_pool_free(s.pool);
-	api_free(s.api);
+	uplink_clear(&s.uplink);
 	urcu_memb_unregister_thread();
 	return NULL;
 }

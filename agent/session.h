@@ -10,12 +10,12 @@
 #include "agent/agent.h"
 #include "agent/backoff.h"
 #include "agent/drain.h"
+#include "agent/uplink.h"
 
 struct session {
 	struct agent *a;
 	struct drain_pool *pool;
-	struct api *api;
-	uint64_t api_identity;
+	struct uplink uplink;
 	char boot_id[STATE_TEXT];
 	char module_id[STATE_HEX_ID];
 	uint64_t generation; /* of the store, as it was applied */
@@ -32,13 +32,10 @@ void *session_main(void *arg);
 
 void session_beat(void *s); /* shows that the session lives */
 /*
- * The same while the workers drain, which may take longer than a certificate lives: renews it when it
- * is time. Not where an application waits for a boundary, for it may talk to the appliance.
+ * The same while the workers drain or the appliance lets us wait, which may take longer than a
+ * certificate lives: renews it when it is time. Not where an application waits for a boundary, for it may talk to the appliance.
  */
 void session_drain_beat(void *s);
-/* The connection under the identity as it is now. */
-int session_connect(struct session *s, const struct state *st, struct err *e);
-
 /*
  * session_local.c: create, find, attach and drop disks as the state wants it; heeds what happened
  * to them.

@@ -42,7 +42,7 @@ static int unregister_rest(struct session *s, const struct state *st, struct rem
 		if (known && !known->removing)
 			continue;
 		log_info("telling the appliance that %s is not protected any more", m->disk[i].key);
-		r = api_unregister(s->api, m->disk[i].id, e);
+		r = api_unregister(s->uplink.api, m->disk[i].id, e);
 		if (r == -ENOENT || r == -EACCES)
 			r = 0;
 	}
@@ -79,7 +79,7 @@ static int register_disk(struct session *s, struct disk *d, const struct remote_
 		*out = *known;
 		return 0;
 	}
-	r = api_register(s->api, d->key, d->name, d->size, granule, out, e);
+	r = api_register(s->uplink.api, d->key, d->name, d->size, granule, out, e);
 	if (r == -ESTALE) {
 		refuse_size(d, e);
 		if (known)
@@ -207,7 +207,7 @@ static void learn_facts(struct session *s, const struct remote_machine *m)
 int session_sync(struct session *s, const struct state *st, struct err *e)
 {
 	struct remote_machine m;
-	int r = api_machine(s->api, &m, e);
+	int r = api_machine(s->uplink.api, &m, e);
 
 	agent_link(s->a, r, e);
 	if (r)

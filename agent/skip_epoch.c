@@ -55,36 +55,28 @@ struct zeros {
 	struct frame_builder *builder;
 	uint32_t segment;
 	bool open;
+	const uint8_t *data; /* finished */
+	size_t len;
 };
+
+static int put_once(struct api *api, void *request, struct err *e)
+{
+	struct zeros *z = request;
+	struct put_outcome out = {0};
+	int r = api_put_segment(api, z->disk->id, z->ep->number, z->segment, z->data, z->len, &out,
+				e);
+
+	atomic_fetch_add(&z->ep->s->a->totals.sent_bytes, out.sent);
+	return r;
+}
 
 static int put(struct zeros *z, struct err *e)
 {
-	struct session *s = z->ep->s;
-	struct backoff backoff = {0};
-	const uint8_t *data;
-	struct put_outcome out = {0};
-	size_t len;
-	int r;
-
 	if (!z->open)
 		return 0;
-	frame_finish(z->builder, &data, &len);
-	for (;;) {
-		r = api_put_segment(s->api, z->disk->id, z->ep->number, z->segment, data, len, &out,
-				    e);
-		agent_link(s->a, r, e);
-		if (!r || api_final(r))
-			break;
-		session_drain_beat(s);
-		atomic_fetch_add(&s->a->totals.retries, 1);
-		if (backoff_sleep(backoff_next(&backoff, api_retry_after(s->api)), &s->a->cancel))
-			r = err_set(e, -ECANCELED, "canceled");
-		if (r == -ECANCELED)
-			break;
-	}
-	atomic_fetch_add(&s->a->totals.sent_bytes, out.sent);
 	z->open = false;
-	return r;
+	frame_finish(z->builder, &z->data, &z->len);
+	return uplink_until(&z->ep->s->uplink, put_once, z, e);
 }
 
 static int add(struct zeros *z, uint64_t from, uint64_t to, enum skip_kind kind, struct err *e)

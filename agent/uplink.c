@@ -9,7 +9,7 @@
 /* A digest that is wrong this often in a row is not the network's fault. */
 #define DIGEST_TRIES 5
 
-static int connect_api(struct uplink *u, struct err *e)
+int uplink_connect(struct uplink *u, struct err *e)
 {
 	uint64_t identity = atomic_load(&u->agent->identity);
 	struct state st;
@@ -32,12 +32,13 @@ int uplink_until(struct uplink *u, uplink_fn once, void *request, struct err *e)
 {
 	struct backoff backoff = {0};
 	unsigned int wrong = 0;
+	uint64_t wait;
 	int r;
 
 	for (;;) {
 		if (u->given_up(u->arg))
 			return err_set(e, -ECANCELED, "canceled");
-		r = connect_api(u, e);
+		r = uplink_connect(u, e);
 		if (!r)
 			r = once(u->api, request, e);
 		agent_link(u->agent, r, e);
@@ -47,8 +48,10 @@ int uplink_until(struct uplink *u, uplink_fn once, void *request, struct err *e)
 			return r;
 		atomic_fetch_add(&u->agent->totals.retries, 1);
 		log_debug("sending again: %s", e->text);
-		backoff_sleep(backoff_next(&backoff, u->api ? api_retry_after(u->api) : 0),
-			      &u->agent->cancel);
+		wait = backoff_next(&backoff, u->api ? api_retry_after(u->api) : 0);
+		if (u->beat)
+			u->beat(u->arg);
+		backoff_sleep(wait, &u->agent->cancel);
 	}
 }
 

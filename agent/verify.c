@@ -137,7 +137,7 @@ int verify_slices(struct session *s, struct err *e)
 		compare_begin(s->a, d, d->verify.cursor, d->verify.end);
 	}
 	if (!r && dr.plan.disk_count)
-		r = drain_run(s->pool, &dr, session_beat, s, e);
+		r = drain_run(s->pool, &dr, session_drain_beat, s, e);
 	for (size_t i = 0; i < dr.plan.disk_count; i++) {
 		struct disk *d = dr.plan.disks[i].owner;
 

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Times of the week, in local time, to the minute:
+ * When something may begin, in local time, to the minute; lib/week.h has the times:
  *
- *	window = "always" | "never" | item { "," item }
- *	item   = days | time | days time
- *	days   = day | day "-" day		Mon Tue Wed Thu Fri Sat Sun; Fri-Mon goes over Sunday
- *	time   = HH:MM "-" HH:MM		to 24:00; an end before the beginning is on the next day
+ *	window = "always" | "never" | times { "," times }
  *
- * Days without a time are whole days, a time without days is every day's. "Mon-Fri 19:00-07:00, Sat, Sun": the last part of Friday's reaches into
- * Saturday. Blanks may be around every part. Pure functions for any thread.
+ * "Mon-Fri 19:00-07:00, Sat, Sun": the last part of Friday's reaches into Saturday. Pure functions for any thread.
  */
 #ifndef MOBILITY_AGENT_WINDOW_H
 #define MOBILITY_AGENT_WINDOW_H

@@ -46,36 +46,8 @@ int worker_buffer(struct worker *w, size_t size, struct err *e)
  */
 static int postpone(struct disk *d, uint64_t offset, size_t len, struct err *e)
 {
-	atomic_fetch_add(&d->unread, len);
-	disk_set_error(d, "Check the disk and the kernel's log; the agent goes on trying.",
-		       "%zu bytes at offset %llu of %s cannot be read", len,
-		       (unsigned long long)offset, d->path);
+	disk_unread(d, offset, len);
 	return d->source->ops->mark(d->source, offset, len, e);
-}
-
-/* A tracked range in which a read failed: what can be read of it, granule by granule. */
-static int salvage(struct worker *w, struct disk *d, uint64_t offset, size_t len, struct err *e)
-{
-	size_t granule = (size_t)1 << d->source->shift, part;
-	int r;
-
-	for (size_t at = 0; at < len; at += part) {
-		part = (size_t)min_u64(granule, len - at);
-		r = d->source->ops->read(d->source, w->buf, part, offset + at);
-		if (r == -EIO) {
-			r = postpone(d, offset + at, part, e);
-		} else if (r) {
-			return err_errno(e, r, "cannot read %s", d->path);
-		} else {
-			for (size_t in = 0, n; !r && in < part; in += n) {
-				n = (size_t)min_u64(WIRE_BLOCK, part - in);
-				r = worker_add(w, d, offset + at + in, w->buf + in, n, NULL, e);
-			}
-		}
-		if (r)
-			return r;
-	}
-	return 0;
 }
 
 /* A block as the appliance's digests know it: whole, or the short one at the end of the disk. */
@@ -179,8 +151,8 @@ static void check_known(struct worker *w, struct disk *d, uint64_t offset, size_
 	}
 }
 
-/* Scanned: remember what was seen for the second reading and the next cycle. */
-static int add_scanned(struct worker *w, struct disk *d, const struct piece *p, uint64_t offset,
+/* Scanned: send what differs, and remember for the next cycle what the appliance has then. */
+static int add_learned(struct worker *w, struct disk *d, const struct piece *p, uint64_t offset,
 		       size_t len, const uint8_t *expected, struct err *e)
 {
 	size_t count = (len + WIRE_BLOCK - 1) / WIRE_BLOCK;
@@ -198,8 +170,43 @@ static int add_scanned(struct worker *w, struct disk *d, const struct piece *p, 
 	}
 	for (size_t i = 0; !r && i < count; i++)
 		scan_digests_learn(d->digests, offset + i * WIRE_BLOCK, w->own + i * DIGEST_BYTES);
+	return r;
+}
+
+/* The same for a whole chunk, which the second reading is compared with. */
+static int add_scanned(struct worker *w, struct disk *d, const struct piece *p, uint64_t offset,
+		       size_t len, const uint8_t *expected, struct err *e)
+{
+	int r = add_learned(w, d, p, offset, len, expected, e);
+
 	if (!r)
-		scan_digests_saw(d->digests, offset, w->own, count * DIGEST_BYTES);
+		scan_digests_saw(d->digests, offset, w->own,
+				 (len + WIRE_BLOCK - 1) / WIRE_BLOCK * DIGEST_BYTES);
+	return r;
+}
+
+/* What of the buffer can be read of a range in which a read failed, granule by granule; of a scanned disk block by block. */
+static int salvage(struct worker *w, const struct piece *p, uint64_t offset, size_t len,
+		   const uint8_t *expected, struct err *e)
+{
+	struct disk *d = p->owner;
+	bool tracks = d->source->ops->tracks;
+	size_t step = tracks ? (size_t)1 << d->source->shift : WIRE_BLOCK, part;
+	int r = 0;
+
+	for (size_t at = 0; !r && at < len; at += part) {
+		part = (size_t)min_u64(step, len - at);
+		r = d->source->ops->read(d->source, w->buf, part, offset + at);
+		if (r == -EIO)
+			r = postpone(d, offset + at, part, e);
+		else if (r)
+			r = err_errno(e, r, "cannot read %s", d->path);
+		else if (tracks)
+			r = add_all(w, d, offset + at, part, e);
+		else
+			r = add_learned(w, d, p, offset + at, part,
+					expected ? digest_at(expected, offset, at) : NULL, e);
+	}
 	return r;
 }
 
@@ -264,10 +271,8 @@ static int part_of_run(struct worker *w, const struct piece *p, uint64_t offset,
 	else
 		r = d->source->ops->read(d->source, w->buf, len, offset);
 	stage_add(&w->agent->stages, STAGE_READ, clock_monotonic_ns() - began, len);
-	if (r == -EIO && d->source->ops->tracks)
-		return salvage(w, d, offset, len, e);
 	if (r == -EIO)
-		return p->mode == PIECE_VERIFY ? 0 : postpone(d, offset, len, e);
+		return p->mode == PIECE_VERIFY ? 0 : salvage(w, p, offset, len, expected, e);
 	if (r)
 		return err_errno(e, r, "cannot read %s", d->path);
 	atomic_fetch_add(&w->agent->totals.read_bytes, len);

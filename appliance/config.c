@@ -35,6 +35,8 @@ static const struct conf_key keys[] = {
 	{"identity", "server_certificate_life", CONF_DURATION, AT(server_life_ns), SEC, 3650 * DAY,
 	 NULL, "397d", "a duration from 1s to 3650d"},
 	{"store", "type", CONF_CHOICE, AT(store_type), 0, 0, stores, "dir", "dir"},
+	{"store", "map_memory", CONF_SIZE, AT(map_memory), MIB, 1024 * 1024 * MIB, NULL, "64M",
+	 "a size from 1M to 1T"},
 	{"store", "reserve", CONF_SIZE, AT(reserve), MIB, 1024 * 1024 * MIB, NULL, "256M",
 	 "a size from 1M to 1T"},
 	{"policy", "retention", CONF_DURATION, AT(retention_ns), SEC, 3650 * DAY, NULL, "24h",

@@ -17,6 +17,7 @@ struct config {
 	uint64_t connections_per_address;
 	uint64_t idle_timeout_ns;
 	uint64_t body_memory; /* bytes of request bodies held at once */
+	uint64_t map_memory; /* bytes of the maps of disks */
 	uint64_t client_life_ns, server_life_ns; /* of certificates */
 	int store_type;
 	uint64_t reserve; /* bytes of the filesystem never used for segments */

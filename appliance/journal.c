@@ -5,12 +5,9 @@
 #include <string.h>
 
 #include "appliance/journal.h"
+#include "appliance/ranges.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
-
-struct range {
-	uint64_t begin, end;
-};
 
 /* A stored segment: its place, and the disk ranges that it covers, ascending, neighbours merged. */
 struct stored {
@@ -18,7 +15,7 @@ struct stored {
 	uint64_t serial; /* the syncs that reached this number made it durable */
 	uint64_t at;
 	uint8_t trailer[WIRE_TRAILER_BYTES]; /* stands for its bytes */
-	struct range *ranges;
+	struct range *ranges; /* NULL: they are in the journal's set */
 	size_t range_count;
 };
 
@@ -32,6 +29,8 @@ struct journal {
 	size_t number_room;
 	struct stored **in_order; /* as appended */
 	size_t count, order_room;
+	struct ranges durable; /* of the first durable_count in_order, which nothing takes back */
+	size_t durable_count;
 	uint64_t tail; /* where the next segment goes */
 	uint64_t serial; /* of the last append; never used twice */
 	uint64_t synced; /* serial up to which all is durable */
@@ -79,17 +78,17 @@ static struct stored *stored_new(const struct frame *f, const uint8_t *data)
 	return s;
 }
 
-static bool ranges_overlap(const struct stored *a, const struct stored *b)
+static bool overlap_each_other(const struct stored *a, const struct stored *b, uint64_t *at)
 {
 	size_t i = 0, j = 0;
 
-	if (a->ranges[a->range_count - 1].end <= b->ranges[0].begin ||
-	    b->ranges[b->range_count - 1].end <= a->ranges[0].begin)
-		return false;
 	while (i < a->range_count && j < b->range_count) {
-		if (a->ranges[i].end <= b->ranges[j].begin)
+		const struct range *x = &a->ranges[i], *y = &b->ranges[j];
+
+		*at = x->begin > y->begin ? x->begin : y->begin;
+		if (x->end <= y->begin)
 			i++;
-		else if (b->ranges[j].end <= a->ranges[i].begin)
+		else if (y->end <= x->begin)
 			j++;
 		else
 			return true;
@@ -97,14 +96,38 @@ static bool ranges_overlap(const struct stored *a, const struct stored *b)
 	return false;
 }
 
-/* The stored segment that s overlaps. Segments mostly come in ascending order, so newer ones are looked at first. */
-static const struct stored *find_overlap(const struct journal *j, const struct stored *s)
+/* What became durable goes into the set: only the few segments that wait for a sync are looked at one by one. */
+static int settle(struct journal *j)
 {
-	for (size_t i = j->count; i > 0; i--) {
-		if (ranges_overlap(j->in_order[i - 1], s))
-			return j->in_order[i - 1];
+	while (j->durable_count < j->count) {
+		struct stored *s = j->in_order[j->durable_count];
+
+		if (s->serial > j->synced)
+			break;
+		if (ranges_add(&j->durable, s->ranges, s->range_count) < 0)
+			return -ENOMEM;
+		free(s->ranges);
+		s->ranges = NULL;
+		j->durable_count++;
 	}
-	return NULL;
+	return 0;
+}
+
+static int check_overlap(struct journal *j, const struct stored *s, struct err *e)
+{
+	bool found;
+	uint64_t at;
+
+	if (settle(j) < 0)
+		return err_set(e, -ENOMEM, "out of memory");
+	found = ranges_overlap(&j->durable, s->ranges, s->range_count, &at);
+	for (size_t i = j->durable_count; !found && i < j->count; i++)
+		found = overlap_each_other(j->in_order[i], s, &at);
+	if (found)
+		return err_set(e, -EEXIST,
+			       "segment %u overlaps another of the same epoch at offset %llu",
+			       s->number, (unsigned long long)at);
+	return 0;
 }
 
 static int grow(void *array, size_t *room, size_t need, size_t min)
@@ -223,12 +246,10 @@ static int check_space(struct journal *j, size_t len, struct err *e)
 static int append_locked(struct journal *j, struct stored *s, const void *data, size_t len,
 			 struct err *e)
 {
-	const struct stored *other = find_overlap(j, s);
-	int rc;
+	int rc = check_overlap(j, s, e);
 
-	if (other)
-		return err_set(e, -EEXIST, "segment %u overlaps segment %u of the same epoch",
-			       s->number, other->number);
+	if (rc < 0)
+		return rc;
 	if (j->broken)
 		return err_set(e, -EIO, "the journal of this epoch failed; open another epoch");
 	rc = check_space(j, len, e);
@@ -386,6 +407,7 @@ void journal_close(struct journal *j)
 		stored_free(j->in_order[i]);
 	free(j->in_order);
 	free(j->by_number);
+	ranges_clear(&j->durable);
 	store_close(j->object);
 	pthread_cond_destroy(&j->synced_more);
 	pthread_mutex_destroy(&j->lock);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,6 +73,7 @@ struct live_disk *live_disk(struct live *l, const char *machine, const char *id)
 		if (d) {
 			strcpy(d->id, id);
 			strcpy(d->machine, machine);
+			d->live = l;
 			rwlock_init(&d->lock);
 			d->next = l->disks;
 			l->disks = d;
@@ -136,7 +138,20 @@ void live_close_journals(struct live_machine *m)
 	pthread_mutex_unlock(&l->lock);
 }
 
-/* With d->lock held exclusively. */
+/* With d->lock held exclusively, as the next two. */
+static void measure(struct live_disk *d)
+{
+	atomic_store(&d->map_bytes, d->mapped ? map_bytes(&d->image.map) : 0);
+}
+
+static void drop_map(struct live_disk *d)
+{
+	if (d->mapped)
+		image_clear(&d->image);
+	d->mapped = false;
+	measure(d);
+}
+
 static int make_map(struct live *l, struct live_disk *d, struct err *e)
 {
 	struct journal_row *journals = NULL;
@@ -150,24 +165,82 @@ static int make_map(struct live *l, struct live_disk *d, struct err *e)
 	d->map_epoch = rc ? journals[rc - 1].epoch : 0;
 	rc = image_open(l->home->store, &row, journals, (size_t)rc, &d->image, e);
 	d->mapped = rc == 0;
+	measure(d);
 	free(journals);
 	return rc;
 }
 
+/* With l->lock held. */
+static uint64_t sum_bytes(const struct live *l)
+{
+	uint64_t sum = 0;
+
+	for (struct live_disk *d = l->disks; d; d = d->next)
+		sum += atomic_load(&d->map_bytes);
+	return sum;
+}
+
+/* The map that was used before this time, the longest ago; NULL: there is none. */
+static struct live_disk *used_before(const struct live *l, uint64_t *before)
+{
+	struct live_disk *found = NULL;
+	uint64_t newest = 0;
+
+	for (struct live_disk *d = l->disks; d; d = d->next) {
+		uint64_t used = __atomic_load_n(&d->map_used, __ATOMIC_RELAXED);
+
+		if (atomic_load(&d->map_bytes) && used > *before && (!found || used < newest)) {
+			found = d;
+			newest = used;
+		}
+	}
+	*before = newest;
+	return found;
+}
+
+/* Back to what maps may take. What is being read stays: its readers would only have to make it again. */
+static void keep_bound(struct live *l)
+{
+	uint64_t at = 0;
+	struct live_disk *d;
+
+	pthread_mutex_lock(&l->lock);
+	while (sum_bytes(l) > l->home->config.map_memory && (d = used_before(l, &at)))
+		live_drop_map(d);
+	pthread_mutex_unlock(&l->lock);
+}
+
+uint64_t live_map_bytes(struct live *l)
+{
+	uint64_t sum;
+
+	pthread_mutex_lock(&l->lock);
+	sum = sum_bytes(l);
+	pthread_mutex_unlock(&l->lock);
+	return sum;
+}
+
 int live_read_begin(struct live *l, struct live_disk *d, struct err *e)
 {
+	bool made = false;
+
 	for (;;) {
 		int rc = 0;
 
 		pthread_rwlock_rdlock(&d->lock);
 		if (d->mapped) {
 			__atomic_store_n(&d->map_used, clock_monotonic_ns(), __ATOMIC_RELAXED);
+			/* Only now, when nobody can take this one away again. */
+			if (made)
+				keep_bound(l);
 			return 0;
 		}
 		pthread_rwlock_unlock(&d->lock);
 		pthread_rwlock_wrlock(&d->lock);
-		if (!d->mapped)
+		if (!d->mapped) {
 			rc = make_map(l, d, e);
+			made = true;
+		}
 		__atomic_store_n(&d->map_used, clock_monotonic_ns(), __ATOMIC_RELAXED);
 		pthread_rwlock_unlock(&d->lock);
 		if (rc < 0)
@@ -177,6 +250,7 @@ int live_read_begin(struct live *l, struct live_disk *d, struct err *e)
 
 void live_committed(struct live_disk *d, const struct journal_row *j)
 {
+	bool grew = false;
 	struct err e;
 
 	pthread_rwlock_wrlock(&d->lock);
@@ -184,11 +258,21 @@ void live_committed(struct live_disk *d, const struct journal_row *j)
 		d->map_epoch = j->epoch;
 		if (image_add(&d->image, j, &e) < 0) {
 			log_warning("disk %s: the map in memory is made anew: %s", d->id, e.text);
-			image_clear(&d->image);
-			d->mapped = false;
+			drop_map(d);
 		}
+		measure(d);
+		grew = true;
 	}
 	pthread_rwlock_unlock(&d->lock);
+	if (grew)
+		keep_bound(d->live);
+}
+
+void live_folded(struct live_disk *d, uint64_t epoch)
+{
+	if (d->mapped)
+		map_drop(&d->image.map, epoch);
+	measure(d);
 }
 
 bool live_mapped(struct live_disk *d)
@@ -205,10 +289,7 @@ void live_drop_map(struct live_disk *d)
 {
 	if (pthread_rwlock_trywrlock(&d->lock))
 		return;
-	if (d->mapped) {
-		image_clear(&d->image);
-		d->mapped = false;
-	}
+	drop_map(d);
 	pthread_rwlock_unlock(&d->lock);
 }
 

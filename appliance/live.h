@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What `serve` keeps in memory of machines and disks: the journals of the open epoch, and the map of a disk whose digests were asked for.
- * Everything can be thrown away and comes back from catalog and store.
+ * Everything can be thrown away and comes back from catalog and store. Maps take map_memory together: beyond that those go that were not used for
+ * the longest time, but none that is being read.
  *
  * Locks, in this order: live_machine.lock (shared: storing segments; exclusive: opening and committing epochs, changes of disks), then live_disk.lock
  * (shared: reading the disk's image; exclusive: changing or folding it). Entries are never freed before live_free().
@@ -21,6 +22,7 @@ struct live;
 
 struct live_disk {
 	struct live_disk *next;
+	struct live *live;
 	char id[UUID_TEXT_BYTES], machine[UUID_TEXT_BYTES];
 	struct journal *journal; /* of the machine's open epoch; opening: machine->journals */
 	pthread_rwlock_t lock;
@@ -28,6 +30,7 @@ struct live_disk {
 	struct image image;
 	uint64_t map_epoch;
 	uint64_t map_used; /* monotonic ns */
+	_Atomic uint64_t map_bytes; /* what the map takes; 0: there is none */
 	_Atomic uint64_t
 		digest_reads; /* bytes of content read for digest queries since the start */
 	/* the keeper's: digests were computed in advance up to this epoch, last at this monotonic time */
@@ -60,8 +63,12 @@ void live_close_journals(struct live_machine *m);
  * Begin reading the disk as of the last committed epoch: makes the map if there is none and leaves d->lock held, shared; pthread_rwlock_unlock() ends it.
  */
 int live_read_begin(struct live *l, struct live_disk *d, struct err *e);
-/* The epoch was committed with this journal: a map that is there follows. */
+/* The epoch was committed with this journal: a map that is there follows. Without a lock of a disk held. */
 void live_committed(struct live_disk *d, const struct journal_row *j);
+/* Everything up to this epoch is in the base now; with disk->lock held exclusively. */
+void live_folded(struct live_disk *d, uint64_t epoch);
+/* What all maps take now. */
+uint64_t live_map_bytes(struct live *l);
 /* Is there a map in memory? Only a hint. */
 bool live_mapped(struct live_disk *d);
 /* Drop the map of a disk, if nobody reads. */

@@ -57,25 +57,28 @@ static void merge(const struct list *older, const struct list *newer, struct lis
 		out->pieces[out->count++] = newer->pieces[j];
 }
 
+/* Room for these and one more; where shrinking fails the larger array serves as well. */
+static struct piece *shrink(struct piece *pieces, size_t count)
+{
+	struct piece *less = reallocarray(pieces, count + 1, sizeof(*pieces));
+
+	return less ? less : pieces;
+}
+
 static int merge_top(struct map *m)
 {
 	size_t top = m->levels - 1;
 	struct list older = {m->level[top - 1].pieces, m->level[top - 1].count};
 	struct list newer = {m->level[top].pieces, m->level[top].count};
 	struct list out = {0};
-	struct piece *less;
 
 	out.pieces = reallocarray(NULL, older.count + 2 * newer.count + 1, sizeof(*out.pieces));
 	if (!out.pieces)
 		return -ENOMEM;
 	merge(&older, &newer, &out);
-	/* Shrinking; where it fails the larger array serves as well. */
-	less = reallocarray(out.pieces, out.count + 1, sizeof(*out.pieces));
-	if (less)
-		out.pieces = less;
 	free(older.pieces);
 	free(newer.pieces);
-	m->level[top - 1].pieces = out.pieces;
+	m->level[top - 1].pieces = shrink(out.pieces, out.count);
 	m->level[top - 1].count = out.count;
 	m->level[top - 1].rank++;
 	m->levels--;
@@ -149,7 +152,17 @@ void map_drop(struct map *m, uint64_t epoch)
 				m->level[i].pieces[n++] = m->level[i].pieces[k];
 		}
 		m->level[i].count = n;
+		m->level[i].pieces = shrink(m->level[i].pieces, n);
 	}
+}
+
+uint64_t map_bytes(const struct map *m)
+{
+	uint64_t pieces = 0;
+
+	for (size_t i = 0; i < m->levels; i++)
+		pieces += m->level[i].count + 1;
+	return pieces * sizeof(struct piece);
 }
 
 /* Index of the first piece that ends after offset. */

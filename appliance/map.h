@@ -44,6 +44,8 @@ int map_add(struct map *m, const struct index *ix);
 int map_add_damaged(struct map *m, uint64_t epoch, uint64_t size);
 /* Merge all levels into one, for reading through. -ENOMEM */
 int map_collapse(struct map *m);
+/* How much memory it takes. */
+uint64_t map_bytes(const struct map *m);
 /* Forget the pieces of epochs up to this one: the base has them now. */
 void map_drop(struct map *m, uint64_t epoch);
 /*

@@ -105,10 +105,7 @@ static void folding_admit(void *arg)
 
 static void folding_folded(void *arg, uint64_t target)
 {
-	struct live_disk *d = ((struct folding *)arg)->disk;
-
-	if (d->mapped)
-		map_drop(&d->image.map, target);
+	live_folded(((struct folding *)arg)->disk, target);
 }
 
 static bool folding_stop(void *arg)

@@ -229,12 +229,12 @@ proxy_stat() {
 	jq ".$1" "$tmp/proxy.json"
 }
 
-# start_tap CAPTURE_DIR
+# start_tap CAPTURE_DIR [PROGRAM] : tap.py, or another that stands inside TLS like it
 start_tap() {
-	start tap "$tmp/tap.log" python3 "$flow/tap.py" --appliance "$appliance_dir" --capture "$1" \
+	start tap "$tmp/tap.log" python3 "$flow/${2:-tap.py}" --appliance "$appliance_dir" --capture "$1" \
 		--control "127.0.0.1:$control" "127.0.0.2:$control" \
 		--data "127.0.0.1:$data" "127.0.0.2:$data"
-	until_true 20 "the tap" grep -q ready "$tmp/tap.log"
+	until_true 20 "${2:-the tap}" grep -q ready "$tmp/tap.log"
 }
 
 # --- agents --------------------------------------------------------------------------------------

@@ -9,19 +9,16 @@ Each request that changes something is passed on, or meets one of these in turn:
   twice                 it is passed on twice, and the second answer given
   overtaken             it is held until another request has gone past it, or for half a second
   late                  it is passed on, and once more by itself some requests later, whatever comes of that
-The counts go to DIR/counts as JSON after each.
+The counts go to CAPTURE/counts as JSON after each.
 """
-import argparse
 import http.client
 import json
 import os
 import socket
 import struct
-import tempfile
 import threading
-import time
 
-from tap import Authority, Capture, Handler, Server, endpoint
+from tap import Handler, arguments, serve
 
 KINDS = ("head", "pass", "begin", "twice", "middle", "overtaken", "unanswered", "pass", "half", "late", "pass")
 LATE_AFTER = 4  # requests
@@ -102,11 +99,7 @@ class MischiefHandler(Handler):
         return send
 
     def give(self, answer, content, part):
-        text = f"HTTP/1.1 {answer.status} {answer.reason}\r\nContent-Length: {len(content)}\r\n"
-        for name, value in answer.getheaders():
-            if name.lower() not in ("connection", "content-length", "transfer-encoding", "keep-alive"):
-                text += f"{name}: {value}\r\n"
-        whole = (text + "\r\n").encode("latin-1") + content
+        whole = self.whole(answer, content)
         self.wfile.write(whole[:len(whole) // 2] if part else whole)
         self.wfile.flush()
 
@@ -153,26 +146,6 @@ class MischiefHandler(Handler):
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = exchange
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--appliance", required=True, help="the appliance's folder, for its CA")
-    parser.add_argument("--control", required=True, nargs=2, type=endpoint)
-    parser.add_argument("--data", required=True, nargs=2, type=endpoint)
-    parser.add_argument("dir")
-    args = parser.parse_args()
-    os.makedirs(args.dir, exist_ok=True)
-    with tempfile.TemporaryDirectory() as work:
-        authority = Authority(args.appliance, work)
-        mischief = Mischief(args.dir)
-        for listener, (listen, to) in (("control", args.control), ("data", args.data)):
-            server = Server(listener, listen, to, authority, Capture(args.dir))
-            server.RequestHandlerClass = MischiefHandler
-            server.mischief = mischief
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-        print("ready", flush=True)
-        while True:
-            time.sleep(3600)
-
-
 if __name__ == "__main__":
-    main()
+    options = arguments(__doc__)
+    serve(options, MischiefHandler, mischief=Mischief(options.capture))

@@ -140,6 +140,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         answer = self.upstream.getresponse()
         return answer, answer.read()
 
+    def whole(self, answer, content):
+        """The bytes of an answer with this content."""
+        head = f"HTTP/1.1 {answer.status} {answer.reason}\r\n"
+        head += "".join(f"{k}: {v}\r\n" for k, v in answer.getheaders()
+                        if k.lower() not in HOP_BY_HOP | {"content-length"})
+        if answer.headers.get("Connection", "").lower() == "close":
+            self.close_connection = True
+            head += "Connection: close\r\n"
+        return f"{head}Content-Length: {len(content)}\r\n\r\n".encode("latin-1") + content
+
     def exchange(self):
         started = time.time_ns()
         if self.headers.get("Transfer-Encoding"):
@@ -163,13 +173,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
              "answer.body": content},
             {"listener": self.server.listener, "client": self.client,
              "tls": self.request.version(), "started": started, "ended": time.time_ns()})
-        passed = "".join(f"{k}: {v}\r\n" for k, v in answer.getheaders()
-                         if k.lower() not in HOP_BY_HOP | {"content-length"})
-        if answer.headers.get("Connection", "").lower() == "close":
-            self.close_connection = True
-            passed += "Connection: close\r\n"
-        self.wfile.write(f"{status}{passed}Content-Length: {len(content)}\r\n\r\n"
-                         .encode("latin-1") + content)
+        self.wfile.write(self.whole(answer, content))
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = exchange
 
@@ -200,23 +204,30 @@ def endpoint(text):
     return host, int(port)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--appliance", required=True, help="the appliance's folder, for its CA")
-    parser.add_argument("--control", required=True, nargs=2, metavar=("LISTEN", "TO"), type=endpoint)
-    parser.add_argument("--data", required=True, nargs=2, metavar=("LISTEN", "TO"), type=endpoint)
-    parser.add_argument("--capture", required=True, help="folder for the captures")
-    args = parser.parse_args()
-    os.makedirs(args.capture, exist_ok=True)
+def serve(args, handler, **shared):
+    """Listens for both ports, until it is killed; handlers find what is shared as members of their server."""
     with tempfile.TemporaryDirectory() as work:
         authority = Authority(args.appliance, work)
         capture = Capture(args.capture)
         for listener, (listen, to) in (("control", args.control), ("data", args.data)):
             server = Server(listener, listen, to, authority, capture)
+            server.RequestHandlerClass = handler
+            vars(server).update(shared)
             threading.Thread(target=server.serve_forever, daemon=True).start()
         print("ready", flush=True)
         threading.Event().wait()
 
 
+def arguments(doc):
+    parser = argparse.ArgumentParser(description=doc)
+    parser.add_argument("--appliance", required=True, help="the appliance's folder, for its CA")
+    parser.add_argument("--control", required=True, nargs=2, metavar=("LISTEN", "TO"), type=endpoint)
+    parser.add_argument("--data", required=True, nargs=2, metavar=("LISTEN", "TO"), type=endpoint)
+    parser.add_argument("--capture", required=True, help="folder for the captures and errors")
+    args = parser.parse_args()
+    os.makedirs(args.capture, exist_ok=True)
+    return args
+
+
 if __name__ == "__main__":
-    main()
+    serve(arguments(__doc__), Handler)

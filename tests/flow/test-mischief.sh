@@ -12,9 +12,7 @@ python3 "$flow/image.py" make a 32M random "$seed"
 agent_config agent replication.workers=4 replication.compression=none
 appliance_init
 start_appliance
-start mischief mischief.log python3 "$flow/mischief.py" --appliance "$appliance_dir" \
-	--control "127.0.0.1:$control" "127.0.0.2:$control" --data "127.0.0.1:$data" "127.0.0.2:$data" trouble
-until_true 20 "mischief" grep -q ready mischief.log
+start_tap trouble mischief.py
 start_agent agent
 enroll agent 127.0.0.1
 ctl agent protect a >protect.out

@@ -32,6 +32,7 @@ START_TEST(fallbacks)
 	test_write(test_path("c"), "[replication]\nresync_window = Mon-\n");
 	ck_assert_int_eq(config_load(test_path("c"), &c, &e), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(e.text, "resync_window"));
+	ck_assert_ptr_nonnull(strstr(e.text, "always, never, or times"));
 	ck_assert_ptr_nonnull(strstr(e.text, "a day"));
 	ck_assert_int_lt(config_load(test_path("absent"), &c, &e), 0);
 	config_clear(&c);

@@ -64,6 +64,12 @@ START_TEST(all_forms)
 	ck_assert(window_is_open(&w, AT(4, 10, 0)));
 	ck_assert(window_is_open(&w, AT(0, 23, 59)));
 	ck_assert(!window_is_open(&w, AT(1, 10, 0)));
+	/* Hours are for all days of the list before them. */
+	parse("Sat, Sun 10:00-12:00");
+	ck_assert(!window_is_open(&w, AT(5, 9, 59)));
+	ck_assert(window_is_open(&w, AT(5, 10, 0)));
+	ck_assert(window_is_open(&w, AT(6, 11, 59)));
+	ck_assert(!window_is_open(&w, AT(6, 12, 0)));
 	/* The last night of the week reaches into its first day. */
 	parse("Sun 23:00-01:00");
 	ck_assert(window_is_open(&w, AT(0, 0, 59)));

@@ -71,7 +71,7 @@ static bool never(void *arg)
 
 static void set_up(const struct source_ops *ops, unsigned int shift)
 {
-	struct state_disk from = {.key = "path:/fake", .name = "fake"};
+	struct state_disk from = {.key = "path:/fake", .name = "fake", .path = "/dev/fake"};
 	struct err e;
 
 	agent.config.compression = WIRE_CODEC_ZSTD;
@@ -164,6 +164,40 @@ START_TEST(what_is_dirty_is_sent)
 }
 END_TEST
 
+/* The codec of the extent of data in the segment of text that this appliance gets. */
+static enum wire_codec codec_for(uint16_t version, uint32_t codecs)
+{
+	struct piece p = {.mode = PIECE_SEND, .run_count = 1, .run = {{0, WIRE_BLOCK}}};
+	struct frame_extent x;
+	const uint8_t *data;
+	struct frame f;
+	struct err e = {0};
+	size_t len;
+
+	set_up(&tracked_ops, GRANULE_SHIFT);
+	agent.segment_version = version;
+	agent.codecs = codecs;
+	for (size_t i = 0; i < WIRE_BLOCK; i++)
+		fake.content[i] = (uint8_t) "much the same "[i % 14];
+	p.owner = disk;
+	ck_assert_msg(!worker_piece(&worker, &p, &e), "%s", e.text);
+	frame_finish(worker.open->builder, &data, &len);
+	ck_assert_msg(!frame_parse(&f, data, len, SIZE, true, &e), "%s", e.text);
+	ck_assert_uint_eq(f.version, version);
+	frame_get(&f, 0, &x);
+	tear_down();
+	return x.codec;
+}
+
+START_TEST(an_appliance_gets_what_it_can_read)
+{
+	ck_assert_int_eq(codec_for(WIRE_VERSION, ~0u), WIRE_CODEC_ZSTD);
+	ck_assert_int_eq(codec_for(WIRE_VERSION_OLD, ~0u), WIRE_CODEC_ZSTD);
+	ck_assert_int_eq(codec_for(WIRE_VERSION, 1u << WIRE_CODEC_NONE), WIRE_CODEC_NONE);
+	ck_assert_int_eq(codec_for(WIRE_VERSION_OLD, 1u << WIRE_CODEC_NONE), WIRE_CODEC_NONE);
+}
+END_TEST
+
 START_TEST(what_cannot_be_read_stays_dirty)
 {
 	static uint8_t covered[SIZE / 512];
@@ -179,8 +213,8 @@ START_TEST(what_cannot_be_read_stays_dirty)
 	ck_assert_uint_eq(check_segment(covered), (1 << 20) - 2 * GRANULE);
 	ck_assert_uint_eq(fake.marked_from, 3 * GRANULE);
 	ck_assert_uint_eq(fake.marked_bytes, 2 * GRANULE);
-	ck_assert_uint_eq(atomic_load(&disk->unread), 2 * GRANULE);
-	ck_assert_ptr_nonnull(strstr(disk->error, "cannot be read"));
+	ck_assert_uint_eq(disk->unread.bytes, 2 * GRANULE);
+	ck_assert_str_eq(disk->error, "32768 bytes at offset 49152 of /dev/fake cannot be read");
 	ck_assert_int_eq(covered[3 * GRANULE / 512], 0);
 	tear_down();
 }
@@ -214,6 +248,52 @@ START_TEST(a_scan_sends_what_differs_and_learns)
 	ck_assert_msg(!worker_piece(&worker, &again, &e), "%s", e.text);
 	ck_assert_ptr_null(worker.open);
 	ck_assert_uint_eq(atomic_load(&disk->segments), 0);
+	tear_down();
+}
+END_TEST
+
+/* Of a chunk with a bad block all others are sent, once; the epoch knows that it has not seen all. */
+START_TEST(a_scan_leaves_out_what_cannot_be_read)
+{
+	static uint8_t covered[SIZE / 512];
+	struct piece p = {.mode = PIECE_SEND, .run_count = 1, .run = {{0, SIZE}}};
+	struct piece again = {.mode = PIECE_COMPARE, .run_count = 1, .run = {{0, SIZE}}};
+	struct piece second = {.mode = PIECE_VERIFY, .run_count = 1, .run = {{0, SIZE}}};
+	uint8_t digest[DIGEST_BYTES];
+	struct err e = {0};
+	bool news;
+
+	set_up(&scanned_ops, 16);
+	p.owner = again.owner = second.owner = disk;
+	fake.bad_from = 3 * WIRE_BLOCK + 4096;
+	fake.bad_to = 4 * WIRE_BLOCK + 512;
+	scan_digests_begin(disk->digests);
+	disk_unread_begin(disk);
+	ck_assert_msg(!worker_piece(&worker, &p, &e), "%s", e.text);
+	ck_assert_uint_eq(check_segment(covered), SIZE - 2 * WIRE_BLOCK);
+	ck_assert_int_eq(covered[3 * WIRE_BLOCK / 512], 0);
+	ck_assert_int_eq(covered[5 * WIRE_BLOCK / 512], 1);
+	ck_assert_str_eq(disk->error, "131072 bytes at offset 196608 of /dev/fake cannot be read");
+	ck_assert_uint_eq(disk_unread_judge(disk, &news), 2 * WIRE_BLOCK);
+	ck_assert(news);
+	ck_assert_uint_eq(atomic_load(&disk->drained), SIZE);
+	worker_forget(&worker);
+	/* When it can be read again the second reading has nothing to go by. */
+	fake.bad_to = fake.bad_from = 0;
+	ck_assert_int_eq(worker_piece(&worker, &second, &e), 0);
+	ck_assert_uint_ne(atomic_load(&disk->changed_at), UINT64_MAX);
+	/* What was learnt need not be asked for, and only what was missing goes. */
+	for (uint64_t at = 0; at < SIZE; at += WIRE_BLOCK)
+		ck_assert(scan_digests_known(disk->digests, at, WIRE_BLOCK, digest) ==
+			  (at != 3 * WIRE_BLOCK && at != 4 * WIRE_BLOCK));
+	memset(digest, 1, sizeof(digest));
+	scan_digests_learn(disk->digests, 3 * WIRE_BLOCK, digest);
+	scan_digests_learn(disk->digests, 4 * WIRE_BLOCK, digest);
+	memset(covered, 0, sizeof(covered));
+	disk_unread_begin(disk);
+	ck_assert_msg(!worker_piece(&worker, &again, &e), "%s", e.text);
+	ck_assert_uint_eq(check_segment(covered), 2 * WIRE_BLOCK);
+	ck_assert_uint_eq(disk_unread_judge(disk, &news), 0);
 	tear_down();
 }
 END_TEST
@@ -331,8 +411,10 @@ int main(void)
 	TCase *tc = tcase_create("worker");
 
 	tcase_add_test(tc, what_is_dirty_is_sent);
+	tcase_add_test(tc, an_appliance_gets_what_it_can_read);
 	tcase_add_test(tc, what_cannot_be_read_stays_dirty);
 	tcase_add_test(tc, a_scan_sends_what_differs_and_learns);
+	tcase_add_test(tc, a_scan_leaves_out_what_cannot_be_read);
 	tcase_add_test(tc, the_second_reading_sees_a_change);
 	tcase_add_test(tc, what_the_appliance_has_is_forgotten_at_a_failure);
 	tcase_add_test(tc, a_large_disk_is_compared_by_groups);

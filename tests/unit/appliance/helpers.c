@@ -43,6 +43,7 @@ void home_make(struct home *h, const char *dir)
 	h->config.all_points_for_ns = 3600 * NSEC_PER_SEC;
 	h->config.client_life_ns = 3600 * NSEC_PER_SEC;
 	h->config.reserve = 1 << 20;
+	h->config.map_memory = 64 << 20;
 	snprintf(path, sizeof(path), "%s/catalog.db", dir);
 	ck_assert_msg(catalog_open(path, true, &h->catalog, &e) == 0, "%s", e.text);
 	ck_assert_msg(store_dir_open(dir, &h->store, &e) == 0, "%s", e.text);

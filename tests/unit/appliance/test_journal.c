@@ -410,6 +410,43 @@ START_TEST(many_writers)
 }
 END_TEST
 
+static void *write_same(void *arg)
+{
+	struct writer *w = arg;
+
+	for (uint32_t i = 0; i < EACH; i++)
+		w->result[i] = try_zero(w->journal, w->first + i, (uint64_t)i * 4096, 4096);
+	return NULL;
+}
+
+/* All want the same ranges, durable or not yet: each goes to one of them. */
+START_TEST(writers_of_the_same)
+{
+	struct journal *j = must_open(store);
+	struct writer w[WRITERS];
+	pthread_t thread[WRITERS];
+
+	for (uint32_t i = 0; i < WRITERS; i++) {
+		w[i].journal = j;
+		w[i].first = i * EACH;
+		ck_assert_int_eq(pthread_create(&thread[i], NULL, write_same, &w[i]), 0);
+	}
+	for (int i = 0; i < WRITERS; i++)
+		pthread_join(thread[i], NULL);
+	for (int k = 0; k < EACH; k++) {
+		int stored = 0;
+
+		for (int i = 0; i < WRITERS; i++) {
+			stored += w[i].result[k] == 0;
+			ck_assert(w[i].result[k] == 0 || w[i].result[k] == -EEXIST);
+		}
+		ck_assert_int_eq(stored, 1);
+	}
+	ck_assert_uint_eq(journal_bytes(j), EACH * 160);
+	journal_close(j);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("journal");
@@ -431,6 +468,7 @@ int main(void)
 	tcase_add_test(t, failed_sync);
 	tcase_add_test(t, failed_roll_back);
 	tcase_add_loop_test(t, many_writers, 0, 6);
+	tcase_add_test(t, writers_of_the_same);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

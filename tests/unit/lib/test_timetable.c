@@ -99,12 +99,20 @@ START_TEST(what_is_wrong_is_quoted)
 		"10M;,Mon,, 08:00-18:00 xM",
 		"10M;08:00-18:00 Mon 2M",
 		"10M;Mon 08:00-18:00 2M now",
+		"10M;Mon 00000000000000000000000000000000000002M",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
 		ck_assert_msg(timetable_parse(wrong[i], &t, &e) == -EINVAL, "\"%s\"", wrong[i]);
-	timetable_parse("10M;Mon 08:00-18:00 2Q", &t, &e);
-	assert_says(&e, "'Mon 08:00-18:00 2Q'");
+	timetable_parse("10M;Mon 08:00-18:00 2Q;Sat 1M", &t, &e);
+	assert_says(&e, "at '2Q;Sat 1M'");
+	assert_says(&e, "or none");
+	timetable_parse("10M;Mon-Fri 8:00-18:00 2M", &t, &e);
+	assert_says(&e, "HH:MM-HH:MM is expected at '8:00-18:00 2M'");
+	timetable_parse("10M;Mon-Fri", &t, &e);
+	assert_says(&e, "is expected at the end");
+	timetable_parse("10M;Monday 2M", &t, &e);
+	assert_says(&e, "a day (Mon to Sun) or HH:MM-HH:MM is expected at 'Monday 2M'");
 }
 END_TEST
 
