@@ -27,9 +27,16 @@ find_victim() {		# NAME
 	esac
 }
 
+# A client of a database lives for a moment only; how long the victim is spared is random.
 hit() {			# VICTIM WAY
 	local pid
 
+	for _ in {1..100}; do
+		pid=$(find_victim "$1") && break || pid=
+		sleep 0.1
+	done
+	[ -n "$pid" ] || exit 1
+	sleep "$((RANDOM % 2)).$((RANDOM % 10))"
 	pid=$(find_victim "$1") || exit 1
 	if [ "$2" = OOM ]; then
 		echo 1000 >"/proc/$pid/oom_score_adj"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # shellcheck shell=dash disable=SC2016
 # SPDX-License-Identifier: Apache-2.0
-# In a busybox guest; see ../nasty-writers.sh. Each case is a set of vss-shim that somebody spoils: the label has to be
+# In a busybox guest; see ../test-nasty-writers.sh. Each case is a set of vss-shim that somebody spoils: the label has to be
 # right, the reason clear, and afterwards everything can be written and nothing of the set runs.
 set -eu
 writer=/etc/mobility/writers.d/20-nasty
