@@ -179,8 +179,8 @@ check-stacks: deps-guest all
 # Real databases under load: every point recovered, random kills at every phase.
 .PHONY: check-apps bench-freeze
 check-apps: deps-guest all
-	@tests/vm/nasty-writers.sh
-	@POINTS=6 KILLS=100 tests/vm/apps.sh
+	@tests/vm/test-nasty-writers.sh
+	@POINTS=6 KILLS=100 tests/vm/test-apps.sh
 bench-freeze: deps-guest all
 	@tests/bench/freeze.sh
 soak: deps-guest

@@ -210,8 +210,20 @@ reachable() {
 	fi
 }
 
-# The sockets that a process listens on: "unix PATH" and "tcp PORT" lines.
-listening() {		# PID
+# The sockets that a process listens on: "unix PATH" and "tcp PORT" lines. The kernel's list may leave one out when others come
+# and go while it is read: one of KIND (unix, tcp, or either) is looked for three times.
+listening() {		# PID [KIND]
+	local sockets
+
+	for _ in 1 2 3; do
+		sockets=$(listening_now "$1")
+		[[ $'\n'$sockets != *$'\n'"${2:-}"?* ]] || break
+		sleep 0.1
+	done
+	[ -z "$sockets" ] || echo "$sockets"
+}
+
+listening_now() {	# PID
 	local -A owned=()
 	local inode
 
@@ -220,7 +232,7 @@ listening() {		# PID
 	done < <(find "/proc/$1/fd" -lname 'socket:*' -printf '%l\n' 2>/dev/null | tr -dc '0-9\n')
 	while read -r _ _ _ flags _ _ inode path; do
 		[ "$flags" != 00010000 ] || [ -z "${owned[$inode]-}" ] || [[ $path != /* ]] || echo "unix $path"
-	done </proc/net/unix
+	done < <(cat /proc/net/unix)
 	while read -r _ address _ state _ _ _ _ _ inode _; do
 		[ "$state" != 0A ] || [ -z "${owned[$inode]-}" ] || echo "tcp $((16#${address##*:}))"
 	done < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null)

@@ -27,9 +27,11 @@ apps_boot() {
 	guest_disk "$vm_build/db.img" 640M
 	guest_disk "$vm_build/space.img" 320M
 	agent_options
-	agent_options+=(--file "$top/vss-shim/writers.d:/usr/lib/mobility/writers.d" --file "$top/vss-shim/writer.sh:/usr/lib/mobility/writer.sh"
+	agent_options+=(--file "$vm_build/vss-shim.conf:/etc/mobility/vss-shim.conf" --file "$top/vss-shim/writers.d:/usr/lib/mobility/writers.d" --file "$top/vss-shim/writer.sh:/usr/lib/mobility/writer.sh"
 		--bin "$bin/vss-shim:/usr/sbin/vss-shim" --file "$top/packaging/systemd/vss-shim.service:/etc/systemd/system/vss-shim.service")
 	printf '#!/bin/sh\nexec /apps/load.sh %s\n' "$scale" >"$vm_build/load"
+	# a saturated guest in emulation looks for its databases for longer
+	printf '[freeze]\nidentify=100s\nprepare=5m\npost=2m\n' >"$vm_build/vss-shim.conf"
 	guest_start protected --root "$vm_build/root.img" --disk "$vm_build/db.img:raw:serial=db" \
 		--disk "$vm_build/space.img:raw:serial=space" "${apps_guest[@]}" --file "$module:/mobility.ko" \
 		"${agent_options[@]}" --script "$vm_build/load" --timeout 7000 --allow 'Out of memory|oom-kill|Call Trace' "$@"
@@ -82,7 +84,7 @@ apps_expect() {
 
 # The checkpoint of the point's freeze, as the writer told it in the agent's record.
 apps_redo() {		# ID
-	jq -r ".[] | select(.id == $1) | tostring" "$vm_build/points.json" | grep -oE 'checkpoint at [0-9A-F]+/[0-9A-F]+' | head -n 1 | sed 's/.* //'
+	jq -r ".[] | select(.id == $1) | tostring" "$vm_build/points.json" | grep -oE 'checkpoint at [0-9A-F]+/[0-9A-F]+' | head -n 1 | sed 's/.* //' || true
 }
 
 apps_recover() {

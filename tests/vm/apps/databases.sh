@@ -48,6 +48,7 @@ db_start() {
 	db_bind
 	systemctl start "${db_services[@]}" || {
 		journalctl -n 40 --no-pager
+		tail -n 20 /var/log/redis/*.log /var/log/postgresql/*.log
 		die "a database does not start"
 	}
 }
@@ -56,7 +57,7 @@ db_stop() {
 	systemctl stop "${db_services[@]}"
 }
 
-pg() { setpriv --reuid postgres --regid postgres --init-groups /usr/lib/postgresql/15/bin/psql -XAtqw -v ON_ERROR_STOP=1 -h /run/postgresql -d postgres "$@"; }
+pg() { setpriv --reuid postgres --regid postgres --init-groups env -C / /usr/lib/postgresql/15/bin/psql -XAtqw -v ON_ERROR_STOP=1 -h /run/postgresql -d postgres "$@"; }
 my() { mariadb -uroot -BN -e "$1"; }
 red() { redis-cli -e "$@"; }
 

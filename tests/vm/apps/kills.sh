@@ -17,7 +17,6 @@ kill_round() {		# N
 	local victim=${kill_victims[RANDOM % ${#kill_victims[@]}]} way=${kill_ways[RANDOM % ${#kill_ways[@]}]} pid
 
 	strike begin "kill-$1"
-	sleep "$((RANDOM % 5)).$((RANDOM % 10))"
 	pid=$(strike hit "$victim" "$way" | head -n 1) || true
 	[ "$way" != STOP ] || sleep $((window_s + 1))
 	guest_sh protected "/usr/bin/pgrep -x mobilityd >/dev/null" || agent_start protected

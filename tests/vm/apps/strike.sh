@@ -3,8 +3,8 @@
 # In the guest, one call each; see kills.sh.
 #   strike.sh begin NAME        a point of that name is asked for, in the background
 #   strike.sh hit VICTIM WAY    prints the process that was hit; 1 if it was not there
-#   strike.sh result            waits for the end of the point; prints what mobilityctl said
-#   strike.sh clean PID         the victim goes on if it was stopped; 1 if anything of a set is left, which is told
+#   strike.sh clean PID         the victim goes on if it was stopped, the point ends; 1 if anything of a set is left, which is told
+#   strike.sh result            prints what mobilityctl said of the point
 set -euo pipefail
 # shellcheck source=tests/vm/guest/base.sh
 . /guest/base.sh
@@ -27,9 +27,16 @@ find_victim() {		# NAME
 	esac
 }
 
+# A client of a database lives for a moment only; how long the victim is spared is random.
 hit() {			# VICTIM WAY
 	local pid
 
+	for _ in {1..100}; do
+		pid=$(find_victim "$1") && break || pid=
+		sleep 0.1
+	done
+	[ -n "$pid" ] || exit 1
+	sleep "$((RANDOM % 2)).$((RANDOM % 10))"
 	pid=$(find_victim "$1") || exit 1
 	if [ "$2" = OOM ]; then
 		echo 1000 >"/proc/$pid/oom_score_adj"
@@ -46,11 +53,12 @@ left_over() {
 		pg -c "SELECT pid, state FROM pg_stat_activity WHERE application_name = 'mobility'" | grep .
 }
 
-# Everything may take a little to end.
+# Everything may take a little to end, the point first.
 clean() {		# PID
 	local left
 
-	kill -CONT "$1" 2>/dev/null || true
+	[ "$1" = 0 ] || kill -CONT "$1" 2>/dev/null || true
+	wait_until 300 "the point never ends" test -e /run/point.out
 	for _ in {1..50}; do
 		systemctl -q is-active vss-shim && ! left=$(left_over) && exit 0
 		sleep 0.3
@@ -66,7 +74,6 @@ begin)
 	;;
 hit) hit "$2" "$3" ;;
 result)
-	wait_until 200 "the point never ends" test -e /run/point.out
 	tr '\n' ' ' </run/point.out
 	;;
 clean) clean "$2" ;;

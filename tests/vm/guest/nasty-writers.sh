@@ -1,7 +1,7 @@
 #!/bin/sh
 # shellcheck shell=dash disable=SC2016
 # SPDX-License-Identifier: Apache-2.0
-# In a busybox guest; see ../nasty-writers.sh. Each case is a set of vss-shim that somebody spoils: the label has to be
+# In a busybox guest; see ../test-nasty-writers.sh. Each case is a set of vss-shim that somebody spoils: the label has to be
 # right, the reason clear, and afterwards everything can be written and nothing of the set runs.
 set -eu
 writer=/etc/mobility/writers.d/20-nasty
@@ -10,7 +10,9 @@ cases=0
 die() { echo "$case: $*"; exit 1; }
 
 set_up() {
-	modprobe -a ext4 xfs scsi_debug dev_size_mb=64 2>/dev/null || true
+	modprobe -a ext4 xfs
+	modprobe sd_mod || true # built in, where it is not a module
+	modprobe scsi_debug dev_size_mb=64
 	mkdir -p /mnt/ext4 /mnt/xfs /etc/mobility/writers.d /run/mobility-shim
 	mount -t ext4 /dev/mob/ext4 /mnt/ext4
 	mount -t xfs /dev/mob/xfs /mnt/xfs
@@ -123,8 +125,12 @@ nasty_writers() {
 filesystems() {
 	fsfreeze --freeze /mnt/xfs
 	run_set "frozen by somebody else" false '/mnt/xfs'
-	[ -z "$(timeout 1 sh -c 'echo x >/mnt/xfs/frozen' && echo written)" ] || die "what somebody else froze was thawed"
+	# no signal ends who waits for a frozen filesystem
+	(echo x >/mnt/xfs/frozen && touch /tmp/was-written) &
+	sleep 1
+	[ ! -e /tmp/was-written ] || die "what somebody else froze was thawed"
 	fsfreeze --unfreeze /mnt/xfs
+	wait $!
 	both_written
 	mount -o remount,ro /mnt/xfs
 	run_set "read-only" true '"mount": *"/mnt/ext4"'
@@ -133,7 +139,8 @@ filesystems() {
 	run_set "full" true '"mount": *"/mnt/ext4"'
 	rm /mnt/ext4/full
 	both_written
-	disk=$(ls /sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*/block)
+	disk=$(ls -d /sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*/block/*)
+	disk=${disk##*/}
 	mkfs.ext4 -q "/dev/$disk"
 	mkdir -p /mnt/gone
 	mount -t ext4 "/dev/$disk" /mnt/gone
