@@ -381,8 +381,12 @@ uint64_t writer_tick(struct writer *w, uint64_t now)
 	if (now < w->until_ns)
 		return w->until_ns;
 	took(w);
-	writer_fail(w, "it was late: no answer to %s within %" PRIu64 " ms", phase_name(w->phase),
-		    (w->until_ns - w->asked_ns) / MS);
+	if (w->asked_ns >= w->until_ns)
+		writer_fail(w, "it was late: time was up when it was its turn to %s",
+			    phase_name(w->phase));
+	else
+		writer_fail(w, "it was late: no answer to %s within %" PRIu64 " ms",
+			    phase_name(w->phase), (w->until_ns - w->asked_ns) / MS);
 	writer_kill(w);
 	return w->end_ns;
 }
