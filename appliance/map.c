@@ -62,7 +62,9 @@ static struct piece *shrink(struct piece *pieces, size_t count)
 {
 	struct piece *less = reallocarray(pieces, count + 1, sizeof(*pieces));
 
-	return less ? less : pieces;
+	if (less)
+		pieces = less;
+	return pieces;
 }
 
 static int merge_top(struct map *m)

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What becomes of the differences that a slice of a tracked disk showed: written since, or a mismatch. */
+/* wraps: drain_run compare_begin compare_end */
+#include <errno.h>
 #include <string.h>
 
+#include "agent/compare.h"
+#include "agent/session.h"
 #include "agent/worker.h"
 #include "tests/unit/agent/support.h"
 
@@ -130,6 +134,79 @@ START_TEST(a_pass_is_made_of_slices)
 }
 END_TEST
 
+/* --- the reading of a slice, without workers --------------------------------------------------------- */
+
+static unsigned int drains, compares;
+static int drained;
+static struct session session;
+
+int __wrap_drain_run(struct drain_pool *p, struct drain *dr, void (*beat)(void *arg), void *arg,
+		     struct err *e);
+void __wrap_compare_begin(struct agent *a, struct disk *disk, uint64_t from, uint64_t to);
+void __wrap_compare_end(struct disk *disk);
+
+int __wrap_drain_run(struct drain_pool *p, struct drain *dr, void (*beat)(void *arg), void *arg,
+		     struct err *e)
+{
+	(void)p;
+	drains++;
+	ck_assert_uint_eq(dr->plan.disk_count, 1);
+	ck_assert_int_eq(dr->plan.disks[0].spans[0].mode, PIECE_PROVE);
+	ck_assert_uint_eq(dr->plan.disks[0].spans[0].to, SIZE);
+	/* It may take longer than a certificate lives: the beat that renews it. */
+	ck_assert(beat == session_drain_beat && arg == &session);
+	ck_assert_uint_eq(compares, 1);
+	return drained ? err_set(e, drained, "no answer") : 0;
+}
+
+void __wrap_compare_begin(struct agent *a, struct disk *disk, uint64_t from, uint64_t to)
+{
+	(void)a;
+	ck_assert_ptr_eq(disk, d);
+	ck_assert_uint_eq(from, 0);
+	ck_assert_uint_eq(to, SIZE);
+	compares++;
+}
+
+void __wrap_compare_end(struct disk *disk)
+{
+	ck_assert_ptr_eq(disk, d);
+	compares--;
+}
+
+START_TEST(a_slice_is_read_before_an_epoch)
+{
+	struct agent agent = {.disks = calloc(1, sizeof(struct disk_table) + sizeof(d))};
+	struct err e = {0};
+
+	test_write(test_path("disk"), "what is read without workers");
+	strcpy(d->path, test_path("disk"));
+	agent.disks->count = 1;
+	agent.disks->disk[0] = d;
+	session = (struct session){.a = &agent};
+	/* Not asked for, and no rate in the configuration; nor before there is an epoch to compare with. */
+	ck_assert_int_eq(verify_slices(&session, &e), 0);
+	verify_ask(d);
+	ck_assert_int_eq(verify_slices(&session, &e), 0);
+	ck_assert_uint_eq(drains, 0);
+	session.boundary_ns = 1;
+	ck_assert(verify_needs_epoch(&session));
+	ck_assert_msg(!verify_slices(&session, &e), "%s", e.text);
+	ck_assert_uint_eq(drains, 1);
+	ck_assert_uint_eq(compares, 0);
+	ck_assert_uint_eq(d->verify.end, SIZE);
+	/* It waits for the epoch that judges it. */
+	ck_assert_int_eq(verify_slices(&session, &e), 0);
+	ck_assert_uint_eq(drains, 1);
+	verify_abandon(d);
+	drained = -EHOSTDOWN;
+	ck_assert_int_eq(verify_slices(&session, &e), -EHOSTDOWN);
+	ck_assert_uint_eq(d->verify.end, 0);
+	ck_assert_uint_eq(compares, 0);
+	free(agent.disks);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("verify");
@@ -137,5 +214,6 @@ int main(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, only_what_nobody_wrote_is_a_mismatch);
 	tcase_add_test(tc, a_pass_is_made_of_slices);
+	tcase_add_test(tc, a_slice_is_read_before_an_epoch);
 	return run_tcase("verify", tc);
 }
