@@ -34,7 +34,7 @@ static struct buffer *take_idle(struct buffers *b, size_t bytes)
 	struct buffer **best = NULL, *taken;
 
 	for (struct buffer **p = &b->idle; *p; p = &(*p)->next) {
-		if ((*p)->room >= bytes && (*p)->room - bytes < BUFFERS_SLACK &&
+		if ((*p)->room >= bytes && (*p)->room <= 2 * bytes &&
 		    (!best || (*p)->room < (*best)->room))
 			best = p;
 	}

@@ -11,7 +11,6 @@
 
 #define BUFFERS_LARGE (256u << 10) /* smaller ones are malloc's matter */
 #define BUFFERS_STEP (512u << 10) /* large ones are multiples of it */
-#define BUFFERS_SLACK (1u << 20) /* what is taken is larger than wanted by less than this */
 
 struct buffer;
 
@@ -25,7 +24,7 @@ struct buffers {
 void buffers_init(struct buffers *b, size_t idle_max);
 void buffers_clear(struct buffers *b); /* all are given back */
 
-/* Room for `bytes`; NULL: out of memory. */
+/* Room for `bytes`, of at most twice as many or a step; NULL: out of memory. */
 void *buffers_take(struct buffers *b, size_t bytes);
 void buffers_give(struct buffers *b, void *data); /* NULL is fine */
 
