@@ -114,9 +114,9 @@ steady() {
 		--time_based --runtime=$((seconds + 10)) --thread --disk_util=0 --allow_file_create=0 --output=/run/fio.out &
 	writer=$!
 	sleep 5
-	first=$(date +%s%N)
+	first=${EPOCHREALTIME/./}000
 	sleep "$seconds"
-	last=$(date +%s%N)
+	last=${EPOCHREALTIME/./}000
 	wait "$writer"
 	awk '/WRITE: bw=/ { print "writer " $0 }' /run/fio.out
 	rpo "$first" "$last"
