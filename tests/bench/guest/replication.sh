@@ -44,7 +44,7 @@ both_sides() {
 	mount /dev/mob/store /run/store
 	mobility-appliance --dir /run/store/a init --name 127.0.0.1 --control 127.0.0.1:7443 --data 127.0.0.1:7444 >/dev/null
 	mobility-appliance --dir /run/store/a serve >/run/appliance.log 2>&1 &
-	until grep -q 'ready:' /run/appliance.log; do sleep 0.2; done
+	until grep -qs 'ready:' /run/appliance.log; do sleep 0.2; done
 	token=$(mobility-appliance --dir /run/store/a token --json)
 	jq -r .token <<<"$token" | ctl enroll 127.0.0.1:7443 --fingerprint "$(jq -r .fingerprint <<<"$token")" --token-file - >/dev/null
 	ctl protect "$disk" >/dev/null
