@@ -192,8 +192,8 @@ model: deps-check
 demo: deps-guest all
 	@tests/vm/demo.sh
 .PHONY: bench-replication
-bench-replication: deps-bench all
-	@tests/bench/replication.sh
+bench-replication: deps-bench deps-guest all
+	@status=0; tests/bench/replication.sh || status=$$?; tests/bench/replication-guest.sh && exit $$status
 .PHONY: bench-kmod
 bench-kmod: deps-guest
 	@tests/bench/kmod.sh

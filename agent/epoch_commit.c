@@ -156,6 +156,7 @@ int epoch_commit(struct epoch *ep, struct err *e)
 	_cleanup_json_ json_t *body = make_body(ep, with_bookmark);
 	struct commit_answer answer;
 	struct commit c = {.epoch = ep->number, .body = body, .answer = &answer};
+	uint64_t began = clock_monotonic_ns();
 	int r;
 
 	if (!body)
@@ -173,7 +174,9 @@ int epoch_commit(struct epoch *ep, struct err *e)
 	for (size_t i = 0; i < ep->table->count; i++)
 		disk_committed(ep, ep->table->disk[i]);
 	answer_bookmark(ep, with_bookmark, &answer);
-	log_debug("epoch %llu committed%s%s", (unsigned long long)ep->number,
+	log_debug("epoch %llu committed (drained in %llu ms, committed in %llu ms)%s%s",
+		  (unsigned long long)ep->number, (unsigned long long)ep->drain_ns / 1000000,
+		  (unsigned long long)(clock_monotonic_ns() - began) / 1000000,
 		  ep->fuzzy[0] ? ", fuzzy: " : "", ep->fuzzy);
 	return 0;
 }

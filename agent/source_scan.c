@@ -19,6 +19,7 @@ static_assert(1u << SCAN_SHIFT == WIRE_BLOCK, "a scan's granule is a digest's bl
 struct scan {
 	struct source source;
 	int fd;
+	bool cached; /* read through the page cache */
 	char path[PATH_MAX];
 };
 
@@ -86,8 +87,9 @@ static void scan_drain_close(struct source *s)
 {
 	struct scan *scan = (struct scan *)s;
 
-	/* Where the disk is read through the page cache, do not keep it there. */
-	posix_fadvise(scan->fd, 0, 0, POSIX_FADV_DONTNEED);
+	/* What only we have read is not kept. Else the cache is what others made of it. */
+	if (scan->cached)
+		posix_fadvise(scan->fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 
 static int scan_read(struct source *s, void *buf, size_t len, uint64_t offset)
@@ -151,11 +153,12 @@ static const struct source_ops scan_ops = {
 };
 
 /* Past the page cache where the filesystem can: its copy of a mounted disk may be old. */
-static int open_for_reading(const char *path)
+static int open_for_reading(const char *path, bool *cached)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_DIRECT);
 
-	if (fd < 0 && errno == EINVAL)
+	*cached = fd < 0 && errno == EINVAL;
+	if (*cached)
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 	/* cppcheck-suppress resourceLeak */
 	return fd < 0 ? -errno : fd;
@@ -168,7 +171,7 @@ int source_scan_open(const char *path, struct source **out, struct err *e)
 
 	if (!scan)
 		return err_set(e, -ENOMEM, "out of memory");
-	scan->fd = open_for_reading(path);
+	scan->fd = open_for_reading(path, &scan->cached);
 	if (scan->fd < 0) {
 		r = err_errno(e, scan->fd, "cannot read %s", path);
 		free(scan);

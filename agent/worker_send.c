@@ -63,9 +63,16 @@ void worker_digest(struct worker *w, const void *data, size_t len, uint8_t out[D
 
 void worker_flush(struct worker *w)
 {
+	struct stages *stages = &w->agent->stages;
+	struct tuner_segment s = {.behind = w->behind};
+
 	if (!w->open)
 		return;
-	tuner_segment(&w->tuner, w->behind, senders_idle(w->senders));
+	s.starved = senders_idle(w->senders);
+	/* In this order: what the appliance took is added after what it is a part of. */
+	s.appliance_ns = atomic_load(&stages->appliance_ns);
+	s.send_ns = atomic_load(&stages->ns[STAGE_SEND]);
+	tuner_segment(&w->tuner, &s);
 	w->begun(w->arg);
 	senders_put(w->senders, w->open);
 	w->open = NULL;

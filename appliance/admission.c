@@ -17,10 +17,12 @@ void admission_init(struct admission *a, uint64_t bytes)
 {
 	*a = (struct admission){.free = bytes, .reserve = bytes / ADMISSION_SMALL_SHARE};
 	pthread_mutex_init(&a->lock, NULL);
+	buffers_init(&a->buffers, bytes / ADMISSION_IDLE_SHARE);
 }
 
 void admission_clear(struct admission *a)
 {
+	buffers_clear(&a->buffers);
 	pthread_mutex_destroy(&a->lock);
 }
 

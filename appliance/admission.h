@@ -11,8 +11,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "appliance/buffers.h"
+
 #define ADMISSION_SMALL (256u << 10) /* bodies up to this are small */
 #define ADMISSION_SMALL_SHARE 8 /* one part in so many is for small bodies alone */
+#define ADMISSION_IDLE_SHARE                                                                       \
+	4 /* one part in so many is kept while nobody uses it, on top of the bytes */
 
 /* What is remembered of a machine; zero at first, then the admission's alone. */
 struct admission_flow {
@@ -28,6 +32,7 @@ struct admission {
 	uint64_t turn; /* where the round has come to */
 	struct admission_wait *small,
 		*large; /* who waits: small in order of arrival, large by turn */
+	struct buffers buffers; /* what they get */
 };
 
 void admission_init(struct admission *a, uint64_t bytes);

@@ -4,19 +4,7 @@
 #include <string.h>
 
 #include "appliance/api.h"
-#include "lib/cleanup.h"
 #include "lib/clock.h"
-
-/* Every digest of the segment against its bytes, before anything of it is kept. */
-static int check_content(const struct frame *f, struct err *e)
-{
-	_cleanup_(codec_freep) struct codec *codec = codec_new();
-	_cleanup_free_ uint8_t *out = malloc(WIRE_EXTENT_DATA_MAX);
-
-	if (!codec || !out)
-		return err_set(e, -ENOMEM, "out of memory");
-	return frame_check(codec, f, out, e);
-}
 
 static int check_path(const struct request *r, const struct frame *f, struct err *e)
 {
@@ -89,8 +77,9 @@ void api_segment(struct request *r)
 		rc = -EBADMSG;
 	if (rc == 0)
 		rc = check_path(r, &f, &e);
+	/* Every digest against its bytes, before anything is kept. */
 	if (rc == 0)
-		rc = check_content(&f, &e);
+		rc = checkers_check(&r->app->checkers, &f, &e);
 	if (rc < 0) {
 		reply_failed(r, rc, &e);
 		return;

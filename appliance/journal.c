@@ -272,7 +272,8 @@ static int append_locked(struct journal *j, struct stored *s, const void *data, 
 int journal_append(struct journal *j, const struct frame *f, const void *data, struct err *e)
 {
 	struct stored *s, *known = NULL;
-	uint64_t serial = 0;
+	size_t head = (size_t)(f->payload - (const uint8_t *)data);
+	uint64_t serial = 0, at = 0;
 	int rc = 0;
 
 	if (f->segment >= JOURNAL_SEGMENTS_MAX)
@@ -286,6 +287,7 @@ int journal_append(struct journal *j, const struct frame *f, const void *data, s
 	if (!known) {
 		rc = append_locked(j, s, data, f->total, e);
 		serial = s->serial;
+		at = s->at;
 	} else {
 		serial = known->serial;
 		if (memcmp(known->trailer, s->trailer, WIRE_TRAILER_BYTES))
@@ -297,6 +299,9 @@ int journal_append(struct journal *j, const struct frame *f, const void *data, s
 	if (rc == 0)
 		rc = wait_durable(j, f->segment, serial, e);
 	pthread_mutex_unlock(&j->lock);
+	/* The commit reads headers and extents; content may not be read for days. */
+	if (rc == 0 && !known)
+		store_release(j->object, at + head, f->total - head);
 	return rc;
 }
 

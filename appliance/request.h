@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "appliance/checkers.h"
 #include "appliance/home.h"
 #include "appliance/live.h"
 
@@ -20,11 +21,12 @@ struct policy_clock {
 	uint64_t now, monotonic; /* at the last look; 0 before the first */
 };
 
-/* What the handlers share; constant while serving, but for the clock, which is the policy's thread's. */
+/* What the handlers share; constant while serving, but for the clock, which is the policy's thread's, and the checkers. */
 struct appliance {
 	struct policy_clock clock;
 	struct home home;
 	struct live *live;
+	struct checkers checkers;
 	unsigned int control_port, data_port;
 };
 

@@ -319,6 +319,7 @@ int server_start(struct appliance *app, struct server **out, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory");
 	s->app = app;
 	admission_init(&s->admission, conf->body_memory);
+	checkers_init(&app->checkers);
 	s->ca = home_read(app->home.dir, HOME_CA, e);
 	rc = s->ca ? 0 : e->code;
 	/* The data port first: enrolment, on the control port, tells it. */
@@ -344,6 +345,7 @@ void server_stop(struct server *s)
 	if (s->data.daemon)
 		MHD_stop_daemon(s->data.daemon);
 	admission_clear(&s->admission);
+	checkers_clear(&s->app->checkers);
 	free(s->ca);
 	free(s);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "appliance/upload.h"
@@ -13,7 +12,7 @@ int upload_begin(struct upload *u, struct admission *a, struct admission_flow *f
 	if (rc < 0)
 		return rc;
 	/* One byte more, so that an empty body has a pointer as well. */
-	u->data = malloc(want + 1);
+	u->data = buffers_take(&a->buffers, want + 1);
 	if (!u->data) {
 		admission_leave(a, want);
 		return -ENOMEM;
@@ -42,7 +41,7 @@ void upload_end(struct upload *u)
 {
 	if (!u->data)
 		return;
-	free(u->data);
+	buffers_give(&u->admission->buffers, u->data);
 	admission_leave(u->admission, u->want);
 	*u = (struct upload){0};
 }

@@ -11,7 +11,11 @@
 
 #include "include/mobility/wire.h"
 
-#define CODEC_ZSTD_WEAKEST (-7) /* of zstd's levels; zlib has 1 to 9 */
+/*
+ * Levels: zlib's are 1 to 9. zstd's own from 1 on; below 1 are two that look for matches by a table
+ * small enough for the processor's first cache: -1, and -2, which leaves literals as they are.
+ */
+#define CODEC_ZSTD_WEAKEST (-2)
 
 struct codec;
 struct codec *codec_new(void); /* NULL: out of memory */

@@ -231,10 +231,19 @@ void frame_get(const struct frame *f, uint32_t i, struct frame_extent *x)
 	memcpy(x->digest, w.digest, DIGEST_BYTES);
 }
 
-int frame_extract(struct codec *c, const struct frame_extent *x, void *out, struct err *e)
+static int digest_check(const struct frame_extent *x, const void *data, struct err *e)
 {
 	uint8_t digest[DIGEST_BYTES];
 
+	digest_sha256(data, x->length, digest);
+	if (memcmp(digest, x->digest, DIGEST_BYTES) != 0)
+		return err_set(e, -EILSEQ, "the data at %" PRIu64 " does not match its SHA-256",
+			       x->offset);
+	return 0;
+}
+
+int frame_extract(struct codec *c, const struct frame_extent *x, void *out, struct err *e)
+{
 	if (x->type != WIRE_DATA)
 		return err_set(e, -EINVAL, "the extent at %" PRIu64 " has no data", x->offset);
 
@@ -244,11 +253,7 @@ int frame_extract(struct codec *c, const struct frame_extent *x, void *out, stru
 		return err_set(e, r,
 			       "the data at %" PRIu64 " does not decompress to %" PRIu64 " bytes",
 			       x->offset, x->length);
-	digest_sha256(out, x->length, digest);
-	if (memcmp(digest, x->digest, DIGEST_BYTES) != 0)
-		return err_set(e, -EILSEQ, "the data at %" PRIu64 " does not match its SHA-256",
-			       x->offset);
-	return 0;
+	return digest_check(x, out, e);
 }
 
 int frame_check(struct codec *c, const struct frame *f, void *out, struct err *e)
@@ -258,7 +263,12 @@ int frame_check(struct codec *c, const struct frame *f, void *out, struct err *e
 
 	for (uint32_t i = 0; !r && i < f->extent_count; i++) {
 		frame_get(f, i, &x);
-		if (x.type == WIRE_DATA)
+		if (x.type != WIRE_DATA)
+			continue;
+		/* What is not compressed needs no copy. */
+		if (x.codec == WIRE_CODEC_NONE)
+			r = digest_check(&x, x.stored, e);
+		else
 			r = frame_extract(c, &x, out, e);
 	}
 	/* Only its own digest covers the payload: what cannot be unpacked may be damage. */

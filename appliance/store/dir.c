@@ -213,6 +213,11 @@ static int dir_sync(struct store_object *object, struct err *e)
 	return 0;
 }
 
+static void dir_release(struct store_object *object, uint64_t off, uint64_t len)
+{
+	posix_fadvise(object_of(object)->fd, (off_t)off, (off_t)len, POSIX_FADV_DONTNEED);
+}
+
 static int dir_size(struct store_object *object, uint64_t *size, struct err *e)
 {
 	struct dir_object *o = object_of(object);
@@ -332,6 +337,7 @@ static const struct store_ops dir_ops = {
 	.zero = dir_zero,
 	.truncate = dir_truncate,
 	.sync = dir_sync,
+	.release = dir_release,
 	.size = dir_size,
 	.next_data = dir_next_data,
 	.remove = dir_remove,

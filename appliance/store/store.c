@@ -49,6 +49,11 @@ int store_sync(struct store_object *o, struct err *e)
 	return o->store->ops->sync(o, e);
 }
 
+void store_release(struct store_object *o, uint64_t off, uint64_t len)
+{
+	o->store->ops->release(o, off, len);
+}
+
 int store_size(struct store_object *o, uint64_t *size, struct err *e)
 {
 	return o->store->ops->size(o, size, e);

@@ -11,6 +11,7 @@
  *	write	grows the object; -ENOSPC may leave a part written.
  *	zero	[off, off + len) reads as zeros after, and takes no space where the store can do that.
  *	sync	everything written so far outlives a power cut.
+ *	release	a hint: what is durable of [off, off + len) is not read soon, and need not be kept in memory.
  *	next_data	offset of the first byte at or after off that may differ from zero; the object's size if none.
  *	remove	an object, durably; fine when it does not exist. Open ones can be read on.
  *	remove_tree	every object whose name begins with folder + "/".
@@ -50,6 +51,7 @@ struct store_ops {
 	int (*zero)(struct store_object *o, uint64_t off, uint64_t len, struct err *e);
 	int (*truncate)(struct store_object *o, uint64_t size, struct err *e);
 	int (*sync)(struct store_object *o, struct err *e);
+	void (*release)(struct store_object *o, uint64_t off, uint64_t len);
 	int (*size)(struct store_object *o, uint64_t *size, struct err *e);
 	int (*next_data)(struct store_object *o, uint64_t off, uint64_t *at, struct err *e);
 	int (*remove)(struct store *s, const char *name, struct err *e);
@@ -77,6 +79,7 @@ int store_write(struct store_object *o, const void *buf, size_t len, uint64_t of
 int store_zero(struct store_object *o, uint64_t off, uint64_t len, struct err *e);
 int store_truncate(struct store_object *o, uint64_t size, struct err *e);
 int store_sync(struct store_object *o, struct err *e);
+void store_release(struct store_object *o, uint64_t off, uint64_t len);
 int store_size(struct store_object *o, uint64_t *size, struct err *e);
 int store_next_data(struct store_object *o, uint64_t off, uint64_t *at, struct err *e);
 int store_remove(struct store *s, const char *name, struct err *e);

@@ -200,6 +200,11 @@ static int fault_sync(struct store_object *object, struct err *e)
 	return store_sync(object_of(object)->inner, e);
 }
 
+static void fault_release(struct store_object *o, uint64_t off, uint64_t len)
+{
+	store_release(object_of(o)->inner, off, len);
+}
+
 static int fault_size(struct store_object *o, uint64_t *size, struct err *e)
 {
 	return store_size(object_of(o)->inner, size, e);
@@ -262,6 +267,7 @@ static const struct store_ops fault_ops = {
 	.zero = fault_zero,
 	.truncate = fault_truncate,
 	.sync = fault_sync,
+	.release = fault_release,
 	.size = fault_size,
 	.next_data = fault_next_data,
 	.remove = fault_remove,

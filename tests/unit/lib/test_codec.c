@@ -14,7 +14,7 @@ static uint8_t in[BIG], packed[BIG + 1024], out[BIG];
 START_TEST(comes_back_at_every_length_and_level)
 {
 	static const size_t lengths[] = {512, 1024, 4096, 65536, BIG};
-	static const int levels[] = {-3, 1, 3, 9, 99};
+	static const int levels[] = {-99, -2, -1, 1, 3, 9, 99};
 	_cleanup_(codec_freep) struct codec *c = codec_new();
 
 	fill_text(in, BIG, 1);
