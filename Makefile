@@ -240,7 +240,7 @@ help:
 	@echo 'make soak MINUTES=N      a random storm over many stacks in a guest (30 minutes)'
 	@echo 'make check-apps          busy databases in a guest: recover every point, kill at every phase'
 	@echo 'make bench-freeze        how long applications and filesystems are held, next to locks held while copying'
-	@echo 'make bench-replication   how fast the data path is, next to nbdcopy, rsync, sha256sum and cp (half an hour)'
+	@echo 'make bench-replication   how fast the data path is, next to nbdcopy, rsync, sha256sum and cp'
 	@echo 'make bench-kmod          what the module costs, in instructions, next to dm-snapshot and dm-era'
 	@echo 'make bench-appliance     200 machines at one appliance: memory, fairness, latency of small commits'
 	@echo 'make bench-export        exporting recovery points against cp'
