@@ -152,16 +152,20 @@ static const struct source_ops scan_ops = {
 	.close = scan_close,
 };
 
+static int open_with(const char *path, int flags)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
+
+	return fd < 0 ? -errno : fd;
+}
+
 /* Past the page cache where the filesystem can: its copy of a mounted disk may be old. */
 static int open_for_reading(const char *path, bool *cached)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_DIRECT);
+	int fd = open_with(path, O_DIRECT);
 
-	*cached = fd < 0 && errno == EINVAL;
-	if (*cached)
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-	/* cppcheck-suppress resourceLeak */
-	return fd < 0 ? -errno : fd;
+	*cached = fd == -EINVAL;
+	return *cached ? open_with(path, 0) : fd;
 }
 
 int source_scan_open(const char *path, struct source **out, struct err *e)
