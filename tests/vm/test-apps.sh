@@ -4,7 +4,7 @@
 # Redis are busy; then somebody is killed at a random moment of one, again and again; then the databases are started from every
 # point, and everything acknowledged before its boundary is there. No client waited for longer than the window and a second.
 #   POINTS    of each kind (1)
-#   KILLS     rounds (2), random by SEED
+#   KILLS     rounds (1), random by SEED
 #   SCALE     of pgbench (1)
 set -euo pipefail
 # shellcheck source=tests/vm/test-lib.sh
@@ -35,7 +35,7 @@ for ((n = 1; n <= points; n++)); do
 	apps_point application "app-$n"
 	apps_point crash "crash-$n"
 done
-kill_rounds "${KILLS:-2}"
+kill_rounds "${KILLS:-1}"
 apps_point application app-last
 apps_quiet
 apps_expect
