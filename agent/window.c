@@ -48,10 +48,7 @@ int window_parse(const char *text, struct window *w, struct err *e)
 		if (!r)
 			open_times(w, &times);
 	} while (!r && week_take_char(&at, ','));
-	at += strspn(at, " \t");
-	if (!r && *at)
-		r = week_bad(text, at, "HH:MM-HH:MM, a comma or the end", e);
-	return r;
+	return r ? r : week_end(text, at, "HH:MM-HH:MM, a comma or the end", e);
 }
 
 bool window_is_open(const struct window *w, uint64_t realtime_ns)

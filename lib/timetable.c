@@ -46,10 +46,7 @@ int timetable_parse(const char *text, struct timetable *out, struct err *e)
 		if (!r)
 			r = take_rate(text, &at, &w->rate, e);
 	}
-	at += strspn(at, " \t");
-	if (!r && *at)
-		r = week_bad(text, at, "a semicolon or the end", e);
-	return r;
+	return r ? r : week_end(text, at, "a semicolon or the end", e);
 }
 
 uint64_t timetable_at(const struct timetable *t, const struct tm *local)

@@ -33,6 +33,12 @@ int week_bad(const char *text, const char *at, const char *expected, struct err 
 	return err_set(e, -EINVAL, "'%.200s': %s is expected at '%.60s'", text, expected, at);
 }
 
+int week_end(const char *text, const char *at, const char *expected, struct err *e)
+{
+	skip_blanks(&at);
+	return *at ? week_bad(text, at, expected, e) : 0;
+}
+
 /* Of struct tm, or -1: no day is here. */
 static int take_day(const char **at)
 {

@@ -35,6 +35,8 @@ int week_take(const char *text, const char **at, struct week_times *out, struct 
 bool week_take_char(const char **at, char c);
 /* The sentence of week_take() for what follows the times. */
 int week_bad(const char *text, const char *at, const char *expected, struct err *e);
+/* 0 if only blanks are left, else that sentence. */
+int week_end(const char *text, const char *at, const char *expected, struct err *e);
 
 /* Is the local time within the times? */
 bool week_within(const struct week_times *w, const struct tm *local);
