@@ -10,6 +10,8 @@ bench=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export test_name="bench-kmod"
 # shellcheck source=tests/vm/functions.sh
 . "$bench/../vm/functions.sh"
+# shellcheck source=tests/bench/figures.sh
+. "$bench/figures.sh"
 
 "$vm_dir/build-tools.sh"
 # shellcheck disable=SC2119
@@ -27,7 +29,6 @@ done < <(grep -a '^value ' "$vm_build/main/output.log")
 calc() { awk "BEGIN { printf \"%.3f\", $1 }"; }
 absent() { calc "(${v[before.$1]} + ${v[after.$1]}) / 2"; }
 added() { calc "${v[$1]} - ${v[base]}"; }
-row() { printf '%s\t%s\t%s\t%s\t%s\n' "$@"; }
 
 {
 	row "write to a disk that is not attached: added" instructions "$(added other)" - "<= 150"

@@ -11,6 +11,8 @@ bench=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export test_name=bench-replication
 # shellcheck source=tests/vm/functions.sh
 . "$bench/../vm/functions.sh"
+# shellcheck source=tests/bench/figures.sh
+. "$bench/figures.sh"
 bin=${MOBILITY_BIN:-$top/build/bin}
 
 image=$("$bench/image.sh")
@@ -32,18 +34,16 @@ guest_run --tcg single --smp 1 --mem 2048 --timeout 2400 --kernel bookworm --qem
 	--command "/bench/replication.sh ${BENCH_RUNS:-3} ${BENCH_SECONDS:-60}"
 rm -f "$vm_build"/*.img
 
-# quantile NAME P: of the values of a name; 0.5 is the median
-quantile() {
-	tr -d '\r' <"$vm_build/main/output.log" | awk -v k="$1" '$1 == "value" && $2 == k && $3 != "null" { print $3 }' | sort -g |
-		awk -v p="$2" '{ v[NR] = $1 } END { i = int(NR * p + 0.999999); print v[i < 1 ? 1 : i] }'
+# the_value NAME P: that quantile of the values of a name
+the_value() {
+	tr -d '\r' <"$vm_build/main/output.log" | awk -v k="$1" '$1 == "value" && $2 == k && $3 != "null" { print $3 }' | quantile "$2"
 }
-row() { printf '%s\t%s\t%s\t%s\t%s\n' "$@"; }
 calc() { awk "BEGIN { printf \"%.4f\", $1 }"; }
 
 {
-	row "delta of 1 %, tracked; rsync --inplace" "s of guest" "$(quantile delta 0.5)" "$(quantile rsync 0.5)" "<= 0.1"
-	row "  bytes on the wire; payload" MB "$(calc "$(quantile delta_wire 0.5) / 1e6")" "$(calc "$(quantile delta_payload 0.5) / 1e6")" "<= 1.02"
-	row "RPO, 1 MB/s over a 20 ms link, p50" "s of guest" "$(calc "$(quantile rpo 0.5) / 1e9")" - "<= 1.5"
-	row "  p99" "s of guest" "$(calc "$(quantile rpo 0.99) / 1e9")" - "<= 3"
-	row "  the link's round trip" "ms of guest" "$(quantile rtt 0.5)" - ">= 20"
+	row "delta of 1 %, tracked; rsync --inplace" "s of guest" "$(the_value delta 0.5)" "$(the_value rsync 0.5)" "<= 0.1"
+	row "  bytes on the wire; payload" MB "$(calc "$(the_value delta_wire 0.5) / 1e6")" "$(calc "$(the_value delta_payload 0.5) / 1e6")" "<= 1.02"
+	row "RPO, 1 MB/s over a 20 ms link, p50" "s of guest" "$(calc "$(the_value rpo 0.5) / 1e9")" - "<= 1.5"
+	row "  p99" "s of guest" "$(calc "$(the_value rpo 0.99) / 1e9")" - "<= 3"
+	row "  the link's round trip" "ms of guest" "$(the_value rtt 0.5)" - ">= 20"
 } | "$bench/table.py" replication-guest
