@@ -326,8 +326,28 @@ set_up() {
 	shift 2
 	[ -e "$appliance_dir/appliance.conf" ] || appliance_init
 	start_appliance
-	start_agent "$agent"
-	enroll "$agent" "$address"
+	start_enrolled "$agent" "$address"
+	protect "$agent" "$@"
+}
+
+# The same with a program that stands inside TLS between the two (start_tap), and nothing protected: set_up_inside AGENT CAPTURE_DIR PROGRAM
+set_up_inside() {
+	appliance_init
+	start_appliance
+	start_tap "$2" "$3"
+	start_enrolled "$1" 127.0.0.1
+}
+
+# start_enrolled AGENT ADDRESS
+start_enrolled() {
+	start_agent "$1"
+	enroll "$1" "$2"
+}
+
+# protect AGENT FILE…
+protect() {
+	local agent=$1
+	shift
 	ctl "$agent" protect "$@" >>"$tmp/$agent/protect.out" 2>&1 ||
 		fail "protect: $(cat "$tmp/$agent/protect.out")"
 }

@@ -15,11 +15,7 @@ for disk in "${disks[@]:1}"; do
 	python3 "$flow/image.py" make "$disk" 512K text "$seed"
 done
 agent_config agent
-appliance_init
-start_appliance
-start_tap flight damage.py
-start_agent agent
-enroll agent 127.0.0.1
+set_up_inside agent flight damage.py
 
 mode() { echo "$1" >flight/mode; }
 damaged() { jq -s "map(select($1)) | length" flight/damage; }
@@ -27,7 +23,7 @@ abandoned() { grep -c 'the epoch was abandoned' agent/agent.log || true; }
 
 note "every segment of an initial replication is damaged when it comes first, each in another place"
 mode once
-ctl agent protect "${disks[@]}" >protect.out
+protect agent "${disks[@]}"
 wait_protected agent 30
 bookmark agent first
 mode pass

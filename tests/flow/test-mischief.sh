@@ -10,12 +10,8 @@ cd "$tmp"
 mib=1048576
 python3 "$flow/image.py" make a 32M random "$seed"
 agent_config agent replication.workers=4 replication.compression=none
-appliance_init
-start_appliance
-start_tap trouble mischief.py
-start_agent agent
-enroll agent 127.0.0.1
-ctl agent protect a >protect.out
+set_up_inside agent trouble mischief.py
+protect agent a
 wait_protected agent 60
 bookmark agent first
 point_equals agent first a

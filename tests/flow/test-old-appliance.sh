@@ -10,12 +10,8 @@ source "$(dirname "$0")/functions.sh"
 cd "$tmp"
 python3 "$flow/image.py" make a 12M mixed "$seed"
 agent_config agent
-appliance_init
-start_appliance
-start_tap old old_appliance.py
-start_agent agent
-enroll agent 127.0.0.1
-ctl agent protect a >protect.out
+set_up_inside agent old old_appliance.py
+protect agent a
 wait_protected agent
 python3 "$flow/image.py" edit a 1 10
 bookmark agent delta

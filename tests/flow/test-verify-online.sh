@@ -10,12 +10,8 @@ source "$(dirname "$0")/functions.sh"
 cd "$tmp"
 python3 "$flow/image.py" make a 24M mixed 1
 agent_config agent replication.scan_interval=10m
-appliance_init
-start_appliance
-start_tap tap forgetful.py
-start_agent agent
-enroll agent 127.0.0.1
-ctl agent protect a >protect.out
+set_up_inside agent tap forgetful.py
+protect agent a
 wait_protected agent
 bookmark agent first
 behind() { python3 "$flow/behind.py" "$tmp/agent/state" 127.0.0.2 "$control" "$data" "$@"; }
