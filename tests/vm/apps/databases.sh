@@ -57,15 +57,22 @@ db_stop() {
 	systemctl stop "${db_services[@]}"
 }
 
-pg() { setpriv --reuid postgres --regid postgres --init-groups env -C / /usr/lib/postgresql/15/bin/psql -XAtqw -v ON_ERROR_STOP=1 -h /run/postgresql -d postgres "$@"; }
+# as_postgres DIR COMMAND…: a program of PostgreSQL, as its owner and in that folder
+as_postgres() {
+	local dir=$1 command=$2
+
+	shift 2
+	setpriv --reuid postgres --regid postgres --init-groups env -C "$dir" "/usr/lib/postgresql/15/bin/$command" "$@"
+}
+
+pg() { as_postgres / psql -XAtqw -v ON_ERROR_STOP=1 -h /run/postgresql -d postgres "$@"; }
 my() { mariadb -uroot -BN -e "$1"; }
 red() { redis-cli -e "$@"; }
 
 # Accounts whose sum never changes, and what has been transferred.
 db_create() {
 	pg -c "CREATE TABLESPACE other LOCATION '$space'"
-	setpriv --reuid postgres --regid postgres --init-groups env -C / \
-		/usr/lib/postgresql/15/bin/pgbench -q -i -I dtGvp -s "$1" --tablespace=other -h /run/postgresql postgres 2>&1 | tail -n 1
+	as_postgres / pgbench -q -i -I dtGvp -s "$1" --tablespace=other -h /run/postgresql postgres 2>&1 | tail -n 1
 	pg -c "CREATE TABLE ledger (run int, client int, n int, delta int) TABLESPACE pg_default; CREATE EXTENSION amcheck"
 	mariadb -uroot <<-'SQL'
 		CREATE DATABASE d;

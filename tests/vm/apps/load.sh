@@ -42,8 +42,7 @@ pgbench_runs() {
 	SQL
 	while [ ! -e /run/stop ]; do
 		run=$((run + 1))
-		setpriv --reuid postgres --regid postgres --init-groups env -C $logs \
-			/usr/lib/postgresql/15/bin/pgbench -n -c 2 -T 5 -R 30 -f script -D "scale=$scale" -D "run=$run" -D n=0 \
+		as_postgres $logs pgbench -n -c 2 -T 5 -R 30 -f script -D "scale=$scale" -D "run=$run" -D n=0 \
 			-l --log-prefix="run$run" -h /run/postgresql postgres >$logs/out 2>&1 || { cat $logs/out; echo "pgbench failed"; return 1; }
 		# the client's transactions in order: the number in the log counts them
 		cat $logs/run$run.* | awk -v run=$run '{ n[$1]++; printf "pg %d %d %d %d%06d000\n", run, $1, n[$1], $5, $6 }'

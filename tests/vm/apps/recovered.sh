@@ -44,7 +44,7 @@ check_pg() {
 	missing=$({ echo "CREATE TEMP TABLE acked (run int, client int, n int); COPY acked FROM STDIN (DELIMITER ' ');"; cat "/points/$point/pg"
 		echo '\.'; echo "SELECT count(*) FROM (SELECT * FROM acked EXCEPT SELECT run, client, n FROM ledger) x;"; } | pg)
 	[ "$missing" = 0 ] || bad "$missing acknowledged transactions of PostgreSQL are missing"
-	setpriv --reuid postgres --regid postgres --init-groups env -C / /usr/lib/postgresql/15/bin/pg_amcheck -h /run/postgresql --heapallindexed \
+	as_postgres / pg_amcheck -h /run/postgresql --heapallindexed \
 		-d postgres >/tmp/amcheck 2>&1 || bad "pg_amcheck: $(head -n 3 /tmp/amcheck)"
 }
 
