@@ -18,6 +18,8 @@ bin=${MOBILITY_BIN:-$top/build/bin}
 # shellcheck disable=SC2154
 store=$vm_build/appliance
 appliance_pid=
+# shellcheck disable=SC2034
+at_end+=(appliance_kill)	# of test-lib.sh
 
 appliance() {
 	"$bin/mobility-appliance" --dir "$store" "$@"

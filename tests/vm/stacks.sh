@@ -12,16 +12,6 @@ test_name=stacks
 . "$vm_dir/replication.sh"
 # shellcheck source=tests/vm/layers.sh
 . "$vm_dir/layers.sh"
-trap stacks_end EXIT
-
-stacks_end() {
-	local status=$?
-
-	set +e
-	appliance_kill
-	(exit $status)
-	test_end
-}
 
 qemu_disk() {		# NAME DEVICE-OPTIONS: adds a disk that is not plain virtio-blk to the array disks
 	guest_disk "$vm_build/$1.img" 40M

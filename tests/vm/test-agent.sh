@@ -8,17 +8,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/test-lib.sh"
 # shellcheck source=tests/vm/replication.sh
 . "$(dirname "${BASH_SOURCE[0]}")/replication.sh"
-trap agent_test_end EXIT
 rounds=${ROUNDS:-6}
-
-agent_test_end() {
-	local status=$?
-
-	set +e
-	appliance_kill
-	(exit $status)
-	test_end
-}
 
 boot() {
 	local module

@@ -15,18 +15,8 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/apps/apps.sh"
 # shellcheck source=tests/vm/apps/kills.sh
 . "$(dirname "${BASH_SOURCE[0]}")/apps/kills.sh"
-trap apps_end EXIT
 points=${POINTS:-1}
 scale=${SCALE:-1}
-
-apps_end() {
-	local status=$?
-
-	set +e
-	appliance_kill
-	(exit $status)
-	test_end
-}
 
 appliance_init
 appliance_start

@@ -7,11 +7,16 @@
 . "$(dirname "${BASH_SOURCE[0]}")/functions.sh"
 
 reason="ended early"
+at_end=()	# functions that end what runs beside the guests
 trap test_end EXIT
 
 test_end() {
-	local status=$?
+	local status=$? end
 
+	set +e
+	for end in "${at_end[@]}"; do
+		"$end"
+	done
 	guest_cleanup
 	[ $status -eq 0 ] || echo "FAIL $test_name $reason"
 }

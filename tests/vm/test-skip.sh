@@ -8,19 +8,9 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/test-lib.sh"
 # shellcheck source=tests/vm/replication.sh
 . "$(dirname "${BASH_SOURCE[0]}")/replication.sh"
-trap skip_test_end EXIT
 disk=$vm_build/data1.img
 mib=1048576
 ext4_at=1 ext4_size=192 xfs_at=193 xfs_size=320 swap_at=513 swap_size=48	# MiB
-
-skip_test_end() {
-	local status=$?
-
-	set +e
-	appliance_kill
-	(exit $status)
-	test_end
-}
 
 # Old data everywhere, then filesystems over it.
 make_disk() {

@@ -16,16 +16,6 @@
 . "$(dirname "${BASH_SOURCE[0]}")/case-lib.sh"
 # shellcheck source=tests/vm/replication.sh
 . "$vm_dir/replication.sh"
-trap reboot_end EXIT
-
-reboot_end() {
-	local status=$?
-
-	set +e
-	appliance_kill
-	(exit $status)
-	test_end
-}
 
 reboot_init() {
 	"$vm_dir/build-tools.sh"
