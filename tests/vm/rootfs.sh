@@ -31,7 +31,7 @@ fi
 # what nobody reads in a guest
 trim() {
 	rm -rf "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/* "$1"/var/log/* "$1"/debootstrap
-	rm -rf "$1"/usr/share/{doc,man,info,locale,zoneinfo,lintian}/*
+	rm -rf "$1"/usr/share/{doc,man,info,locale,lintian}/*
 	rm -rf "$1"/usr/lib/x86_64-linux-gnu/gconv
 }
 
@@ -60,7 +60,11 @@ make_image() {		# FILE
 		return 1
 	fi
 	trim "$root"
-	[ $kind = base ] || trim_apps "$root"
+	if [ $kind = base ]; then
+		rm -rf "$root"/usr/share/zoneinfo/*
+	else	# initdb has written the zone of the machine that made the image into a configuration
+		trim_apps "$root"
+	fi
 	echo guest >"$root/etc/hostname"
 	echo "127.0.0.1 localhost guest" >"$root/etc/hosts"
 	rm -f "$root/etc/resolv.conf"

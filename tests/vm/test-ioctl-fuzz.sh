@@ -33,6 +33,7 @@ guest_run --tcg single --allow "$allow" --append "$append" --timeout $((rounds *
 	--file "$module:/mobility.ko" --file "$vm_dir/guest:/guest" \
 	--bin "$(command -v bash):/bin/bash" --bin "$top/build/vm/bin/ioctlfuzz" \
 	--command "/guest/ioctl-fuzz.sh $seed $rounds $seconds" || status=$?
-[ $status -eq 0 ] || fail "guest status $status: $(tail -n 1 "$vm_build/main/output.log") (seed $seed)"
+[ $status -eq 0 ] || fail "guest status $status: $(tail -n 1 "$vm_build/main/output.log"): $(
+	grep -a '^ioctlfuzz: ' "$vm_build/main/output.log" | tail -n 1)"
 figures=$(grep -a '^seed=' "$vm_build/main/output.log" | tail -n 1)
 pass

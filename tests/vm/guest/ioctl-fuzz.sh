@@ -21,7 +21,8 @@ quiet_faults() {	# allocations that may sleep fail as well, without a message
 	done
 }
 
-modprobe null_blk nr_devices=1 gb=1 memory_backed=1 discard=1
+# what is written to it stays in memory: not so large that a long run fills it
+null_blk nullb0 size=64 memory_backed=1 discard=1
 faults=()
 if [ -d /sys/kernel/debug/failslab ]; then
 	quiet_faults

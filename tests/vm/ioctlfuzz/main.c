@@ -22,6 +22,7 @@ struct settings settings;
 
 static const char *module;
 static atomic_bool stop;
+static pthread_barrier_t all_prepared; /* before anybody runs the process short of descriptors */
 static uint64_t calls, accepted, walks, denied;
 
 void broken(const char *format, ...)
@@ -101,6 +102,7 @@ static void *fuzzer(void *arg)
 	struct fuzz *f = arg;
 
 	prepare(f, f->number, f->random);
+	pthread_barrier_wait(&all_prepared);
 	while (!atomic_load(&stop)) {
 		if (one_in(f, 3))
 			op_one(f);
@@ -117,6 +119,8 @@ static void fuzz_for(unsigned int seconds, uint64_t seed)
 	pthread_t ids[THREADS];
 
 	atomic_store(&stop, false);
+	if (pthread_barrier_init(&all_prepared, NULL, THREADS))
+		broken("no barrier");
 	for (unsigned int i = 0; i < THREADS; i++) {
 		threads[i] = (struct fuzz){.random = seed, .number = i};
 		if (pthread_create(&ids[i], NULL, fuzzer, &threads[i]))
@@ -130,6 +134,7 @@ static void fuzz_for(unsigned int seconds, uint64_t seed)
 		accepted += threads[i].accepted;
 		walks += threads[i].walks;
 	}
+	pthread_barrier_destroy(&all_prepared);
 	setrlimit(RLIMIT_NOFILE, &(struct rlimit){512, 1024});
 }
 
