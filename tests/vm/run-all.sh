@@ -19,7 +19,14 @@ run_one() {	# TEST.sh
 	fi
 	rm -f "$log"
 }
-export -f run_one
+# its lines together, though another test ends at the same time
+report() {
+	local result
+
+	result=$(run_one "$1" 2>&1)
+	echo "$result"
+}
+export -f run_one report
 
 # the long ones first, so that two at a time end together
 long=(test-oracle.sh test-apps.sh test-drain-kill.sh test-agent.sh)
@@ -32,7 +39,7 @@ done
 [ ${#tests[@]} -gt 0 ] || { echo "run-all.sh: no test is named *${1-}*" >&2; exit 2; }
 results=$(mktemp)
 trap 'rm -f "$results"' EXIT
-printf '%s\n' "${tests[@]}" | xargs -P "${VM_JOBS:-2}" -I{} bash -c 'result=$(run_one {} 2>&1); echo "$result"' | tee "$results"
+printf '%s\n' "${tests[@]}" | xargs -P "${VM_JOBS:-2}" -I{} bash -c 'report {}' | tee "$results"
 passed=$(grep -c '^PASS ' "$results")
 echo "vm: $passed passed, $((${#tests[@]} - passed)) failed"
 [ "$passed" -eq ${#tests[@]} ]
