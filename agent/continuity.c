@@ -112,7 +112,8 @@ void continuity_decide(const struct continuity_in *in, struct continuity_out *ou
 	if (in->grown && in->state == DISK_RESYNC) {
 		/* Only what was added; its first block began in the old range. */
 		out->replicated &= ~(GROWN_ALIGN - 1);
-		snprintf(out->cause, sizeof(out->cause), "the disk grew");
+		snprintf(out->cause, sizeof(out->cause), "%s",
+			 in->cause[0] ? in->cause : "the disk grew");
 		return;
 	}
 	if (in->state == DISK_RESYNC)

@@ -265,6 +265,49 @@ static void reach(struct session *s, struct disk *d, const struct state_disk *kn
 
 /* --- what happened to attached disks ---------------------------------------------------------- */
 
+/* It begins anew, attached in its new size. */
+static int attach_again(struct session *s, struct disk *d, struct err *e)
+{
+	int r = session_request_resync(s, d, "the size of the disk changed", e);
+
+	if (!r)
+		r = d->source->ops->detach(d->source, e);
+	if (!r)
+		disk_set_source(d, NULL);
+	d->look_ns = 0;
+	return r;
+}
+
+/*
+ * A larger disk is taken up where it stands: the appliance, told of its size, asks for what was
+ * added. Acknowledged first: whatever changes from here on is an event of its own.
+ */
+static int heed_resized(struct session *s, struct disk *d, unsigned int events, struct err *e)
+{
+	uint64_t before = d->size;
+	int r;
+
+	if (!(events & SOURCE_SUSPECT)) {
+		r = d->source->ops->ack(d->source, events, e);
+		if (r)
+			return r;
+		pthread_mutex_lock(&d->lock);
+		r = d->source->ops->grow(d->source, e);
+		d->size = d->source->size;
+		pthread_mutex_unlock(&d->lock);
+		if (r == -EAGAIN)
+			return 0; /* the module tells of the size again */
+		if (!r) {
+			log_info("%s grew from %llu to %llu bytes", d->name,
+				 (unsigned long long)before, (unsigned long long)d->size);
+			s->synced = false;
+			return 0;
+		}
+		log_warning("%s", e->text);
+	}
+	return attach_again(s, d, e);
+}
+
 static int heed_events(struct session *s, struct disk *d, struct err *e)
 {
 	struct source_status st;
@@ -287,15 +330,8 @@ static int heed_events(struct session *s, struct disk *d, struct err *e)
 		s->synced = false;
 		return 0;
 	}
-	if (st.events & SOURCE_RESIZED) {
-		r = session_request_resync(s, d, "the size of the disk changed", e);
-		if (!r)
-			r = d->source->ops->detach(d->source, e);
-		if (!r)
-			disk_set_source(d, NULL);
-		d->look_ns = 0;
-		return r;
-	}
+	if (st.events & SOURCE_RESIZED)
+		return heed_resized(s, d, st.events, e);
 	/*
 	 * Recorded first, acknowledged then: whatever happens between, the disk is
 	 * resynchronised.

@@ -4,7 +4,7 @@
  * (kmod) or reading everything (scan). The rest of the agent sees this interface alone.
  *
  *	struct source	one disk. status() may be called from any thread, with the disk's lock held;
- *			mark, ack, drain_* and detach by the session; read by several workers at
+ *			mark, ack, drain_*, grow (with that lock held) and detach by the session; read by several workers at
  *			once, between drain_open and drain_close; mark by workers too.
  *	struct kmod	the module of this machine: the session. kmod_view from any thread.
  *	struct boundary	one epoch of the module: the session.
@@ -50,6 +50,12 @@ struct source_ops {
 	int (*status)(struct source *s, struct source_status *out, struct err *e);
 	int (*mark)(struct source *s, uint64_t offset, uint64_t length, struct err *e);
 	int (*ack)(struct source *s, unsigned int events, struct err *e);
+	/*
+	 * Take the larger size that the disk has now, and with it size, without missing a write.
+	 * -EAGAIN: not now, ask again; -ERANGE: it is smaller; another error: it stays as it is.
+	 * NULL: it is to be opened again.
+	 */
+	int (*grow)(struct source *s, struct err *e);
 	int (*drain_open)(struct source *s, struct boundary *b, struct source_map *out,
 			  struct err *e);
 	void (*drain_close)(struct source *s);
@@ -67,7 +73,7 @@ struct source_ops {
 	void (*close)(struct source *s); /* tracking goes on without us */
 };
 
-/* The common part; implementations begin with it. Constant after opening. */
+/* The common part; implementations begin with it. Constant after opening, but for size: grow. */
 struct source {
 	const struct source_ops *ops;
 	uint64_t size;

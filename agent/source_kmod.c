@@ -74,6 +74,22 @@ static int disk_ack(struct source *s, unsigned int events, struct err *e)
 	return 0;
 }
 
+static int disk_grow(struct source *s, struct err *e)
+{
+	struct kmod_disk *d = (struct kmod_disk *)s;
+	struct mob_grow grow = {.version = MOB_UAPI_VERSION};
+
+	if (!ioctl(d->fd, MOB_DISK_IOC_GROW, &grow)) {
+		s->size = grow.size;
+		return 0;
+	}
+	if (errno == EBUSY)
+		return err_set(e, -EAGAIN, "the last epoch is still being given back");
+	if (errno == ERANGE)
+		return err_set(e, -ERANGE, "%s has become smaller", d->path);
+	return err_errno(e, -errno, "the kernel module cannot take the new size of %s", d->path);
+}
+
 static void disk_drain_close(struct source *s)
 {
 	struct kmod_disk *d = (struct kmod_disk *)s;
@@ -166,6 +182,7 @@ static const struct source_ops kmod_ops = {
 	.status = disk_status,
 	.mark = disk_mark,
 	.ack = disk_ack,
+	.grow = disk_grow,
 	.drain_open = disk_drain_open,
 	.drain_close = disk_drain_close,
 	.read = disk_read,

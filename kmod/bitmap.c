@@ -71,13 +71,14 @@ static unsigned int mob_word_set(unsigned long *word, unsigned long mask)
 
 u64 mob_bitmap_set_range(struct mob_bitmap *bm, u64 first, u64 count)
 {
+	unsigned long *bits = READ_ONCE(bm->bits);
 	u64 last = first + count - 1;
 	u64 bit = first;
 	u64 added = 0;
 
 	while (bit <= last) {
 		u64 end = min(last, bit | (BITS_PER_LONG - 1));
-		unsigned int n = mob_word_set(&bm->bits[BIT_WORD(bit)],
+		unsigned int n = mob_word_set(&bits[BIT_WORD(bit)],
 					      GENMASK(end % BITS_PER_LONG, bit % BITS_PER_LONG));
 
 		if (n) {
@@ -210,4 +211,23 @@ void mob_bitmap_clear(struct mob_bitmap *bm)
 		cond_resched();
 	}
 	memset(bm->summary, 0, bm->summary_bytes);
+}
+
+void mob_bitmap_exchange(struct mob_bitmap *live, struct mob_bitmap *other)
+{
+	struct mob_bitmap old = *live;
+
+	live->granules = other->granules;
+	live->bytes = other->bytes;
+	live->summary_bytes = other->summary_bytes;
+	/* Release: whoever sees the new memory sees it as it was cleared. */
+	smp_store_release(&live->summary, other->summary);
+	/* Release: the same. */
+	smp_store_release(&live->bits, other->bits);
+	*other = old;
+}
+
+void mob_bitmap_summary_fill(struct mob_bitmap *bm)
+{
+	memset(bm->summary, 0xff, bm->summary_bytes);
 }

@@ -10,6 +10,8 @@
  *	mob_bitmap_count, _intersects	itself			may reschedule
  *	mob_bitmap_merge		_set on either		may reschedule
  *	mob_bitmap_clear		nothing on this bitmap	may reschedule
+ *	mob_bitmap_exchange		_set on @live		no
+ *	mob_bitmap_summary_fill		nothing on this bitmap	no
  *	mob_bitmap_init, _free		nothing on this bitmap	yes
  *
  * A reader that must see every bit set before some instant has to synchronise
@@ -34,7 +36,7 @@
 
 struct mob_bitmap {
 	unsigned long *bits;	/* vmalloc_user(), whole pages */
-	unsigned long *summary;
+	unsigned long *summary;	/* both may change under a setter: mob_bitmap_exchange() */
 	u64 granules;
 	size_t bytes;		/* of bits, a multiple of PAGE_SIZE */
 	size_t summary_bytes;
@@ -57,10 +59,11 @@ u64 mob_bitmap_set_range(struct mob_bitmap *bm, u64 first, u64 count);
  */
 static inline void mob_summary_set(struct mob_bitmap *bm, u64 bit)
 {
+	unsigned long *summary = READ_ONCE(bm->summary);
 	unsigned long chunk = bit / MOB_BITMAP_CHUNK;
 
-	if (!test_bit(chunk, bm->summary))
-		set_bit(chunk, bm->summary);
+	if (!test_bit(chunk, summary))
+		set_bit(chunk, summary);
 }
 
 /*
@@ -70,10 +73,12 @@ static inline void mob_summary_set(struct mob_bitmap *bm, u64 bit)
  */
 static inline u64 mob_bitmap_set(struct mob_bitmap *bm, u64 first, u64 count)
 {
+	unsigned long *bits = READ_ONCE(bm->bits);
+
 	if (unlikely(count != 1))
 		return mob_bitmap_set_range(bm, first, count);
 	/* Most writes find their granule dirty already and need no atomic operation. */
-	if (test_bit(first, bm->bits) || test_and_set_bit(first, bm->bits))
+	if (test_bit(first, bits) || test_and_set_bit(first, bits))
 		return 0;
 	mob_summary_set(bm, first);
 	return 1;
@@ -96,5 +101,14 @@ bool mob_bitmap_intersects(const struct mob_bitmap *a, const struct mob_bitmap *
 /* dst |= src. Returns how many bits of dst were clear before. */
 u64 mob_bitmap_merge(struct mob_bitmap *dst, const struct mob_bitmap *src);
 void mob_bitmap_clear(struct mob_bitmap *bm);
+
+/*
+ * Exchanges @live, which has setters, and @other, which has none: a setter sees the
+ * content of either, and may see the bits of one and the summary of the other. @other
+ * is at least as large, and what it holds is visible to who sees it.
+ */
+void mob_bitmap_exchange(struct mob_bitmap *live, struct mob_bitmap *other);
+/* Every chunk may hold something: for a bitmap whose summary cannot be relied on. */
+void mob_bitmap_summary_fill(struct mob_bitmap *bm);
 
 #endif

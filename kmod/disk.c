@@ -63,7 +63,7 @@ static int mob_disk_check(struct file *file, struct block_device **bdev)
 
 static int mob_disk_alloc_maps(struct mob_disk *disk)
 {
-	u64 granules = ((u64)(disk->sectors - 1) >> disk->shift) + 1;
+	u64 granules = mob_granules_of(disk->sectors, disk->shift);
 
 	disk->cpu = alloc_percpu(struct mob_disk_cpu);
 	if (!disk->cpu || mob_bitmap_init(&disk->map[0], granules) ||

@@ -54,7 +54,7 @@ struct mob_disk {
 	struct gendisk *gd;
 	struct hlist_node hash;
 	struct mob_disk_cpu __percpu *cpu;
-	sector_t sectors;		/* capacity at attach */
+	sector_t sectors;		/* capacity that is tracked; grow.c changes it */
 	unsigned int shift;		/* sectors of a granule, as a power of two */
 	unsigned int id;
 	struct mob_bitmap map[2];	/* dirty bits, by parity of the epoch */
@@ -166,12 +166,12 @@ static inline unsigned int mob_disk_granule_bytes(const struct mob_disk *disk)
 
 static inline u64 mob_disk_bytes(const struct mob_disk *disk)
 {
-	return (u64)disk->sectors << SECTOR_SHIFT;
+	return (u64)READ_ONCE(disk->sectors) << SECTOR_SHIFT;
 }
 
 static inline u64 mob_disk_bitmap_bytes(const struct mob_disk *disk)
 {
-	return disk->room.bytes;
+	return READ_ONCE(disk->room.bytes);
 }
 
 /* Writes in flight of a parity, over all disks; never less than there are. mob_mutex. */

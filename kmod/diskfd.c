@@ -6,6 +6,7 @@
 
 #include "ctl.h"
 #include "disk.h"
+#include "grow.h"
 #include "ioctl.h"
 #include "pool.h"
 #include "track.h"
@@ -107,6 +108,13 @@ static int mob_disk_threshold(void *owner, void *arg, struct mob_newfd *newfd)
 	return 0;
 }
 
+static int mob_disk_grow_ioctl(void *owner, void *arg, struct mob_newfd *newfd)
+{
+	struct mob_grow *grow = arg;
+
+	return mob_disk_grow(owner, &grow->size);
+}
+
 static int mob_disk_detach_ioctl(void *owner, void *arg, struct mob_newfd *newfd)
 {
 	return mob_disk_detach(owner);
@@ -119,6 +127,7 @@ static const struct mob_ioctl mob_disk_ioctls[] = {
 	MOB_IOCTL(MOB_DISK_IOC_ACK, struct mob_ack, mob_disk_ack,
 		  .reserved0 = offsetof(struct mob_ack, reserved0)),
 	MOB_IOCTL(MOB_DISK_IOC_THRESHOLD, struct mob_threshold, mob_disk_threshold),
+	MOB_IOCTL(MOB_DISK_IOC_GROW, struct mob_grow, mob_disk_grow_ioctl),
 	MOB_IOCTL(MOB_DISK_IOC_DETACH, struct mob_plain, mob_disk_detach_ioctl),
 };
 

@@ -221,15 +221,21 @@ static ssize_t mob_drain_read(struct file *file, char __user *to, size_t count, 
 	return ret;
 }
 
-/* The mapping holds the file, which holds the disk, which holds the bitmap. */
+/* The pages are the mapping's as well: they outlive the bitmap. */
 static int mob_drain_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct mob_drain_file *df = file->private_data;
+	int ret;
 
 	if (!capable(CAP_SYS_ADMIN) || vma->vm_flags & VM_WRITE)
 		return -EPERM;
 	mob_vma_forbid_write(vma);
-	return remap_vmalloc_range(vma, df->disk->map[mob_parity(df->epoch)].bits, vma->vm_pgoff);
+	/* A reader: nobody exchanges the bitmap meanwhile. */
+	if (!mob_epoch_reader_get(&mob_epochs, df->epoch))
+		return -ESTALE;
+	ret = remap_vmalloc_range(vma, df->disk->map[mob_parity(df->epoch)].bits, vma->vm_pgoff);
+	mob_epoch_reader_put(&mob_epochs);
+	return ret;
 }
 
 static void mob_drain_free(struct mob_drain_file *df)

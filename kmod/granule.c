@@ -44,6 +44,11 @@ static u64 mob_extra_left(void)
 	return all > mob_room_extra ? all - mob_room_extra : 0;
 }
 
+static u64 mob_beyond_share(u64 bytes)
+{
+	return bytes > mob_even_share() ? bytes - mob_even_share() : 0;
+}
+
 static u64 mob_maps_bytes(u64 bytes, unsigned int shift)
 {
 	return MOB_DISK_MAPS * mob_bitmap_cost(((bytes - 1) >> shift) + 1);
@@ -76,19 +81,36 @@ int mob_room_reserve(struct mob_room *room, u64 bytes, unsigned int logical_bloc
 	room->bytes = mob_maps_bytes(bytes, room->shift);
 	if (room->bytes > mob_even_share() + mob_extra_left())
 		ret = -ENOSPC;
-	else if (room->bytes > mob_even_share())
-		mob_room_extra += room->bytes - mob_even_share();
+	else
+		mob_room_extra += mob_beyond_share(room->bytes);
 	mutex_unlock(&mob_room_lock);
 	if (ret)
 		room->bytes = 0;
 	return ret;
 }
 
+int mob_room_grow(struct mob_room *room, u64 bytes)
+{
+	u64 needed = mob_maps_bytes(bytes, room->shift);
+	int ret = 0;
+	u64 more;
+
+	mutex_lock(&mob_room_lock);
+	more = mob_beyond_share(needed) - mob_beyond_share(room->bytes);
+	if (more > mob_extra_left()) {
+		ret = -ENOSPC;
+	} else {
+		mob_room_extra += more;
+		WRITE_ONCE(room->bytes, needed);
+	}
+	mutex_unlock(&mob_room_lock);
+	return ret;
+}
+
 void mob_room_release(struct mob_room *room)
 {
 	mutex_lock(&mob_room_lock);
-	if (room->bytes > mob_even_share())
-		mob_room_extra -= room->bytes - mob_even_share();
+	mob_room_extra -= mob_beyond_share(room->bytes);
 	mutex_unlock(&mob_room_lock);
 	room->bytes = 0;
 }

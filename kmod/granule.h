@@ -22,6 +22,14 @@ void mob_granule_init(void);
  */
 int mob_room_reserve(struct mob_room *room, u64 bytes, unsigned int logical_block,
 		     unsigned int asked);
+/* Of the same disk, larger and in the same granules. -ENOSPC: nothing has changed. */
+int mob_room_grow(struct mob_room *room, u64 bytes);
 void mob_room_release(struct mob_room *room);
+
+/* How many granules of 1 << @shift sectors so many sectors, at least one, take. */
+static inline u64 mob_granules_of(sector_t sectors, unsigned int shift)
+{
+	return ((u64)(sectors - 1) >> shift) + 1;
+}
 
 #endif

@@ -30,16 +30,17 @@ struct mob_granules {
 	u64 count;
 };
 
-/* The granules that a range touches, clipped to the disk as it was attached. */
+/* The granules that a range touches, clipped to what is tracked of the disk. */
 static __always_inline struct mob_granules mob_granules(struct mob_disk *disk, sector_t sector,
 							u64 sectors)
 {
 	struct mob_granules g = { 0, 0 };
+	sector_t capacity = READ_ONCE(disk->sectors);
 	sector_t end = sector + sectors;
 
-	if (unlikely(end > disk->sectors)) {
+	if (unlikely(end > capacity)) {
 		mob_disk_raise(disk, MOB_EVENT_RESIZED);
-		end = disk->sectors;
+		end = capacity;
 		if (sector >= end)
 			return g;
 	}
@@ -175,7 +176,7 @@ static __always_inline bool mob_section_short(struct bio *bio, struct hlist_head
 	sector = mob_bio_sector(bio);
 	last = sector + bio_sectors(bio) - 1;
 	granule = sector >> disk->shift;
-	if (last >> disk->shift != granule || unlikely(last >= disk->sectors))
+	if (last >> disk->shift != granule || unlikely(last >= READ_ONCE(disk->sectors)))
 		return false;
 	/* As in mob_section(). */
 	word = mob_epoch_word(&mob_epochs);

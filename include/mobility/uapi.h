@@ -61,8 +61,14 @@
  * Events.  MOB_EVENT_SUSPECT: writes happened whose range is not known (pass-
  * through commands, or an allocation failed where a write could not be counted):
  * the disk must be resynchronised. MOB_EVENT_RESIZED: the capacity is no longer
- * what it was at attach; writes past the old end are not tracked: attach again.
+ * what is tracked; writes past the end of that are not tracked. A larger disk is taken
+ * up by MOB_DISK_IOC_GROW, a smaller one is to be attached again.
  * MOB_EVENT_GONE: the disk was removed. Events persist until acknowledged.
+ *
+ * Growth.  MOB_DISK_IOC_GROW takes the capacity that the disk has now as the one that is
+ * tracked. The attachment and every bit stay; the new bits are clear: what was written
+ * there before the call is for the caller to mark. Granules keep their size; the old
+ * last granule may have been short and is whole now.
  *
  * Mode.  MOB_MODE_HOOK: all of the above. MOB_MODE_TRACK_ONLY: the submission path
  * could not be hooked (the reason is in mob_info.mode_reason); nothing is
@@ -177,7 +183,7 @@ struct mob_disk_status {
 	__u32 dev_major;
 	__u32 dev_minor;
 	__u32 reserved0;
-	__u64 size;			/* capacity at attach */
+	__u64 size;			/* capacity that is tracked */
 	__u64 size_now;
 	__u64 dirty_granules;		/* of the active epoch; may lag by a moment */
 	__u64 writes;			/* writes tracked since attach */
@@ -214,6 +220,18 @@ struct mob_threshold {			/* MOB_DISK_IOC_THRESHOLD */
 	__u32 version;
 	__u32 flags;			/* in: 0 */
 	__u64 dirty_bytes;		/* in: 0 turns it off (the default) */
+	__u64 reserved[2];
+};
+
+/*
+ * MOB_DISK_IOC_GROW. EBUSY: an epoch is closing, sealed or being given back. ERANGE: the
+ * disk has become smaller. ENOSPC: the bound of all bitmaps has no room for larger ones.
+ * ENODEV: the disk is gone or detached. After an error the disk is tracked as before.
+ */
+struct mob_grow {
+	__u32 version;
+	__u32 flags;			/* in: 0 */
+	__u64 size;			/* out: bytes that are tracked now */
 	__u64 reserved[2];
 };
 
@@ -273,6 +291,7 @@ struct mob_drain {
 #define MOB_DISK_IOC_ACK	_IOWR(MOB_IOC_MAGIC, 0x22, struct mob_ack)
 #define MOB_DISK_IOC_THRESHOLD	_IOWR(MOB_IOC_MAGIC, 0x23, struct mob_threshold)
 #define MOB_DISK_IOC_DETACH	_IOWR(MOB_IOC_MAGIC, 0x24, struct mob_plain)
+#define MOB_DISK_IOC_GROW	_IOWR(MOB_IOC_MAGIC, 0x25, struct mob_grow)
 
 #define MOB_EPOCH_IOC_STATUS	_IOWR(MOB_IOC_MAGIC, 0x40, struct mob_epoch_status)
 #define MOB_EPOCH_IOC_DRAIN	_IOWR(MOB_IOC_MAGIC, 0x41, struct mob_drain)

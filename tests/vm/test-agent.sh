@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Module, agent and appliance together, under the write-order oracle on two disks: the agent and the appliance are killed
 # again and again, the module is reloaded. Every recovery point, exported, is verified by the oracle; the last one equals the
-# disks byte by byte; the only full resync is the one with a cause.
+# disks byte by byte, one of which grew meanwhile; the only full resync is the one with a cause.
 set -euo pipefail
 # shellcheck source=tests/vm/test-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/test-lib.sh"
@@ -57,6 +57,22 @@ kills() {
 	no_resync
 }
 
+# A disk grows under the load, and is written to where it is new before anybody has noticed: the agent takes up what was
+# added, and nothing else is read again.
+grow_disk() {
+	local old=$((96 << 20)) new=$((128 << 20))
+
+	guest_qmp main block_resize device=d0 size=$new >"$vm_build/qmp.log" || fail "the disk cannot be resized: $(cat "$vm_build/qmp.log")"
+	guest_sh main "until dd if=/dev/urandom of=/dev/vda bs=1M seek=110 count=8 oflag=direct 2>/dev/null; do sleep 0.1; done"
+	agent_wait main 60 "the new size of the disk" "(.disks[0].size == $new) and $all_protected"
+	guest_sh main "grep -q 'grew from $old to $new bytes' /run/mobilityd.log && grep -q 'resynchronisation from $old of $new bytes on' /run/mobilityd.log" ||
+		fail "the log does not tell of the growth: $(guest_sh main "tail -n 5 /run/mobilityd.log")"
+	! guest_sh main "grep 'resynchronised by checksum' /run/mobilityd.log" || fail "the disk that grew was read again"
+	no_resync
+	guest_sh main "dd if=/dev/urandom of=/dev/vda bs=1M seek=120 count=4 oflag=direct 2>/dev/null"
+	point grown
+}
+
 reload_module() {
 	local unchanged stop="killall -STOP oracle" go="killall -CONT oracle" reload
 
@@ -106,6 +122,7 @@ agent_start main
 agent_wait main 120 "initial replication" "$all_protected"
 no_resync
 kills
+grow_disk
 reload_module
 guest_sh main "touch /run/stop"
 guest_wait_for main '^quiet' 30 || fail "the writer did not end"

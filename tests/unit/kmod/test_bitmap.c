@@ -2,6 +2,8 @@
 /* sources: kmod/bitmap.c */
 #include <check.h>
 #include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "bitmap.h"
 
@@ -239,6 +241,46 @@ START_TEST(test_concurrent_setters)
 }
 END_TEST
 
+/* As a disk grows: nothing that a setter has set, before, meanwhile or after, is lost or counted twice. */
+START_TEST(test_exchange_under_setters)
+{
+	struct setter setters[THREADS];
+	struct mob_bitmap live, other;
+	unsigned char *model = calloc(SHARED * 2, 1);
+	u64 added = 0, bit;
+	int i;
+
+	ck_assert_ptr_nonnull(model);
+	ck_assert_int_eq(mob_bitmap_init(&live, SHARED), 0);
+	ck_assert_int_eq(mob_bitmap_init(&other, SHARED * 2), 0);
+	added += mob_bitmap_set(&live, 7, 1);
+	for (i = 0; i < THREADS; i++) {
+		setters[i] = (struct setter){ .bm = &live, .seed = 100 + i };
+		pthread_create(&setters[i].thread, NULL, setter_run, &setters[i]);
+	}
+	usleep(1000 * _i);
+	mob_bitmap_exchange(&live, &other);
+	for (i = 0; i < THREADS; i++) {
+		pthread_join(setters[i].thread, NULL);
+		added += setters[i].added;
+	}
+	added += mob_bitmap_set(&live, SHARED * 2 - 1, 1);
+	ck_assert_uint_eq(live.granules, SHARED * 2);
+	ck_assert_uint_eq(other.granules, SHARED);
+	for (bit = 0; bit < SHARED * 2; bit++)
+		model[bit] = test_bit(bit, live.bits) || (bit < SHARED && test_bit(bit, other.bits));
+	mob_bitmap_summary_fill(&other);
+	added += mob_bitmap_merge(&live, &other);
+	added -= mob_bitmap_count(&other);
+	ck_assert(model[7] && model[SHARED * 2 - 1]);
+	assert_same(&live, model);
+	ck_assert_uint_eq(mob_bitmap_count(&live), added);
+	mob_bitmap_free(&live);
+	mob_bitmap_free(&other);
+	free(model);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("kmod bitmap");
@@ -255,6 +297,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_unsafe_runs, 0, 10);
 	tcase_add_test(tc, test_merge);
 	tcase_add_test(tc, test_concurrent_setters);
+	tcase_add_loop_test(tc, test_exchange_under_setters, 0, 5);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -3,7 +3,8 @@
 # A disk (loop; virtio-blk and virtio-scsi, resized by QEMU) grows, shrinks and grows again, and one is partitioned
 # anew, while it is attached and written to:
 # RESIZED is raised, writes past the end as it was attached mark nothing, what lies within it stays
-# exact, and reading past the end of a disk that shrank is an error. Attached again, all of it is right.
+# exact, and reading past the end of a disk that shrank is an error. A larger disk is taken up on line, and
+# no mark is lost by that; a smaller one, attached again, is right.
 set -euo pipefail
 # shellcheck source=tests/vm/cases/case-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/case-lib.sh"

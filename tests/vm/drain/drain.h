@@ -67,6 +67,7 @@ int mob_reopen(int control, struct source *s);
 int mob_detach(const struct source *s);
 int mob_disk_status(const struct source *s, struct mob_disk_status *status);
 int mob_mark(const struct source *s, uint64_t offset, uint64_t length);
+int mob_grow(struct source *s); /* to what the disk has now; the error stays in errno */
 
 /* 1: not now, an epoch is still being closed or its bits given back */
 int mob_advance(int control, struct mob_advance *advance);

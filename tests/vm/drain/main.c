@@ -15,6 +15,7 @@ static const char usage_text[] =
 	"       drain attach [--granule-shift N] [--pool BYTES] [--dirty] DEVICE...\n"
 	"       drain status DEVICE...\n"
 	"       drain mark --offset N --length N DEVICE...\n"
+	"       drain grow DEVICE... (take the size that it has now)\n"
 	"       drain detach DEVICE...\n"
 	"       drain diff DEVICE=REPLICA... (in how many granules do they differ?)\n"
 	"       drain run [OPTION...] DEVICE=REPLICA...\n"
@@ -209,6 +210,8 @@ static int cmd_each(int control, const char *command, struct arguments *a)
 			ret = cmd_status(s);
 		else if (!strcmp(command, "mark"))
 			ret = mob_mark(s, a->offset, a->length);
+		else if (!strcmp(command, "grow"))
+			ret = mob_grow(s);
 		else
 			ret = mob_detach(s);
 	}
@@ -243,7 +246,7 @@ static int cmd_pairs(int control, const char *command, struct arguments *a)
 
 int main(int argc, char **argv)
 {
-	static const char *const each[] = {"attach", "status", "mark", "detach"};
+	static const char *const each[] = {"attach", "status", "mark", "grow", "detach"};
 	struct arguments a = {.run.read_kib = 1024};
 	const char *command = argc > 1 ? argv[1] : "";
 	bool pairs =

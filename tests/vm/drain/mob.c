@@ -93,6 +93,16 @@ int mob_mark(const struct source *s, uint64_t offset, uint64_t length)
 	return ioctl(s->disk_fd, MOB_DISK_IOC_MARK, &r) ? fail("mark", s->device) : 0;
 }
 
+int mob_grow(struct source *s)
+{
+	struct mob_grow g = {.version = MOB_UAPI_VERSION};
+
+	if (ioctl(s->disk_fd, MOB_DISK_IOC_GROW, &g))
+		return fail("grow", s->device);
+	s->size = g.size;
+	return 0;
+}
+
 int mob_advance(int control, struct mob_advance *advance)
 {
 	memset(advance, 0, sizeof(*advance));

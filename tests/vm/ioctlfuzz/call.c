@@ -34,6 +34,7 @@ static const struct command commands[] = {
 	COMMAND(MOB_DISK_IOC_ACK, mob_ack, KIND_DISK, .weight = 3,
 		.reserved0 = offsetof(struct mob_ack, reserved0)),
 	COMMAND(MOB_DISK_IOC_THRESHOLD, mob_threshold, KIND_DISK, .weight = 3),
+	COMMAND(MOB_DISK_IOC_GROW, mob_grow, KIND_DISK, .weight = 3),
 	COMMAND(MOB_DISK_IOC_DETACH, mob_plain, KIND_DISK, .weight = 1),
 	COMMAND(MOB_EPOCH_IOC_STATUS, mob_epoch_status, KIND_EPOCH, .weight = 5,
 		.reserved0 = offsetof(struct mob_epoch_status, reserved0)),
@@ -56,6 +57,7 @@ union argument {
 	struct mob_range range;
 	struct mob_ack ack;
 	struct mob_threshold threshold;
+	struct mob_grow grow;
 	struct mob_epoch_status epoch_status;
 	struct mob_drain drain;
 };
@@ -220,6 +222,9 @@ static void check_answer(const struct command *c, const union argument *arg)
 		break;
 	case MOB_DISK_IOC_STATUS:
 		ok = arg->disk_status.size && !(arg->disk_status.events & ~7U);
+		break;
+	case MOB_DISK_IOC_GROW:
+		ok = arg->grow.size > 0;
 		break;
 	case MOB_IOC_ADVANCE:
 		ok = arg->advance.disks > 0 && arg->advance.epoch > 0;
