@@ -14,9 +14,12 @@
 
 #define CHUNK (2u << 20) /* what a thread reads, checks and writes at a time */
 #define THREADS_MAX 8
+#define DIRECT_ALIGN 4096u /* of place, size and memory; no disk has larger logical blocks */
 
 struct output {
 	int fd;
+	int direct; /* the same file past the page cache, which would only cost time; -1: it cannot be had */
+	_Atomic bool direct_failed;
 	const char *path;
 	_Atomic uint64_t data;
 };
@@ -52,6 +55,24 @@ static size_t run_length(const uint8_t *buf, size_t len, bool *zero)
 	return in;
 }
 
+static bool aligned(const void *buf, size_t len, uint64_t at)
+{
+	return ((uintptr_t)buf | len | at) % DIRECT_ALIGN == 0;
+}
+
+/* A filesystem may refuse what it has opened: then it is written as any other file. */
+static int write_run(struct output *o, const uint8_t *buf, size_t len, uint64_t at)
+{
+	if (o->direct >= 0 && !o->direct_failed && aligned(buf, len, at)) {
+		int rc = io_pwrite_full(o->direct, buf, len, at);
+
+		if (rc != -EINVAL && rc != -EOPNOTSUPP)
+			return rc;
+		o->direct_failed = true;
+	}
+	return io_pwrite_full(o->fd, buf, len, at);
+}
+
 /* What is not zero of the chunk; the rest stays a hole. */
 static int write_chunk(struct output *o, const uint8_t *buf, size_t len, uint64_t at, struct err *e)
 {
@@ -64,12 +85,12 @@ static int write_chunk(struct output *o, const uint8_t *buf, size_t len, uint64_
 		n = run_length(buf + in, len - in, &zero);
 		if (zero)
 			continue;
-		rc = io_pwrite_full(o->fd, buf + in, n, at + in);
+		rc = write_run(o, buf + in, n, at + in);
 		if (rc < 0)
 			return err_errno(e, rc, "cannot write %s", o->path);
 		o->data += n;
 	}
-	/* Only a hint: less is left to wait for at the end. */
+	/* Only a hint, where the page cache has it: less is left to wait for at the end. */
 	sync_file_range(o->fd, (off_t)at, (off_t)len, SYNC_FILE_RANGE_WRITE);
 	return 0;
 }
@@ -101,7 +122,7 @@ static int keep(struct copy *c, struct err *e)
 static int copy_chunks(struct copy *c, struct err *e)
 {
 	_cleanup_(reader_closep) struct reader *r = NULL;
-	_cleanup_free_ uint8_t *buf = malloc(CHUNK);
+	_cleanup_free_ uint8_t *buf = aligned_alloc(DIRECT_ALIGN, CHUNK);
 	int rc = buf ? reader_open(c->image, &r, e) : err_set(e, -ENOMEM, "out of memory");
 
 	while (rc == 0 && !c->stop) {
@@ -134,12 +155,12 @@ static void *copy_thread(void *arg)
 	return NULL;
 }
 
-/* With as many threads as there are processors, this one among them. */
+/* With two threads for each processor, this one among them: one of them waits for the disk. */
 static int write_image(const struct image *im, struct lease *lease, uint64_t size, struct output *o,
 		       struct err *e)
 {
 	struct copy c = {.image = im, .out = o, .size = size, .lease = lease, .e = e};
-	long want = sysconf(_SC_NPROCESSORS_ONLN);
+	long want = 2 * sysconf(_SC_NPROCESSORS_ONLN);
 	pthread_t threads[THREADS_MAX];
 	size_t n = 0;
 
@@ -170,7 +191,7 @@ int export_raw(const struct image *im, struct lease *lease, uint64_t size, const
 	       const char *name, uint64_t *data, struct err *e)
 {
 	_cleanup_free_ char *path = NULL, *part = NULL;
-	struct output o = {.fd = -1};
+	struct output o = {.fd = -1, .direct = -1};
 	int rc;
 
 	if (asprintf(&path, "%s/%s.raw", folder, name) < 0 || asprintf(&part, "%s.part", path) < 0)
@@ -179,6 +200,7 @@ int export_raw(const struct image *im, struct lease *lease, uint64_t size, const
 	o.fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (o.fd < 0)
 		return err_errno(e, -errno, "cannot create %s", part);
+	o.direct = open(part, O_WRONLY | O_DIRECT | O_CLOEXEC);
 	rc = ftruncate(o.fd, (off_t)size) < 0
 		     ? err_errno(e, -errno, "cannot give %s its size", part)
 		     : 0;
@@ -191,6 +213,8 @@ int export_raw(const struct image *im, struct lease *lease, uint64_t size, const
 	if (rc < 0)
 		unlink(part);
 	close(o.fd);
+	if (o.direct >= 0)
+		close(o.direct);
 	*data = o.data;
 	return rc;
 }

@@ -186,43 +186,59 @@ static int load_entry(struct reader *r, const struct piece *p, struct source **s
 	return rc;
 }
 
-/* Make the extent that holds p the loaded one. */
-static int load_extent(struct reader *r, const struct piece *p, struct err *e)
+/* The content of the extent n of that epoch, checked, to data. */
+static int extract(struct reader *r, struct source *s, const struct index_entry *n, uint64_t epoch,
+		   uint8_t *data, struct err *e)
 {
-	struct frame_extent x = {.type = WIRE_DATA};
+	struct frame_extent x = {
+		.type = WIRE_DATA,
+		.offset = n->offset,
+		.length = n->length,
+		.stored = r->stored,
+		.stored_len = n->stored_len,
+		.codec = (enum wire_codec)n->codec,
+	};
+	int rc = store_read(s->journal, r->stored, n->stored_len, n->at, e);
+
+	if (rc < 0)
+		return rc == -ENODATA ? -EBADMSG : rc;
+	memcpy(x.digest, n->digest, DIGEST_BYTES);
+	rc = frame_extract(r->codec, &x, data, e);
+	return rc < 0 ? err_prefix(e, "the journal of epoch %llu is damaged",
+				   (unsigned long long)epoch)
+		      : 0;
+}
+
+/* A whole extent goes to where it is wanted; of one that is wanted in parts the content is kept for the next of them. */
+static int read_extent(struct reader *r, const struct piece *p, uint8_t *buf, size_t len,
+		       struct err *e)
+{
+	bool loaded = r->extent_epoch == p->epoch && r->extent_entry == p->entry;
 	struct index_entry n;
 	struct source *s;
 	int rc;
 
-	if (r->extent_epoch == p->epoch && r->extent_entry == p->entry)
-		return 0;
-	r->extent_epoch = 0;
-	rc = load_entry(r, p, &s, &n, e);
-	if (rc == 0)
-		rc = store_read(s->journal, r->stored, n.stored_len, n.at, e);
-	if (rc < 0)
-		return rc == -ENODATA ? -EBADMSG : rc;
-	x.offset = n.offset;
-	x.length = n.length;
-	x.stored = r->stored;
-	x.stored_len = n.stored_len;
-	x.codec = (enum wire_codec)n.codec;
-	memcpy(x.digest, n.digest, DIGEST_BYTES);
-	rc = frame_extract(r->codec, &x, r->extent_data, e);
-	if (rc < 0)
-		return err_prefix(e, "the journal of epoch %llu is damaged",
-				  (unsigned long long)p->epoch);
-	r->extent = n;
-	r->extent_epoch = p->epoch;
-	r->extent_entry = p->entry;
+	if (!loaded) {
+		rc = load_entry(r, p, &s, &n, e);
+		if (rc < 0)
+			return rc;
+		if (p->offset == n.offset && len == n.length)
+			return extract(r, s, &n, p->epoch, buf, e);
+		r->extent_epoch = 0;
+		rc = extract(r, s, &n, p->epoch, r->extent_data, e);
+		if (rc < 0)
+			return rc;
+		r->extent = n;
+		r->extent_epoch = p->epoch;
+		r->extent_entry = p->entry;
+	}
+	memcpy(buf, r->extent_data + (p->offset - r->extent.offset), len);
 	return 0;
 }
 
 static int read_piece(struct reader *r, const struct piece *p, uint8_t *buf, size_t len,
 		      struct err *e)
 {
-	int rc;
-
 	if (p->kind == PIECE_ZERO) {
 		memset(buf, 0, len);
 		return 0;
@@ -230,10 +246,7 @@ static int read_piece(struct reader *r, const struct piece *p, uint8_t *buf, siz
 	if (p->kind == PIECE_DAMAGED)
 		return err_set(e, -EILSEQ, "the journal of epoch %llu is damaged",
 			       (unsigned long long)p->epoch);
-	rc = load_extent(r, p, e);
-	if (rc == 0)
-		memcpy(buf, r->extent_data + (p->offset - r->extent.offset), len);
-	return rc;
+	return read_extent(r, p, buf, len, e);
 }
 
 static int read_base(struct reader *r, uint64_t offset, uint8_t *buf, size_t len, struct err *e)
@@ -245,14 +258,18 @@ static int read_base(struct reader *r, uint64_t offset, uint8_t *buf, size_t len
 		size_t in = offset % BASE_BLOCK;
 		size_t n = len < BASE_BLOCK - in ? len : BASE_BLOCK - in;
 
-		if (r->block != block) {
+		if (n == BASE_BLOCK && r->block != block) {
+			rc = base_read(&r->base, block, buf, e);
+		} else if (r->block != block) {
 			r->block = NO_BLOCK;
 			rc = base_read(&r->base, block, r->block_data, e);
-			if (rc < 0)
-				break;
-			r->block = block;
+			if (rc == 0)
+				r->block = block;
 		}
-		memcpy(buf, r->block_data + in, n);
+		if (rc < 0)
+			break;
+		if (r->block == block)
+			memcpy(buf, r->block_data + in, n);
 		buf += n;
 		offset += n;
 		len -= n;

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # export.sh: exporting a recovery point against `cp` of the same bytes to the same filesystem, both until they are durable: a point that is all
-# in the base, and one over a long journal. Writes build/bench/export.json. IMAGE_MIB (512), EPOCHS (30), ROUNDS (3).
+# in the base, and one over a long journal. Writes build/bench/export.json. IMAGE_MIB (2048), EPOCHS (30), ROUNDS (3).
 # shellcheck source=tests/flow/functions.sh
 source "$(dirname "$0")/../flow/functions.sh"
 
-size=${IMAGE_MIB:-512}
+size=${IMAGE_MIB:-2048}
 epochs=${EPOCHS:-30}
 cd "$tmp"
 python3 "$flow/image.py" make a "${size}M" mixed 1
@@ -45,7 +45,9 @@ row() { # WORK POINT
 }
 
 cp --sparse=always a first.img
+ctl agent pause >/dev/null # it would read the disk all the time
 row "export, all of it in one journal" first first.img
+ctl agent resume >/dev/null
 for n in $(seq "$epochs"); do
 	python3 "$flow/image.py" edit a "$n" 200
 	bookmark agent "epoch-$n" 120
