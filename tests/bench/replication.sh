@@ -146,6 +146,13 @@ nbd_copy() {
 	note "nbdcopy: $wall s, CPU $cpu s, $((bytes / 1000000)) MB"
 }
 
+# Nobody begins with the image in the page cache: a disk in use is not there either, but for the files on it. BENCH_CACHE=warm: as it comes.
+cold() {
+	[ "${BENCH_CACHE:-cold}" = cold ] || return 0
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+}
+
 # --- the rows --------------------------------------------------------------------------------------
 
 row_initial() {
@@ -154,15 +161,16 @@ row_initial() {
 	nbd_copy
 	for ((i = 0; i < runs; i++)); do
 		fresh_pair
-		cat "$image" >/dev/null
+		cold
 		replicate "$image"
 		our_wall+=("$wall") our_cpu+=("$cpu") our_wire+=("$bytes")
 		fresh_pair replication.compression=none
+		cold
 		replicate "$image"
 		off_wall+=("$wall")
 		stop_pair
 		rm -rf "$appliance_dir"
-		cat "$image" >/dev/null
+		cold
 		nbd_copy
 		nbd_wall+=("$wall") nbd_cpu+=("$cpu") nbd_wire+=("$bytes")
 		flush_alone "${our_wire[-1]}"
@@ -219,8 +227,10 @@ row_delta() {
 	replicate "$disk"
 	for ((i = 0; i < runs; i++)); do
 		change "$disk" "$i"
+		cold
 		scan_once "delta-$i"
 		our_wall+=("$wall") our_wire+=("$bytes")
+		cold
 		timed rsync --inplace --no-whole-file "$disk" "$copy"
 		peer+=("$wall")
 	done
@@ -229,8 +239,10 @@ row_delta() {
 	our_wall=() our_wire=() peer=()
 	for ((i = 0; i < runs; i++)); do
 		change "$disk" "1$i"
+		cold
 		resync_once
 		our_wall+=("$wall") our_wire+=("$bytes")
+		cold
 		timed rsync --inplace --no-whole-file "$disk" "$copy"
 		peer+=("$wall")
 	done
@@ -264,9 +276,11 @@ row_resync_same() {
 	local disk=$1 ours=() peer=() read before i
 	for ((i = 0; i < runs; i++)); do
 		before=$(awk '/^read_bytes/ { print $2 }' "/proc/${pid_of[appliance]}/io")
+		cold
 		resync_once
 		ours+=("$wall")
 		read=$(($(awk '/^read_bytes/ { print $2 }' "/proc/${pid_of[appliance]}/io") - before))
+		cold
 		timed halves "$disk"
 		peer+=("$wall")
 	done
@@ -287,8 +301,10 @@ row_export() {
 	for ((i = 0; i < runs; i++)); do
 		rm -rf "$tmp/exported"
 		mkdir "$tmp/exported"
+		cold
 		timed appliance export "$id" base --format raw "$tmp/exported"
 		ours+=("$wall")
+		cold
 		timed durable_copy "$image" "$tmp/exported/copy"
 		peer+=("$wall")
 	done
