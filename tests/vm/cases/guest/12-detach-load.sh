@@ -62,7 +62,7 @@ one_round() {
 
 write_goes_on() { [ "$(awk '{ print $9 }' /sys/block/nullb1/stat)" -gt 0 ]; }
 
-# A write takes seconds: unloading waits for it.
+# A write takes seconds, fewer than the five after which null_blk calls it timed out: unloading waits for it.
 unload_during_write() {
 	local pid
 
@@ -79,7 +79,7 @@ unload_during_write() {
 
 # with a queue for polled I/O
 null_blk nullb0 blocksize=512 queue_mode=2 submit_queues=2 size=8 memory_backed=1 discard=1 '?poll_queues=1'
-null_blk nullb1 blocksize=512 queue_mode=2 submit_queues=2 size=8 irqmode=2 completion_nsec=6000000000 \
+null_blk nullb1 blocksize=512 queue_mode=2 submit_queues=2 size=8 irqmode=2 completion_nsec=3000000000 \
 	'?poll_queues=1'
 unload_during_write
 oracle_pause=40000 oracle_start "${oracle_disks[@]}"
