@@ -134,6 +134,7 @@ start_appliance
 start_agent agent
 wait_protected agent
 ctl agent resync "$disk" >resync.out
+until_true 60 "the resync to be complete" grep -q 'its resynchronisation is complete' agent/agent.log
 wait_for agent 60 ".disks | all(.state == \"protected\")"
 bookmark agent end
 point_equals agent end a b
