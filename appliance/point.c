@@ -249,6 +249,20 @@ static int read_piece(struct reader *r, const struct piece *p, uint8_t *buf, siz
 	return read_extent(r, p, buf, len, e);
 }
 
+/* Make the block the loaded one. */
+static int load_block(struct reader *r, uint64_t block, struct err *e)
+{
+	int rc;
+
+	if (r->block == block)
+		return 0;
+	r->block = NO_BLOCK;
+	rc = base_read(&r->base, block, r->block_data, e);
+	if (rc == 0)
+		r->block = block;
+	return rc;
+}
+
 static int read_base(struct reader *r, uint64_t offset, uint8_t *buf, size_t len, struct err *e)
 {
 	int rc = 0;
@@ -258,18 +272,13 @@ static int read_base(struct reader *r, uint64_t offset, uint8_t *buf, size_t len
 		size_t in = offset % BASE_BLOCK;
 		size_t n = len < BASE_BLOCK - in ? len : BASE_BLOCK - in;
 
-		if (n == BASE_BLOCK && r->block != block) {
+		if (n == BASE_BLOCK) {
 			rc = base_read(&r->base, block, buf, e);
-		} else if (r->block != block) {
-			r->block = NO_BLOCK;
-			rc = base_read(&r->base, block, r->block_data, e);
+		} else {
+			rc = load_block(r, block, e);
 			if (rc == 0)
-				r->block = block;
+				memcpy(buf, r->block_data + in, n);
 		}
-		if (rc < 0)
-			break;
-		if (r->block == block)
-			memcpy(buf, r->block_data + in, n);
 		buf += n;
 		offset += n;
 		len -= n;

@@ -51,7 +51,7 @@ static u64 mob_beyond_share(u64 bytes)
 
 static u64 mob_maps_bytes(u64 bytes, unsigned int shift)
 {
-	return MOB_DISK_MAPS * mob_bitmap_cost(((bytes - 1) >> shift) + 1);
+	return MOB_DISK_MAPS * mob_bitmap_cost(mob_granules_of(bytes, shift));
 }
 
 /*
@@ -68,41 +68,41 @@ static unsigned int mob_granule_smallest(u64 bytes, unsigned int least)
 	return least;
 }
 
+/* mob_room_lock held. -ENOSPC: nothing has changed. */
+static int mob_room_take(struct mob_room *room, u64 bytes)
+{
+	u64 needed = mob_maps_bytes(bytes, room->shift);
+	u64 more = mob_beyond_share(needed) - mob_beyond_share(room->bytes);
+
+	if (more > mob_extra_left())
+		return -ENOSPC;
+	mob_room_extra += more;
+	WRITE_ONCE(room->bytes, needed);
+	return 0;
+}
+
 int mob_room_reserve(struct mob_room *room, u64 bytes, unsigned int logical_block,
 		     unsigned int asked)
 {
 	unsigned int least = max_t(unsigned int, MOB_GRANULE_SHIFT_MIN, ilog2(logical_block));
-	int ret = 0;
+	int ret;
 
 	if (asked && (asked < least || asked > MOB_GRANULE_SHIFT_MAX))
 		return -EINVAL;
 	mutex_lock(&mob_room_lock);
 	room->shift = asked ?: mob_granule_smallest(bytes, least);
-	room->bytes = mob_maps_bytes(bytes, room->shift);
-	if (room->bytes > mob_even_share() + mob_extra_left())
-		ret = -ENOSPC;
-	else
-		mob_room_extra += mob_beyond_share(room->bytes);
+	room->bytes = 0;
+	ret = mob_room_take(room, bytes);
 	mutex_unlock(&mob_room_lock);
-	if (ret)
-		room->bytes = 0;
 	return ret;
 }
 
 int mob_room_grow(struct mob_room *room, u64 bytes)
 {
-	u64 needed = mob_maps_bytes(bytes, room->shift);
-	int ret = 0;
-	u64 more;
+	int ret;
 
 	mutex_lock(&mob_room_lock);
-	more = mob_beyond_share(needed) - mob_beyond_share(room->bytes);
-	if (more > mob_extra_left()) {
-		ret = -ENOSPC;
-	} else {
-		mob_room_extra += more;
-		WRITE_ONCE(room->bytes, needed);
-	}
+	ret = mob_room_take(room, bytes);
 	mutex_unlock(&mob_room_lock);
 	return ret;
 }

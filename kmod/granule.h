@@ -26,10 +26,10 @@ int mob_room_reserve(struct mob_room *room, u64 bytes, unsigned int logical_bloc
 int mob_room_grow(struct mob_room *room, u64 bytes);
 void mob_room_release(struct mob_room *room);
 
-/* How many granules of 1 << @shift sectors so many sectors, at least one, take. */
-static inline u64 mob_granules_of(sector_t sectors, unsigned int shift)
+/* How many granules @size takes, at least 1; both in bytes, or both in sectors. */
+static inline u64 mob_granules_of(u64 size, unsigned int shift)
 {
-	return ((u64)(sectors - 1) >> shift) + 1;
+	return ((size - 1) >> shift) + 1;
 }
 
 #endif

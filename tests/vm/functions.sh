@@ -254,9 +254,7 @@ guest_boot() {		# NAME LIMIT BOOT-LIMIT ARGUMENT...
 		[ -n "$hangs" ] && [ "$tries" -lt 3 ] || return 0
 		guest_fail "$name" "its kernel was not up after $boot_limit s: booted again (console-$tries.log)"
 		cp "$dir/console.log" "$dir/console-$tries.log"
-		kill -9 "$(cat "$vm_sockets/$name.pid")"
-		wait "$(cat "$dir/job")" 2>/dev/null || true
-		rm -f "$vm_sockets/$name".*
+		guest_stop "$name"
 	done
 }
 
@@ -349,8 +347,13 @@ guest_qmp() {
 	"$vm_dir/qmp.py" "$vm_sockets/$name.qmp" "$@"
 }
 
-guest_kill() {
+guest_stop() {		# NAME: it can be booted again
 	kill -9 "$(cat "$vm_sockets/$1.pid")"
 	wait "$(cat "$vm_build/$1/job")" 2>/dev/null || true
-	rm -f "$vm_sockets/$1".* "$vm_build/$1/initrd"
+	rm -f "$vm_sockets/$1".*
+}
+
+guest_kill() {
+	guest_stop "$1"
+	rm -f "$vm_build/$1/initrd"
 }

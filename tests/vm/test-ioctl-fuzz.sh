@@ -34,6 +34,6 @@ guest_run --tcg single --allow "$allow" --append "$append" --timeout $((rounds *
 	--bin "$(command -v bash):/bin/bash" --bin "$top/build/vm/bin/ioctlfuzz" \
 	--command "/guest/ioctl-fuzz.sh $seed $rounds $seconds" || status=$?
 [ $status -eq 0 ] || fail "guest status $status: $(tail -n 1 "$vm_build/main/output.log"): $(
-	grep -a '^ioctlfuzz: ' "$vm_build/main/output.log" | tail -n 1)"
+	grep -a '^ioctlfuzz: ' "$vm_build/main/output.log" | tail -n 1) (seed $seed)"
 figures=$(grep -a '^seed=' "$vm_build/main/output.log" | tail -n 1)
 pass
