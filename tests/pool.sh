@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Runs tests, some at a time, and prints a PASS, SKIP or FAIL line for each as it ends, below a FAIL the end
+# of its log. The tests come on standard input, one in a line, the long ones best first: LIMIT NAME COMMAND…,
+# LIMIT in seconds. A test passes with status 0; 77 is a test that cannot be run here, and says why in its last line.
+# A line of its own that begins with "PASS NAME" or "FAIL NAME" is printed in the place of the plain one.
+#
+# usage: pool.sh [--told] SUITE JOBS LOGS <TESTS	LOGS: the folder for NAME.log
+# --told: a test has passed only if it also says so. Ends in "SUITE: N passed, N failed"; status 1 if a test failed, or none ran.
+set -uo pipefail
+
+told=""
+if [ "${1-}" = --told ]; then told=1; shift; fi
+suite=$1 jobs=$2 logs=$3
+
+run_one() {		# LIMIT NAME COMMAND…
+	local limit=$1 name=$2 log=$logs/$2.log status=0 start=$SECONDS said verdict
+
+	shift 2
+	mkdir -p "${log%/*}"
+	timeout -k 30 "$limit" "$@" >"$log" 2>&1 || status=$?
+	verdict="exit $status, $((SECONDS - start)) s"
+	case $status in
+	0)
+		said=$(grep -a "^PASS $name" "$log" | tail -n 1)
+		if [ -n "$said" ] || [ -z "$told" ]; then
+			echo "${said:-PASS $name} ($((SECONDS - start)) s)"
+			return
+		fi
+		verdict="it did not say that it passed, $((SECONDS - start)) s" ;;
+	77) echo "SKIP $name: $(tail -n 1 "$log")"; return ;;
+	124) verdict="longer than its limit of $limit s" ;;
+	esac
+	said=$(grep -a "^FAIL $name" "$log" | tail -n 1)
+	echo "${said:-FAIL $name} ($verdict)"
+	grep -av "^FAIL $name" "$log" | tail -n 60 | sed 's/^/    /'
+}
+
+# its lines together, though another test ends at the same time
+report() {		# LINE
+	local result words
+
+	read -ra words <<<"$1"
+	result=$(run_one "${words[@]}")
+	flock "$lock" cat <<<"$result"
+}
+export -f run_one report
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+lock=$scratch/lock
+export told logs lock
+# shellcheck disable=SC2016
+xargs -r -d '\n' -n 1 -P "$jobs" bash -c 'report "$0"' | tee "$scratch/results"
+passed=$(grep -ac '^PASS ' "$scratch/results")
+failed=$(grep -ac '^FAIL ' "$scratch/results")
+echo "$suite: $passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
