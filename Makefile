@@ -180,7 +180,7 @@ check-stacks: deps-guest all
 .PHONY: check-apps bench-freeze
 check-apps: deps-guest all
 	@tests/vm/test-nasty-writers.sh
-	@POINTS=6 KILLS=100 tests/vm/test-apps.sh
+	@POINTS=6 SCHEDULED=10 KILLS=100 tests/vm/test-apps.sh
 bench-freeze: deps-guest all
 	@tests/bench/freeze.sh
 soak: deps-guest

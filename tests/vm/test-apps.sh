@@ -4,6 +4,7 @@
 # Redis are busy; then somebody is killed at a random moment of one, again and again; then the databases are started from every
 # point, and everything acknowledged before its boundary is there. No client waited for longer than the window and a second.
 #   POINTS    of each kind (1)
+#   SCHEDULED more, one a minute, by the clock (0)
 #   KILLS     rounds (1), random by SEED
 #   SCALE     of pgbench (1)
 set -euo pipefail
@@ -25,6 +26,7 @@ for ((n = 1; n <= points; n++)); do
 	apps_point application "app-$n"
 	apps_point crash "crash-$n"
 done
+apps_schedule "${SCHEDULED:-0}"
 kill_rounds "${KILLS:-1}"
 apps_point application app-last
 apps_quiet
@@ -33,7 +35,7 @@ guest_kill protected
 kills_judge
 application=$(apps_ids '.consistency == "application"' | wc -l)
 [ "$application" -gt "$points" ] || fail "of $((points + 1)) undisturbed points $application are application-consistent"
-mapfile -t ids < <(apps_ids '.name != null')
+mapfile -t ids < <(apps_ids ".name != null or ($apps_scheduled)")
 # a few at a time: each is two disks of the guest
 for ((n = 0; n < ${#ids[@]}; n += 4)); do
 	apps_recover "${ids[@]:n:4}"

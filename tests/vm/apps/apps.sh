@@ -5,6 +5,7 @@
 #
 #   apps_boot SCALE [OPTION…]   the guest "protected": module, agent, shim and load; all disks are protected
 #   apps_point KIND NAME        a point of that kind: crash or application
+#   apps_schedule N             N points by the clock, one a minute, whatever they turn out to be
 #   apps_quiet                  the load ends, everything acknowledged is known to the host
 #   apps_expect                 each point in turn: $vm_build/points/ID/ (see recovered.sh)
 #   apps_recover ID…            boots the guest "recovered" with these points' disks; what it finds is printed
@@ -59,10 +60,36 @@ apps_point() {		# KIND NAME
 	fail "no recovery point $2 in $try tries: $(tail -n 4 "$vm_build/refused")"
 }
 
+apps_scheduled='.name == null and (.writers | length > 0)'
+
+apps_restart() {	# SED-COMMAND for the agent's configuration
+	agent_kill protected
+	guest_sh protected "sed -i '$1' /root/m.conf"
+	agent_start protected
+}
+
+apps_schedule() {
+	local end=$((SECONDS + $1 * 180))
+
+	[ "$1" -gt 0 ] || return 0
+	apps_restart 's/^.replication.$/&\napp_consistent_interval=1m/'
+	until apps_points && [ "$(apps_ids "$apps_scheduled" | wc -l)" -ge "$1" ]; do
+		[ $SECONDS -lt $end ] || fail "$(apps_ids "$apps_scheduled" | wc -l) of $1 points a minute came in $(($1 * 3)) minutes"
+		sleep 5
+	done
+	jq -e "[.[] | select($apps_scheduled) | .time] | sort | [.[1:], .[:-1]] | transpose | all(.[0] - .[1] >= 59e9)" \
+		"$vm_build/points.json" >/dev/null || fail "two points of the schedule are less than a minute apart"
+	apps_restart '/^app_consistent_interval/d'
+}
+
+apps_points() {
+	appliance points --json | jq 'if type == "object" then .points else . end' >"$vm_build/points.json"
+}
+
 apps_quiet() {
 	guest_sh protected "touch /run/stop"
 	guest_wait_for protected '^quiet' 120 || fail "the load did not end: $(tail -n 5 "$vm_build/protected/output.log")"
-	appliance points --json | jq 'if type == "object" then .points else . end' >"$vm_build/points.json"
+	apps_points
 }
 
 apps_ids() {		# CONDITION
