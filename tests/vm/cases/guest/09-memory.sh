@@ -105,10 +105,13 @@ memory_for_all() {
 	drain detach $disk
 }
 
-# A disk of 8 MiB whose writes take a while, so that many are in flight
+# A disk of 8 MiB whose writes take a while, so that many are in flight, in a slow guest too; null_blk gives up on one after 5 s.
 make_slow_disk() {
+	local ns=$((patience * 300000000))
+
+	[ $ns -le 3000000000 ] || ns=3000000000
 	null_blk nullb0 size=8 memory_backed=1 queue_mode=2 submit_queues=1 hw_queue_depth=1024 \
-		irqmode=2 completion_nsec=200000000
+		irqmode=2 completion_nsec=$ns
 	echo none >/sys/block/nullb0/queue/scheduler
 }
 
