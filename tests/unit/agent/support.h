@@ -7,8 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Run the cases; the exit status of the program. */
-int run_tcase(const char *name, TCase *tc);
+#include "tests/unit/run_tcase.h"
 
 /* A folder of its own for the test, removed at the end of the process. Static storage. */
 const char *test_dir(void);

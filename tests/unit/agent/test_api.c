@@ -102,6 +102,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("api");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, both_speak_what_both_know, 0, sizeof(dialects) / sizeof(*dialects));
 	tcase_add_loop_test(tc, what_is_no_list_is_refused, 0, 3);
 	tcase_add_test(tc, an_epoch_of_an_old_appliance_tells_not_what_it_follows);

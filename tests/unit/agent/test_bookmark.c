@@ -161,6 +161,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("bookmark");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, asked_taken_and_answered);
 	tcase_add_test(tc, time_runs_out);
 	tcase_add_test(tc, the_end_wakes_everybody);

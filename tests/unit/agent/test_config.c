@@ -104,6 +104,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("config");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, fallbacks);
 	tcase_add_test(tc, values);
 	tcase_add_test(tc, mistakes_are_named);

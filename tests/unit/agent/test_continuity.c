@@ -235,6 +235,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("continuity");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, goes_on_where_nothing_was_missed);
 	tcase_add_test(tc, a_new_disk_begins_with_initial_replication);
 	tcase_add_test(tc, another_attachment_means_resync);

@@ -94,6 +94,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("digest_feed");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, all_of_the_range_comes);
 	tcase_add_test(tc, what_fails_is_not_waited_for);
 	tcase_add_test(tc, nobody_waits_for_ever);

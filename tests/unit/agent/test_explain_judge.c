@@ -128,6 +128,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("explain_judge");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, an_idle_agent_is_bound_by_nothing);
 	tcase_add_test(tc, a_slow_disk);
 	tcase_add_test(tc, a_slow_processor);

@@ -103,6 +103,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("forecast");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, rates_of_intervals);
 	tcase_add_test(tc, a_burst_is_worked_off);
 	tcase_add_test(tc, too_little_bandwidth_falls_behind);

@@ -133,6 +133,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("queue");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, first_in_first_out);
 	tcase_add_test(tc, who_takes_of_an_empty_queue_sleeps);
 	tcase_add_test(tc, nothing_is_lost_or_taken_twice);

@@ -147,6 +147,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("request");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, commands_are_understood);
 	tcase_add_test(tc, nonsense_is_refused_with_a_reason);
 	tcase_add_test(tc, too_many_disks);

@@ -234,6 +234,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("runs");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, runs_of_random_bitmaps);
 	tcase_add_test(tc, runs_at_the_edges);
 	tcase_add_test(tc, plan_covers_what_is_dirty);

@@ -505,6 +505,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("sender");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, as_many_parcels_as_the_budget_has_room_for);
 	tcase_add_test(tc, one_parcel_more_than_workers_at_least);
 	tcase_add_test(tc, a_slow_appliance_stops_who_fills_parcels);

@@ -153,6 +153,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("shim");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, whole_course);
 	tcase_add_loop_test(tc, failure, 0, ARRAY_SIZE(failures));
 	tcase_add_test(tc, nobody_listens);

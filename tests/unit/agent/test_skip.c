@@ -102,6 +102,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("skip");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, settled_ranges_are_sorted_disjoint_and_whole_granules);
 	tcase_add_test(tc, settled_ranges_are_within_the_slice);
 	tcase_add_loop_test(tc, intersections_of_random_sets, 1, 4);

@@ -76,6 +76,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("slice");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, slices_aim_at_their_time);
 	tcase_add_test(tc, slices_end_aligned_or_with_the_disk);
 	tcase_add_test(tc, rates_settle_and_start_anew);

@@ -54,6 +54,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("stages");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, what_is_added_adds_up);
 	tcase_add_test(tc, the_appliance_tells_its_part);
 	tcase_add_test(tc, nonsense_counts_nothing);

@@ -182,6 +182,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("state");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, text_and_back);
 	tcase_add_test(tc, damaged_text_is_refused);
 	tcase_add_test(tc, the_store_survives_and_excludes);

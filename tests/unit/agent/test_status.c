@@ -245,6 +245,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("status");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, nothing_is_wrong);
 	tcase_add_test(tc, each_problem_by_itself);
 	tcase_add_test(tc, problems_of_a_disk);

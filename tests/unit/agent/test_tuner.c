@@ -93,6 +93,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("tuner");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_slow_network_is_worth_stronger_compression);
 	tcase_add_test(tc, a_slow_appliance_is_not);
 	tcase_add_test(tc, a_busy_processor_is_relieved);

@@ -101,6 +101,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("unread");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, neighbours_are_one_range);
 	tcase_add_test(tc, the_lowest_are_named_and_all_are_counted);
 	tcase_add_test(tc, the_error_does_not_shrink_while_an_epoch_tries_again);

@@ -211,6 +211,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("verify");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, only_what_nobody_wrote_is_a_mismatch);
 	tcase_add_test(tc, a_pass_is_made_of_slices);

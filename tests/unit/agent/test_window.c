@@ -121,6 +121,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("window");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, office_hours_are_left_out);
 	tcase_add_test(tc, all_forms);
 	tcase_add_test(tc, local_time_counts);

@@ -410,6 +410,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("worker");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, what_is_dirty_is_sent);
 	tcase_add_test(tc, an_appliance_gets_what_it_can_read);
 	tcase_add_test(tc, what_cannot_be_read_stays_dirty);

@@ -11,6 +11,7 @@
 #include "appliance/home.h"
 #include "appliance/journal.h"
 #include "appliance/request.h"
+#include "tests/unit/run_tcase.h"
 
 #define MACHINE "00000000-0000-4000-8000-000000000001"
 #define OTHER_MACHINE "00000000-0000-4000-8000-000000000002"

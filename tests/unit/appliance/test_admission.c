@@ -7,6 +7,7 @@
 #include "appliance/admission.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "tests/unit/run_tcase.h"
 
 #define MIB (1ull << 20)
 #define LONG (20 * NSEC_PER_SEC)
@@ -128,18 +129,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("admission");
 	TCase *t = tcase_create("admission");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, small_ones_have_a_part_to_themselves);
 	tcase_add_test(t, machines_in_turn);
 	tcase_add_test(t, a_wait_ends);
-	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_tcase("admission", t);
 }

@@ -7,6 +7,7 @@
 
 #include "appliance/buffers.h"
 #include "lib/cleanup.h"
+#include "tests/unit/run_tcase.h"
 
 #define MIB (1u << 20)
 
@@ -100,10 +101,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("buffers");
 	TCase *tc = tcase_create("buffers");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_large_one_is_used_again);
@@ -111,9 +109,5 @@ int main(void)
 	tcase_add_test(tc, none_is_too_small_or_much_too_large);
 	tcase_add_test(tc, the_smallest_that_fits_is_taken);
 	tcase_add_test(tc, what_was_not_wanted_longest_goes_first);
-	suite_add_tcase(s, tc);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_tcase("buffers", tc);
 }

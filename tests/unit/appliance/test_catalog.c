@@ -368,10 +368,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("catalog");
 	TCase *t = tcase_create("catalog");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -385,9 +382,5 @@ int main(void)
 	tcase_add_test(t, many_at_once);
 	tcase_add_test(t, commits_together);
 	tcase_add_test(t, damaged_file);
-	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_tcase("catalog", t);
 }

@@ -246,10 +246,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("digests");
 	TCase *t = tcase_create("digests");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 300);
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -260,9 +257,5 @@ int main(void)
 	tcase_add_loop_test(t, a_torn_entry_is_none, 0, 3);
 	tcase_add_test(t, a_disk_that_grew_has_another_last_block);
 	tcase_add_test(t, damage_is_not_vouched_for);
-	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_tcase("digests", t);
 }

@@ -178,10 +178,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("enrol");
 	TCase *t = tcase_create("enrol");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -191,9 +188,5 @@ int main(void)
 	tcase_add_test(t, token_is_nowhere);
 	tcase_add_test(t, renewal);
 	tcase_add_test(t, server_certificate);
-	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_tcase("enrol", t);
 }

@@ -381,10 +381,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("fold");
 	TCase *t = tcase_create("fold");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 300);
 	tcase_add_loop_test(t, points_read_the_same_after, 0, 8);
@@ -394,9 +391,5 @@ int main(void)
 	tcase_add_test(t, damage_stays_damage);
 	tcase_add_test(t, damaged_journal_is_not_folded_as_good);
 	tcase_add_test(t, full_store);
-	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_tcase("fold", t);
 }

@@ -449,10 +449,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("journal");
 	TCase *t = tcase_create("journal");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 300);
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -469,9 +466,5 @@ int main(void)
 	tcase_add_test(t, failed_roll_back);
 	tcase_add_loop_test(t, many_writers, 0, 6);
 	tcase_add_test(t, writers_of_the_same);
-	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_tcase("journal", t);
 }

@@ -223,10 +223,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("live");
 	TCase *t = tcase_create("live");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -235,9 +232,5 @@ int main(void)
 	tcase_add_test(t, one_alone_may_be_larger_than_the_bound);
 	tcase_add_test(t, a_map_that_grows_counts);
 	tcase_add_test(t, many_readers);
-	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_tcase("live", t);
 }

@@ -119,17 +119,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("map");
 	TCase *t = tcase_create("map");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, random_epochs, 0, 40);
 	tcase_add_test(t, damage_is_covered_by_newer);
-	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_tcase("map", t);
 }

@@ -266,10 +266,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("point");
 	TCase *t = tcase_create("point");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 300);
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -278,9 +275,5 @@ int main(void)
 	tcase_add_test(t, index_is_made_again);
 	tcase_add_loop_test(t, rotten_journal, 0, 8);
 	tcase_add_test(t, damaged_blocks_have_no_digest);
-	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_tcase("point", t);
 }

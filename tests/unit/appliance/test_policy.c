@@ -155,10 +155,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("policy");
 	TCase *t = tcase_create("policy");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, table, 0, (int)(sizeof(tables) / sizeof(tables[0])));
@@ -166,9 +163,5 @@ int main(void)
 	tcase_add_loop_test(t, often_or_once, 0, 5);
 	tcase_add_test(t, a_jump_of_the_clock_takes_nothing);
 	tcase_add_test(t, a_point_that_came_while_the_clock_was_back);
-	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_tcase("policy", t);
 }

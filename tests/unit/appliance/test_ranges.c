@@ -136,18 +136,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("ranges");
 	TCase *t = tcase_create("ranges");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, random_sets, 0, 20);
 	tcase_add_test(t, neighbours_become_one);
 	tcase_add_test(t, many_are_no_burden);
-	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_tcase("ranges", t);
 }

@@ -278,10 +278,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("request");
 	TCase *t = tcase_create("request");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, routes, 0, (int)(sizeof(paths) / sizeof(paths[0])));
@@ -294,9 +291,5 @@ int main(void)
 	tcase_add_test(t, refusals);
 	tcase_add_test(t, addresses);
 	tcase_add_test(t, names);
-	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_tcase("request", t);
 }

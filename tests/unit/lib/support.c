@@ -13,22 +13,6 @@
 static char dir[4096];
 static pid_t dir_owner;
 
-int run_tcase(const char *name, TCase *tc)
-{
-	Suite *s = suite_create(name);
-
-	suite_add_tcase(s, tc);
-
-	SRunner *runner = srunner_create(s);
-
-	srunner_run_all(runner, CK_ENV);
-
-	int failed = srunner_ntests_failed(runner);
-
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
 static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
 	(void)st;

@@ -11,9 +11,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/err.h"
-
-/* Run the test case and return main's exit status. */
-int run_tcase(const char *name, TCase *tc);
+#include "tests/unit/run_tcase.h"
 
 /* A new folder under $TMPDIR, removed with everything in it when the process that made it ends. */
 const char *temp_dir(void);
