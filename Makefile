@@ -80,6 +80,11 @@ $(B)/bin/vss-shim: $(call obj,vss-shim/vss-shim.c) $(B)/libshim.a $(B)/libmobili
 	@mkdir -p $(@D)
 	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,$(shim_libs))
 
+# What the benchmark of replication compares with, besides other tools.
+$(B)/bench/floor: $(call obj,tests/bench/floor.c) $(B)/libmobility.a
+	@mkdir -p $(@D)
+	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,$(agent_libs))
+
 # --- unit tests: tests/unit/{lib,agent,appliance,vss-shim,kmod}/test_NAME.c, a program each ----------------
 
 unit_src := $(wildcard $(foreach d,lib agent appliance vss-shim,tests/unit/$(d)/test_*.c))
@@ -192,7 +197,7 @@ model: deps-check
 demo: deps-guest all
 	@tests/vm/demo.sh
 .PHONY: bench-replication
-bench-replication: deps-bench deps-guest all
+bench-replication: deps-bench deps-guest all $(B)/bench/floor
 	@status=0; tests/bench/replication.sh || status=$$?; tests/bench/replication-guest.sh && exit $$status
 .PHONY: bench-kmod
 bench-kmod: deps-guest

@@ -165,7 +165,8 @@ cold() {
 # --- the rows --------------------------------------------------------------------------------------
 
 row_initial() {
-	local our_wall=() our_cpu=() our_wire=() off_wall=() nbd_wall=() nbd_cpu=() nbd_wire=() nbd_durable=() disk_wall=() i
+	local our_wall=() our_cpu=() our_wire=() off_wall=() nbd_wall=() nbd_cpu=() nbd_wire=() nbd_durable=() disk_wall=()
+	local digests=() codecs=() i
 	# The first to touch memory that the machine's host has to find pays for it: nobody who is measured.
 	nbd_copy
 	for ((i = 0; i < runs; i++)); do
@@ -184,6 +185,8 @@ row_initial() {
 		nbd_wall+=("$wall") nbd_cpu+=("$cpu") nbd_wire+=("$bytes") nbd_durable+=("$durable")
 		flush_alone "${our_wire[-1]}"
 		disk_wall+=("$wall")
+		alone
+		digests+=("$digest_cpu") codecs+=("$codec_cpu")
 	done
 	row "initial replication, durable; nbdcopy TLS" s "$(median "${our_wall[@]}")" "$(median "${nbd_wall[@]}")" "<= 1.0"
 	row "  bytes on the wire" MB "$(calc "$(median "${our_wire[@]}") / 1e6")" \
@@ -192,6 +195,9 @@ row_initial() {
 	row "the same, compression off" s "$(median "${off_wall[@]}")" "$(median "${nbd_wall[@]}")" "<= 0.8"
 	row "(both durable: initial replication; nbdcopy TLS and its flush)" s "$(median "${our_wall[@]}")" "$(median "${nbd_durable[@]}")" ">= 0"
 	row "(the same, compression off)" s "$(median "${off_wall[@]}")" "$(median "${nbd_durable[@]}")" ">= 0"
+	row "(CPU of digests and compression alone; of nbdcopy in all)" s \
+		"$(calc "$(median "${digests[@]}") + $(median "${codecs[@]}")")" "$(median "${nbd_cpu[@]}")" ">= 0"
+	row "(CPU of digests alone; of nbdcopy in all)" s "$(median "${digests[@]}")" "$(median "${nbd_cpu[@]}")" ">= 0"
 	row "(the store's disk alone: as many bytes, flushed)" s "$(median "${disk_wall[@]}")" - ">= 0"
 }
 
@@ -199,6 +205,11 @@ row_initial() {
 flush_alone() {
 	timed dd if="$image" of="$tmp/flushed" bs=1M count=$(($1 >> 20)) conv=fdatasync
 	rm "$tmp/flushed"
+}
+
+# The processor time of digests at both ends, and of the weakest compression and its reversal, with nothing around them.
+alone() {
+	read -r _ digest_cpu _ codec_cpu < <("$top/build/bench/floor" "$image") || fail "floor failed"
 }
 
 # Random data in 1 % of the 64 KiB blocks of $1; sets changed, the bytes of them.
