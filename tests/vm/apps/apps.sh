@@ -77,8 +77,9 @@ apps_schedule() {
 		[ $SECONDS -lt $end ] || fail "$(apps_ids "$apps_scheduled" | wc -l) of $1 points a minute came in $(($1 * 3)) minutes"
 		sleep 5
 	done
-	jq -e "[.[] | select($apps_scheduled) | .time] | sort | [.[1:], .[:-1]] | transpose | all(.[0] - .[1] >= 59e9)" \
-		"$vm_build/points.json" >/dev/null || fail "two points of the schedule are less than a minute apart"
+	# a minute from one preparation to the next, which takes more or less long
+	jq -e "[.[] | select($apps_scheduled) | .time] | max - min >= (length - 1) * 60e9 - 30e9" \
+		"$vm_build/points.json" >/dev/null || fail "the points of the schedule are less than a minute apart"
 	apps_restart '/^app_consistent_interval/d'
 }
 
