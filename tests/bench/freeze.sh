@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # How long applications and filesystems are held for an application-consistent point, in guest time, while pgbench, transfers
 # in MariaDB and increments in Redis go on; and how long with the naive way, in the same guest: hold the locks while copying.
+# Time is the guest's: one CPU, an instruction in each nanosecond that it is busy, whatever else the host does.
 # Prints a table and writes build/bench/freeze.json. SETS (60), COPIES (5).
 set -euo pipefail
 bench=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -17,7 +18,7 @@ export test_name=bench-freeze
 
 appliance_init
 appliance_start
-apps_boot 1
+apps_boot 1 --tcg single --smp 1 --qemu -icount --qemu shift=0
 guest_sh protected "/apps/freeze-bench.sh ${SETS:-60} ${COPIES:-5}" >"$vm_build/values" || fail "$(tail -n 3 "$vm_build/values")"
 apps_quiet
 guest_kill protected
