@@ -42,4 +42,4 @@ the_value() {
 		row "$writer: held, p99" "ms of guest" "$(the_value "held-$writer" 0.99)" - "<= 10000"
 	done
 	row "sets that were consistent" "of all" "$(awk '$1 == "consistent" { n++; s += $2 } END { print s / n }' <(tr -d '\r' <"$vm_build/values"))" - ">= 1"
-} | "$bench/table.py" freeze
+} | "$bench/table.py" freeze || fail "a bar is missed"
