@@ -30,12 +30,12 @@ apps_schedule "${SCHEDULED:-0}"
 kill_rounds "${KILLS:-1}"
 apps_point application app-last
 apps_quiet
-apps_expect
+mapfile -t ids < <(apps_ids ".name != null or ($apps_scheduled)")
+apps_expect "${ids[@]}"
 guest_kill protected
 kills_judge
 application=$(apps_ids '.consistency == "application"' | wc -l)
 [ "$application" -gt "$points" ] || fail "of $((points + 1)) undisturbed points $application are application-consistent"
-mapfile -t ids < <(apps_ids ".name != null or ($apps_scheduled)")
 # a few at a time: each is two disks of the guest
 for ((n = 0; n < ${#ids[@]}; n += 4)); do
 	apps_recover "${ids[@]:n:4}"

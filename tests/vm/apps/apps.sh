@@ -7,7 +7,7 @@
 #   apps_point KIND NAME        a point of that kind: crash or application
 #   apps_schedule N             N points by the clock, one a minute, whatever they turn out to be
 #   apps_quiet                  the load ends, everything acknowledged is known to the host
-#   apps_expect                 each point in turn: $vm_build/points/ID/ (see recovered.sh)
+#   apps_expect ID…             what these points have to hold: $vm_build/points/ID/ (see recovered.sh)
 #   apps_recover ID…            boots the guest "recovered" with these points' disks; what it finds is printed
 #   apps_ids CONDITION          ids of the points for which the jq condition holds
 
@@ -103,7 +103,7 @@ apps_expect() {
 
 	rm -rf "$vm_build/points"
 	tr -d '\r' <"$vm_build/protected/output.log" >"$vm_build/acknowledged"
-	for id in $(apps_ids true); do
+	for id; do
 		dir=$vm_build/points/$id
 		mkdir -p "$dir"
 		jq -r ".[] | select(.id == $id) | .consistency" "$vm_build/points.json" >"$dir/label"
