@@ -57,8 +57,10 @@ int main(int argc, char **argv)
 	if (argc != 2 || !c)
 		errx(2, "usage: floor FILE");
 	f = fopen(argv[1], "r");
-	if (!f)
-		err(1, "%s", argv[1]);
+	if (!f) {
+		warn("%s", argv[1]);
+		return 1;
+	}
 	while ((len = fread(block, 1, sizeof(block), f)) > 0) {
 		if (mem_is_zero(block, len))
 			continue;
