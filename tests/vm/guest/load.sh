@@ -4,6 +4,7 @@
 # guests (bash, `set -euo pipefail`).
 #   load_tree DIR        starts a process that makes, renames, links, cuts and removes files
 #   load_fio DIR [ARG…]  starts fio on files in DIR: direct, through the cache with fsync, io_uring
+#   load_ready           waits until all of them, if they are fio's, can be ended: one that has not begun would be killed
 #   load_yield           from here on, what the script starts goes before the load: a guest without
 #                        KVM is slow, and its load takes all that it can get
 #   load_stop            ends all of them, and waits; fails if one of them failed
@@ -32,6 +33,18 @@ load_fio() {
 		--name=cached --ioengine=psync --fsync=20 --rw=randwrite --bs=4k \
 		--name=uring --ioengine=io_uring --iodepth=4 --direct=1 --rw=write --bs=32k &
 	load_pids+=($!)
+}
+
+catches_term() {	# PID
+	((16#$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$1/status") & 0x4000))
+}
+
+load_ready() {
+	local pid
+
+	for pid in "${load_pids[@]}"; do
+		wait_until 120 "process $pid of the load does not begin" catches_term "$pid"
+	done
 }
 
 load_yield() {

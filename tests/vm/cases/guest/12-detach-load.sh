@@ -86,9 +86,7 @@ oracle_pause=40000 oracle_start "${oracle_disks[@]}"
 fio_disk data1 "${disks[0]}" psync uring polled trim
 fio_disk data2 "${disks[1]}" libaio vector
 fio_disk null "${disks[2]}" uring polled trim
-for name in data1 data2 null; do
-	wait_until 120 "fio does not begin on $name" grep -q Starting "/tmp/fio-$name"
-done
+load_ready
 load_yield
 for ((round = 0; round < rounds; round++)); do
 	one_round "$round"
