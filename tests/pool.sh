@@ -3,15 +3,23 @@
 #
 # Runs tests, some at a time, and prints a PASS, SKIP or FAIL line for each as it ends, below a FAIL the end
 # of its log. The tests come on standard input, one in a line, the long ones best first: LIMIT NAME COMMAND…,
-# LIMIT in seconds. A test passes with status 0; 77 is a test that cannot be run here, and says why in its last line.
+# LIMIT in seconds. A test passes with status 0, and fails with any other; so does one that leaves no line.
 # A line of its own that begins with "PASS NAME" or "FAIL NAME" is printed in the place of the plain one.
 #
-# usage: pool.sh [--told] SUITE JOBS LOGS <TESTS	LOGS: the folder for NAME.log
-# --told: a test has passed only if it also says so. Ends in "SUITE: N passed, N failed"; status 1 if a test failed, or none ran.
+# usage: pool.sh [--told] [--may-skip] SUITE JOBS LOGS <TESTS	LOGS: the folder for NAME.log
+# --told: a test has passed only if it also says so. --may-skip: 77 is a test that cannot be run here, and says why in its last
+# line. Ends in "SUITE: N passed, N failed"; status 1 if a test failed, or none ran.
 set -uo pipefail
 
-told=""
-if [ "${1-}" = --told ]; then told=1; shift; fi
+told="" may_skip=""
+while :; do
+	case ${1-} in
+	--told) told=1 ;;
+	--may-skip) may_skip=1 ;;
+	*) break ;;
+	esac
+	shift
+done
 suite=$1 jobs=$2 logs=$3
 
 run_one() {		# LIMIT NAME COMMAND…
@@ -29,7 +37,7 @@ run_one() {		# LIMIT NAME COMMAND…
 			return
 		fi
 		verdict="it did not say that it passed, $((SECONDS - start)) s" ;;
-	77) echo "SKIP $name: $(tail -n 1 "$log")"; return ;;
+	77) [ -z "$may_skip" ] || { echo "SKIP $name: $(tail -n 1 "$log")"; return; } ;;
 	124) verdict="longer than its limit of $limit s" ;;
 	esac
 	said=$(grep -a "^FAIL $name" "$log" | tail -n 1)
@@ -50,10 +58,12 @@ export -f run_one report
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 lock=$scratch/lock
-export told logs lock
+export told may_skip logs lock
+mapfile -t tests
+[ ${#tests[@]} -gt 0 ] || { echo "$suite: 0 passed, 0 failed"; exit 1; }
 # shellcheck disable=SC2016
-xargs -r -d '\n' -n 1 -P "$jobs" bash -c 'report "$0"' | tee "$scratch/results"
+printf '%s\n' "${tests[@]}" | xargs -d '\n' -n 1 -P "$jobs" bash -c 'report "$0"' | tee "$scratch/results"
 passed=$(grep -ac '^PASS ' "$scratch/results")
-failed=$(grep -ac '^FAIL ' "$scratch/results")
+failed=$((${#tests[@]} - passed - $(grep -ac '^SKIP ' "$scratch/results")))
 echo "$suite: $passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

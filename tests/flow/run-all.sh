@@ -25,4 +25,4 @@ for pattern in "${@:-}"; do
 	for t in tests/flow/test-*"$pattern"*.sh; do
 		[ ! -f "$t" ] || echo "$(limit "$t") $(basename "$t" .sh) $t"
 	done
-done | sort -rn | tests/pool.sh flow "${FLOW_JOBS:-2}" "$FLOW_OUT"
+done | sort -rn | tests/pool.sh --may-skip flow "${FLOW_JOBS:-2}" "$FLOW_OUT"
