@@ -235,27 +235,42 @@ guest_start() {
 	guest_boot "$name" "$limit" "$((90 * patience))" "${args[@]}" "${extra[@]}"
 }
 
-# QEMU in the background, until the kernel has come as far as guest-init. A boot changes kernel text, too (--tcg above): one
-# that hangs there, where nothing of a test has begun, is begun again.
+# QEMU in the background, until the guest is about to begin its script. A boot changes kernel text, too (--tcg above): one that hangs
+# there, or trips over a breakpoint that is gone, where nothing of a test has begun, is begun again.
 guest_boot() {		# NAME LIMIT BOOT-LIMIT ARGUMENT...
-	local name=$1 dir=$vm_build/$1 limit=$2 boot_limit=$3 tries end hangs
+	local name=$1 dir=$vm_build/$1 limit=$2 boot_limit=$3 tries status
 
 	shift 3
 	for tries in 1 2 3; do
 		timeout -k 5 "$limit" qemu-system-x86_64 "$@" </dev/null >"$dir/qemu.log" 2>&1 {vm_lock}>&- &
 		echo $! >"$dir/job"
-		end=$((SECONDS + boot_limit)) hangs=""
-		until grep -aqs 'guest-init: the kernel is up' "$dir/console.log"; do
-			# how it ended is for guest_wait
-			kill -0 "$(cat "$dir/job")" 2>/dev/null || return 0
-			[ $SECONDS -lt $end ] || { hangs=1; break; }
-			sleep 0.1
-		done
-		[ -n "$hangs" ] && [ "$tries" -lt 3 ] || return 0
-		guest_fail "$name" "its kernel was not up after $boot_limit s: booted again (console-$tries.log)"
-		cp "$dir/console.log" "$dir/console-$tries.log"
-		guest_stop "$name"
+		status=0
+		guest_up "$dir" "$boot_limit" || status=$?
+		[ $status -ne 0 ] && [ "$tries" -lt 3 ] || return 0
+		mv "$dir/console.log" "$dir/console-$tries.log"
+		if [ $status -eq 2 ]; then
+			guest_fail "$name" "its kernel ran into a breakpoint of QEMU's (--tcg): booted again (console-$tries.log)"
+		else
+			guest_fail "$name" "its kernel was not up after $boot_limit s: booted again (console-$tries.log)"
+		fi
+		kill -9 "$(cat "$vm_sockets/$name.pid" 2>/dev/null)" 2>/dev/null || true
+		guest_forget "$name"
 	done
+}
+
+# 0: it is up, or has ended, of which guest_wait tells; 1: it hangs; 2: it met a breakpoint that nobody has set any more
+guest_up() {		# DIR LIMIT
+	local end=$((SECONDS + $2)) up=""
+
+	while :; do
+		! grep -aqs 'guest-runner: up' "$1/console.log" || up=1
+		kill -0 "$(cat "$1/job")" 2>/dev/null || up=1
+		! grep -aqs 'int3: 0000' "$1/console.log" || return 2
+		[ -z "$up" ] || return 0
+		[ $SECONDS -lt $end ] || break
+		sleep 0.1
+	done
+	grep -aqs 'guest-init: the kernel is up' "$1/console.log"
 }
 
 guest_wait() {
@@ -349,6 +364,10 @@ guest_qmp() {
 
 guest_stop() {		# NAME: it can be booted again
 	kill -9 "$(cat "$vm_sockets/$1.pid")"
+	guest_forget "$1"
+}
+
+guest_forget() {
 	wait "$(cat "$vm_build/$1/job")" 2>/dev/null || true
 	rm -f "$vm_sockets/$1".*
 }

@@ -36,10 +36,7 @@ guest_kill protected
 kills_judge
 application=$(apps_ids '.consistency == "application"' | wc -l)
 [ "$application" -gt "$points" ] || fail "of $((points + 1)) undisturbed points $application are application-consistent"
-# a few at a time: each is two disks of the guest
-for ((n = 0; n < ${#ids[@]}; n += 4)); do
-	apps_recover "${ids[@]:n:4}"
-done
+apps_recover_all "${ids[@]}"
 figures="${#ids[@]} points recovered ($application application-consistent), $(grep -c '^pg' "$vm_build/acknowledged") + $(grep -c '^my' "$vm_build/acknowledged")"
 figures+=" transactions, longest wait of a client $longest ms"
 pass

@@ -8,7 +8,8 @@
 #   apps_schedule N             N points by the clock, one a minute, whatever they turn out to be
 #   apps_quiet                  the load ends, everything acknowledged is known to the host
 #   apps_expect ID…             what these points have to hold: $vm_build/points/ID/ (see recovered.sh)
-#   apps_recover ID…            boots the guest "recovered" with these points' disks; what it finds is printed
+#   apps_recover_all ID…        starts the databases from each of these points, two guests at a time
+#   apps_recover GUEST ID…      boots that guest with these points' disks; what it finds is printed
 #   apps_ids CONDITION          ids of the points for which the jq condition holds
 
 # shellcheck disable=SC2154
@@ -128,24 +129,53 @@ apps_redo() {		# ID
 	jq -r ".[] | select(.id == $1) | tostring" "$vm_build/points.json" | grep -oE 'checkpoint at [0-9A-F]+/[0-9A-F]+' | head -n 1 | sed 's/.* //' || true
 }
 
-apps_recover() {
-	local id disks=() options=() status=0
+# A few points at a time: each is two disks of the guest. A guest uses little more than one processor for it.
+apps_recover_all() {
+	local n jobs=()
 
+	if [ $# -le 4 ]; then
+		apps_recover recovered "$@"
+		return
+	fi
+	for n in 0 1; do
+		apps_recover_some "$n" "$@" &
+		jobs+=($!)
+	done
+	wait "${jobs[0]}" || fail "$(cat "$vm_build/recovered-0.reason")"
+	wait "${jobs[1]}" || fail "$(cat "$vm_build/recovered-1.reason")"
+}
+
+# Every other four, as a job of its own, which leaves its reason in a file if it fails.
+apps_recover_some() {	# 0|1 ID…
+	local n guest=recovered-$1 skip=$((4 * $1))
+
+	shift
+	# shellcheck disable=SC2064
+	trap "echo \"\$reason\" >'$vm_build/$guest.reason'" EXIT
+	for ((n = skip; n < $#; n += 8)); do
+		apps_recover "$guest" "${@:n + 1:4}"
+	done
+}
+
+apps_recover() {
+	local guest=$1 id disks=() options=() status=0 dir=$vm_build/$1
+
+	shift
 	for id; do
-		rm -rf "$vm_build/export-$id"
-		mkdir -p "$vm_build/export-$id"
-		appliance export guest "$id" --format raw "$vm_build/export-$id" >>"$vm_build/export.log" || fail "export of point $id"
-		disks+=(--disk "$vm_build/export-$id/vdb.raw:raw:serial=db-$id" --disk "$vm_build/export-$id/vdc.raw:raw:serial=space-$id")
+		rm -rf "$dir-$id"
+		mkdir -p "$dir-$id"
+		appliance export guest "$id" --format raw "$dir-$id" >>"$dir-export.log" || fail "export of point $id"
+		disks+=(--disk "$dir-$id/vdb.raw:raw:serial=db-$id" --disk "$dir-$id/vdc.raw:raw:serial=space-$id")
 		options+=(--file "$vm_build/points/$id:/points/$id")
 	done
-	"$vm_dir/rootfs.sh" --apps --image "$vm_build/root2.img"
-	guest_start recovered --root "$vm_build/root2.img" "${disks[@]}" "${apps_guest[@]}" "${options[@]}" --timeout 2400 \
+	"$vm_dir/rootfs.sh" --apps --image "$dir.img"
+	guest_start "$guest" --root "$dir.img" "${disks[@]}" "${apps_guest[@]}" "${options[@]}" --timeout 2400 \
 		--script "$vm_dir/apps/recovered.sh"
-	guest_wait recovered || status=$?
-	grep -a '^point ' "$vm_build/recovered/output.log" || true
+	guest_wait "$guest" || status=$?
+	grep -a '^point ' "$dir/output.log" || true
 	for id; do
-		rm -rf "$vm_build/export-$id"
-		grep -qa "^point $id .*: checked" "$vm_build/recovered/output.log" || status=1
+		rm -rf "$dir-$id"
+		grep -qa "^point $id .*: checked" "$dir/output.log" || status=1
 	done
-	[ $status -eq 0 ] || fail "recovered: $(grep -a WRONG "$vm_build/recovered/output.log" | head -n 3; tail -n 1 "$vm_build/recovered/output.log")"
+	[ $status -eq 0 ] || fail "$guest: $(grep -a WRONG "$dir/output.log" | head -n 3; tail -n 1 "$dir/output.log")"
 }
