@@ -32,6 +32,8 @@
 #                          loops in a breakpoint that is gone (QEMU's commit deba78709a ends it).
 #   --allow REGEX          kernel messages that would fail the run but are expected by this test
 #   --cache MODE           of the disks (unsafe: the host's page cache outlives a killed QEMU)
+#   --machine TYPE         QEMU's (pc; q35 for a kernel that checks itself, which would interpret pc's ACPI tables for minutes).
+#                          q35 takes no PCI device while it runs.
 #   --append WORDS         more for the kernel's command line
 #   --qemu ARG             a further argument of QEMU (may be repeated)
 #   --meanwhile FUNCTION   of guest_run: what the host does while the guest runs; the run fails with it
@@ -116,6 +118,7 @@ guest_options() {
 		--allow) allow=$2 ;;
 		--cache) disk_cache=$2 ;;
 		--append) more_append=$2 ;;
+		--machine) machine=$2 ;;
 		--qemu) extra+=("$2") ;;
 		--meanwhile) meanwhile=$2 ;;
 		*) echo "guest_start: unknown option $1" >&2; return 2 ;;
@@ -192,14 +195,16 @@ guest_start() {
 	local name=$1 dir=$vm_build/$1
 	local script="" command="" kernel=${MOBILITY_KERNEL:-bookworm}
 	local flavour=${MOBILITY_FLAVOUR:-cloud-amd64} root=busybox smp=2 mem=1024 limit=300 allow="" more_append=""
-	local tcg=multi disk_cache=unsafe disks=() files=() bins=() extra=() args append initrd patience
+	local tcg=multi machine="" disk_cache=unsafe disks=() files=() bins=() extra=() args append initrd patience
 	# shellcheck disable=SC2034
 	local RELEASE KERNEL KDIR MODROOT
 
 	shift
 	guest_options "$@" || return 2
 	case $kernel in
-	kasan|kcsan) mem=$((mem * 2)) ;;	# they remember much
+	kasan|kcsan)
+		mem=$((mem * 2))	# they remember much
+		machine=${machine:-q35} ;;
 	esac
 	patience=$(vm_patience "$kernel")
 	limit=$((limit * patience))
@@ -222,7 +227,7 @@ guest_start() {
 	echo "$allow" >"$dir/allow"
 
 	# shellcheck disable=SC2054
-	args=(-accel "tcg,thread=$tcg" -cpu max -smp "$smp" -m "$mem" -nodefaults -no-user-config
+	args=(-machine "${machine:-pc}" -accel "tcg,thread=$tcg" -cpu max -smp "$smp" -m "$mem" -nodefaults -no-user-config
 		-display none -no-reboot -qmp "unix:$vm_sockets/$name.qmp,server=on,wait=off" -kernel "$KERNEL" -initrd "$dir/initrd" -append "$append"
 		-serial "file:$dir/console.log" -pidfile "$vm_sockets/$name.pid"
 		-netdev user,id=net -device virtio-net-pci,netdev=net,romfile=

@@ -13,7 +13,7 @@ plug_init() {
 	local kind
 
 	# shellcheck disable=SC2054
-	plug_options=(--qemu -device --qemu virtio-scsi-pci,id=bus --meanwhile plug_host)
+	plug_options=(--machine pc --qemu -device --qemu virtio-scsi-pci,id=bus --meanwhile plug_host)
 	for kind in virtio scsi; do
 		# shellcheck disable=SC2154
 		guest_disk "$vm_build/$kind.img" 16M
