@@ -7,18 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/http_error.h"
+#include "lib/http_exchange.h"
 
 #define CONNECT_TIMEOUT_NS (10 * NSEC_PER_SEC)
 #define STALL_TIMEOUT_NS (30 * NSEC_PER_SEC)
-#define HEADERS_MAX (64u << 10)
 #define UPLOAD_BUFFER (512l << 10)
-#define UPLOAD_MIN 4096 /* a longer body is data that was on a disk */
-#define PACE_STEP_NS (NSEC_PER_SEC / 20) /* a sender that waits for its share looks up so often */
 #define KEEPALIVE_IDLE_S 30l
 #define KEEPALIVE_STEP_S 10l
 
@@ -29,19 +26,6 @@ struct http {
 	struct http_link *link; /* NULL: nothing shared */
 	bool small; /* the connection made last has small segments */
 	char reason[CURL_ERROR_SIZE];
-};
-
-/* One request, as curl's callbacks see it. */
-struct exchange {
-	const struct http *http;
-	struct http_response *response;
-	const char *body; /* what is sent */
-	size_t body_len, body_sent;
-	size_t max_answer, capacity, header_bytes;
-	curl_off_t moved; /* bytes in both directions when last looked */
-	uint64_t moved_at; /* monotonic */
-	uint64_t counted_at; /* until when the link knows of this exchange; monotonic */
-	enum http_abort abort;
 };
 
 int http_global_init(struct err *e)
@@ -56,102 +40,6 @@ int http_global_init(struct err *e)
 	return 0;
 }
 
-static bool cancelled(const struct http *h)
-{
-	return h->cancel && __atomic_load_n(h->cancel, __ATOMIC_RELAXED);
-}
-
-static size_t on_body(char *data, size_t size, size_t n, void *user)
-{
-	struct exchange *x = user;
-	struct http_response *r = x->response;
-	size_t len = size * n;
-
-	if (len > x->max_answer - r->body_len) {
-		x->abort = HTTP_ABORT_TOO_LONG;
-		return CURL_WRITEFUNC_ERROR;
-	}
-	if (r->body_len + len + 1 > x->capacity) {
-		size_t capacity = 2 * (r->body_len + len) + 1;
-		char *body = realloc(r->body, capacity);
-
-		if (!body) {
-			x->abort = HTTP_ABORT_MEMORY;
-			return CURL_WRITEFUNC_ERROR;
-		}
-		r->body = body;
-		x->capacity = capacity;
-	}
-	memcpy(r->body + r->body_len, data, len);
-	r->body_len += len;
-	r->body[r->body_len] = 0;
-	return len;
-}
-
-static size_t on_header(char *data, size_t size, size_t n, void *user)
-{
-	struct exchange *x = user;
-
-	(void)data;
-	x->header_bytes += size * n;
-	if (x->header_bytes > HEADERS_MAX) {
-		x->abort = HTTP_ABORT_TOO_LONG;
-		return CURL_WRITEFUNC_ERROR;
-	}
-	return size * n;
-}
-
-/* How much of the body may go now. Waits for the share; 0: cancelled. */
-static size_t pace(struct exchange *x, size_t want)
-{
-	struct http_link *link = x->http->link;
-	uint64_t began = clock_monotonic_ns(), wait;
-	struct timespec step = {0};
-	size_t n = 0;
-
-	if (!link || !link->rate)
-		return want;
-	while (!cancelled(x->http)) {
-		n = rate_take(link->rate, want, clock_monotonic_ns(), clock_realtime_ns(), &wait);
-		if (n)
-			break;
-		step.tv_nsec = (long)(wait < PACE_STEP_NS ? wait : PACE_STEP_NS);
-		nanosleep(&step, NULL);
-	}
-	/* Time that we wait ourselves is none in which the connection stands still. */
-	x->moved_at = clock_monotonic_ns();
-	atomic_fetch_add(&link->paced_ns, x->moved_at - began);
-	return n;
-}
-
-static size_t on_read(char *out, size_t size, size_t n, void *user)
-{
-	struct exchange *x = user;
-	size_t left = x->body_len - x->body_sent, len = size * n < left ? size * n : left;
-
-	if (!len)
-		return 0;
-	len = pace(x, len);
-	if (!len) {
-		x->abort = HTTP_ABORT_CANCELLED;
-		return CURL_READFUNC_ABORT;
-	}
-	memcpy(out, x->body + x->body_sent, len);
-	x->body_sent += len;
-	return len;
-}
-
-/* A kept connection turned out to be closed: curl sends the body again on a new one. */
-static int on_seek(void *user, curl_off_t offset, int origin)
-{
-	struct exchange *x = user;
-
-	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > x->body_len)
-		return CURL_SEEKFUNC_FAIL;
-	x->body_sent = (size_t)offset;
-	return CURL_SEEKFUNC_OK;
-}
-
 static int on_socket(void *user, curl_socket_t fd, curlsocktype purpose)
 {
 	struct http *h = user;
@@ -160,41 +48,6 @@ static int on_socket(void *user, curl_socket_t fd, curlsocktype purpose)
 	h->small = http_link_small(h->link, clock_monotonic_ns());
 	http_link_prepare(fd, h->small, h->stall_timeout_ns);
 	return CURL_SOCKOPT_OK;
-}
-
-/* An upload may last for minutes: what it takes is counted as it goes. */
-static void count_upload(struct exchange *x, uint64_t now)
-{
-	if (x->http->link && x->body_len >= UPLOAD_MIN)
-		atomic_fetch_add(&x->http->link->upload_ns, now - x->counted_at);
-	x->counted_at = now;
-}
-
-/*
- * Called about once a second and whenever something moves. curl's own low-speed limit averages over
- * some seconds first; this one is exact.
- */
-static int on_progress(void *user, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal,
-		       curl_off_t ulnow)
-{
-	struct exchange *x = user;
-	uint64_t now = clock_monotonic_ns();
-
-	(void)dltotal;
-	(void)ultotal;
-	count_upload(x, now);
-	if (cancelled(x->http)) {
-		x->abort = HTTP_ABORT_CANCELLED;
-		return 1;
-	}
-	if (dlnow + ulnow != x->moved) {
-		x->moved = dlnow + ulnow;
-		x->moved_at = now;
-	} else if (now - x->moved_at >= x->http->stall_timeout_ns) {
-		x->abort = HTTP_ABORT_STALLED;
-		return 1;
-	}
-	return 0;
 }
 
 static void set_tls(CURL *c, const struct http_config *config, CURLcode *r)
@@ -244,13 +97,13 @@ static CURLcode set_up(struct http *h, const struct http_config *config)
 	set_network(c, config, r);
 	SET(CURLOPT_ERRORBUFFER, h->reason);
 	SET(CURLOPT_NOPROGRESS, 0l);
-	SET(CURLOPT_XFERINFOFUNCTION, on_progress);
+	SET(CURLOPT_XFERINFOFUNCTION, exchange_on_progress);
 	SET(CURLOPT_SOCKOPTFUNCTION, on_socket);
 	SET(CURLOPT_SOCKOPTDATA, h);
-	SET(CURLOPT_READFUNCTION, on_read);
-	SET(CURLOPT_SEEKFUNCTION, on_seek);
-	SET(CURLOPT_WRITEFUNCTION, on_body);
-	SET(CURLOPT_HEADERFUNCTION, on_header);
+	SET(CURLOPT_READFUNCTION, exchange_on_read);
+	SET(CURLOPT_SEEKFUNCTION, exchange_on_seek);
+	SET(CURLOPT_WRITEFUNCTION, exchange_on_body);
+	SET(CURLOPT_HEADERFUNCTION, exchange_on_header);
 	SET(CURLOPT_USERAGENT, "mobility");
 	return code;
 }
@@ -374,7 +227,7 @@ static CURLcode perform(struct http *h, struct exchange *x)
 	h->reason[0] = 0;
 	if (!code)
 		code = curl_easy_perform(c);
-	count_upload(x, clock_monotonic_ns());
+	exchange_count(x, clock_monotonic_ns());
 	if (stood_still(c, code, x->abort))
 		http_link_stalled(h->link, h->small, clock_monotonic_ns());
 	return code;
@@ -409,7 +262,9 @@ static struct exchange begin_exchange(const struct http *h, const void *body, si
 				      size_t max_answer, struct http_response *r)
 {
 	return (struct exchange){
-		.http = h,
+		.link = h->link,
+		.cancel = h->cancel,
+		.stall_timeout_ns = h->stall_timeout_ns,
 		.response = r,
 		.body = body,
 		.body_len = len,
@@ -432,7 +287,7 @@ int http_request(struct http *h, const char *method, const char *url, const char
 		 struct err *e)
 {
 	memset(r, 0, sizeof(*r));
-	if (cancelled(h))
+	if (h->cancel && __atomic_load_n(h->cancel, __ATOMIC_RELAXED))
 		return http_error(h->curl, method, url, CURLE_ABORTED_BY_CALLBACK,
 				  HTTP_ABORT_CANCELLED, h->reason, e);
 
