@@ -103,6 +103,16 @@ void disk_unread(struct disk *d, uint64_t offset, uint64_t length)
 	pthread_mutex_unlock(&d->lock);
 }
 
+bool disk_has_unread(struct disk *d)
+{
+	bool has;
+
+	pthread_mutex_lock(&d->lock);
+	has = d->unread.bytes;
+	pthread_mutex_unlock(&d->lock);
+	return has;
+}
+
 uint64_t disk_unread_judge(struct disk *d, bool *news)
 {
 	uint64_t bytes;

@@ -89,6 +89,7 @@ void disk_clear_error(struct disk *d);
  */
 void disk_unread_begin(struct disk *d);
 void disk_unread(struct disk *d, uint64_t offset, uint64_t length); /* workers */
+bool disk_has_unread(struct disk *d); /* since disk_unread_begin() */
 /* All of the epoch was tried: bytes that could not be read. *news: they are not those of the last time. */
 uint64_t disk_unread_judge(struct disk *d, bool *news);
 void disk_set_state(struct disk *d, enum disk_state state, uint64_t replicated, const char *cause);

@@ -232,13 +232,25 @@ static int scan_first(struct epoch *ep, struct err *e)
 	return any(ep, scanned) ? drain(ep, scanned, e) : 0;
 }
 
-/* Read the scanned disks again: what is as it was before the boundary was so at the boundary. */
+static bool any_unread(const struct epoch *ep)
+{
+	for (size_t i = 0; i < ep->table->count; i++) {
+		if (ep->table->disk[i]->in_epoch && disk_has_unread(ep->table->disk[i]))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Read the scanned disks again: what is as it was before the boundary was so at the boundary. Not where there will be no point
+ * anyway.
+ */
 static int scan_second(struct epoch *ep, struct err *e)
 {
 	struct drain dr = {.epoch = ep->number};
 	int r;
 
-	if (!any(ep, scanned) || ep->fuzzy[0] || !epoch_all_protected(ep))
+	if (!any(ep, scanned) || ep->fuzzy[0] || any_unread(ep) || !epoch_all_protected(ep))
 		return 0;
 	dr.plan.disks = calloc(ep->table->count + 1, sizeof(*dr.plan.disks));
 	if (!dr.plan.disks)

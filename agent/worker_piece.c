@@ -225,6 +225,27 @@ static int verify(struct worker *w, struct disk *d, uint64_t offset, size_t len)
 	return 0;
 }
 
+/* The second reading of a range in which a read failed, block by block: what cannot be read is not proven to be as it was. */
+static int verify_salvaged(struct worker *w, struct disk *d, uint64_t offset, size_t len,
+			   struct err *e)
+{
+	bool whole = true;
+	size_t n;
+
+	for (size_t at = 0; at < len; at += n) {
+		int r;
+
+		n = block_part(offset + at, len - at);
+		r = d->source->ops->read(d->source, w->buf + at, n, offset + at);
+		if (r && r != -EIO)
+			return err_errno(e, r, "cannot read %s", d->path);
+		if (r)
+			disk_unread(d, offset + at, n);
+		whole &= !r;
+	}
+	return whole ? verify(w, d, offset, len) : 0;
+}
+
 /*
  * A chunk of a scan that reads as zeros and need not be read. As add_scanned and verify, for all of
  * it at once.
@@ -272,7 +293,8 @@ static int part_of_run(struct worker *w, const struct piece *p, uint64_t offset,
 		r = d->source->ops->read(d->source, w->buf, len, offset);
 	stage_add(&w->agent->stages, STAGE_READ, clock_monotonic_ns() - began, len);
 	if (r == -EIO)
-		return p->mode == PIECE_VERIFY ? 0 : salvage(w, p, offset, len, expected, e);
+		return p->mode == PIECE_VERIFY ? verify_salvaged(w, d, offset, len, e)
+					       : salvage(w, p, offset, len, expected, e);
 	if (r)
 		return err_errno(e, r, "cannot read %s", d->path);
 	atomic_fetch_add(&w->agent->totals.read_bytes, len);

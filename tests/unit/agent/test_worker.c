@@ -252,6 +252,37 @@ START_TEST(a_scan_sends_what_differs_and_learns)
 }
 END_TEST
 
+/* What the second reading cannot read is not proven: the epoch knows it. */
+START_TEST(a_second_reading_that_fails_proves_nothing)
+{
+	struct piece first = {.mode = PIECE_SEND, .run_count = 1, .run = {{0, SIZE}}};
+	struct piece second = {.mode = PIECE_VERIFY, .run_count = 1, .run = {{0, SIZE}}};
+	struct err e = {0};
+	bool news;
+
+	set_up(&scanned_ops, 16);
+	first.owner = second.owner = disk;
+	scan_digests_begin(disk->digests);
+	disk_unread_begin(disk);
+	ck_assert_msg(!worker_piece(&worker, &first, &e), "%s", e.text);
+	worker_forget(&worker);
+	ck_assert(!disk_has_unread(disk));
+	fake.bad_from = 3 * WIRE_BLOCK + 4096;
+	fake.bad_to = 4 * WIRE_BLOCK + 512;
+	ck_assert_msg(!worker_piece(&worker, &second, &e), "%s", e.text);
+	ck_assert(disk_has_unread(disk));
+	ck_assert_uint_eq(atomic_load(&disk->changed_at), UINT64_MAX);
+	ck_assert_str_eq(disk->error, "131072 bytes at offset 196608 of /dev/fake cannot be read");
+	ck_assert_uint_eq(disk_unread_judge(disk, &news), 2 * WIRE_BLOCK);
+	disk_unread_begin(disk);
+	fake.bad_to = fake.bad_from = 0;
+	ck_assert_msg(!worker_piece(&worker, &second, &e), "%s", e.text);
+	ck_assert(!disk_has_unread(disk));
+	ck_assert_uint_eq(atomic_load(&disk->changed_at), UINT64_MAX);
+	tear_down();
+}
+END_TEST
+
 /* Of a chunk with a bad block all others are sent, once; the epoch knows that it has not seen all. */
 START_TEST(a_scan_leaves_out_what_cannot_be_read)
 {
@@ -416,6 +447,7 @@ int main(void)
 	tcase_add_test(tc, what_cannot_be_read_stays_dirty);
 	tcase_add_test(tc, a_scan_sends_what_differs_and_learns);
 	tcase_add_test(tc, a_scan_leaves_out_what_cannot_be_read);
+	tcase_add_test(tc, a_second_reading_that_fails_proves_nothing);
 	tcase_add_test(tc, the_second_reading_sees_a_change);
 	tcase_add_test(tc, what_the_appliance_has_is_forgotten_at_a_failure);
 	tcase_add_test(tc, a_large_disk_is_compared_by_groups);
