@@ -47,6 +47,10 @@ struct link {
 };
 
 /* What is known of the machine's points and epochs. */
+#define SEALING_OVERDUE_NS                                                                         \
+	(10 *                                                                                      \
+	 NSEC_PER_SEC) /* writes before a boundary take no longer, or there is something wrong */
+
 struct facts {
 	uint64_t epoch; /* the appliance's last committed */
 	bool has_point;
@@ -74,6 +78,9 @@ struct agent {
 	bool stop; /* the program ends */
 	volatile bool cancel; /* the epoch under way is to be abandoned */
 	_Atomic uint64_t session_alive_ns; /* monotonic: the session was seen alive */
+	_Atomic uint64_t
+		sealing_since; /* monotonic: writes before a boundary are waited for; 0: none are */
+	_Atomic uint64_t in_flight; /* so many, when last looked */
 	_Atomic uint32_t segment_version, codecs; /* struct dialect of the appliance */
 	_Atomic uint64_t identity; /* grows when the certificate files change */
 	int wake_fd; /* eventfd: the session has something to do */

@@ -13,10 +13,6 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-#define BUSY_TRIES 100 /* the module gives back an epoch's bits within moments */
-#define BUSY_WAIT_NS (NSEC_PER_SEC / 20)
-#define BUSY_TRIES_HELD 4 /* while applications are held */
-
 void epoch_fuzzy(struct epoch *ep, const char *fmt, ...)
 {
 	va_list args;
@@ -118,6 +114,20 @@ static void plan_disk(struct disk *d, const struct source_map *map, struct plan_
 	}
 }
 
+static bool any(const struct epoch *ep, bool (*which)(const struct disk *d))
+{
+	for (size_t i = 0; i < ep->table->count; i++) {
+		if (ep->table->disk[i]->in_epoch && which(ep->table->disk[i]))
+			return true;
+	}
+	return false;
+}
+
+bool epoch_tracks(const struct epoch *ep)
+{
+	return any(ep, tracked);
+}
+
 static void close_drains(struct epoch *ep, bool (*which)(const struct disk *d))
 {
 	for (size_t i = 0; i < ep->table->count; i++) {
@@ -201,15 +211,6 @@ static int drain(struct epoch *ep, bool (*which)(const struct disk *d), struct e
 	return r;
 }
 
-static bool any(const struct epoch *ep, bool (*which)(const struct disk *d))
-{
-	for (size_t i = 0; i < ep->table->count; i++) {
-		if (ep->table->disk[i]->in_epoch && which(ep->table->disk[i]))
-			return true;
-	}
-	return false;
-}
-
 /*
  * The first reading of the scanned disks; it comes before the boundary, which the second reading
  * follows.
@@ -268,35 +269,6 @@ static int scan_second(struct epoch *ep, struct err *e)
 	r = drain_run(ep->s->pool, &dr, session_drain_beat, ep->s, e);
 	free(dr.plan.disks);
 	return r;
-}
-
-static int try_boundary(struct epoch *ep, int tries, struct err *e)
-{
-	int r = -EAGAIN;
-
-	ep->info.realtime_ns = clock_realtime_ns();
-	ep->s->boundary_ns = clock_monotonic_ns();
-	if (!any(ep, tracked))
-		return 0;
-	for (int i = 0; r == -EAGAIN && i < tries; i++) {
-		r = boundary_take(ep->s->a->kmod, &ep->s->a->cancel, &ep->boundary, &ep->info, e);
-		session_beat(ep->s);
-		if (r == -EAGAIN && backoff_sleep(BUSY_WAIT_NS, &ep->s->a->cancel))
-			return err_set(e, -ECANCELED, "canceled");
-	}
-	return r;
-}
-
-static int take_boundary(struct epoch *ep, struct err *e)
-{
-	int r = -EAGAIN;
-
-	application_freeze(ep);
-	if (application_holds(ep)) {
-		r = try_boundary(ep, BUSY_TRIES_HELD, e);
-		application_thaw(ep, !r);
-	}
-	return r == -EAGAIN ? try_boundary(ep, BUSY_TRIES, e) : r;
 }
 
 static void judge_disk(struct epoch *ep, struct disk *d)
@@ -374,7 +346,7 @@ static int course(struct epoch *ep, struct err *e)
 	int r;
 
 	if ((r = open_attempt(ep, e)) || (r = prepare_all(ep, e)) || (r = scan_first(ep, e)) ||
-	    (r = take_boundary(ep, e)))
+	    (r = epoch_boundary(ep, e)))
 		return r;
 	if (any(ep, tracked))
 		r = drain(ep, tracked, e);

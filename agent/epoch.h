@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The epoch under way, between epoch.c (its course) and epoch_commit.c (its end); the session's
+ * The epoch under way, between epoch.c (its course), epoch_boundary.c (its instant) and epoch_commit.c (its end); the session's
  * thread alone.
  */
 #ifndef MOBILITY_AGENT_EPOCH_H
@@ -29,6 +29,10 @@ void epoch_fuzzy(struct epoch *ep, const char *fmt, ...) __attribute__((format(p
 /* What the commit says of a disk, and what becomes of it then. */
 enum disk_state epoch_state_after(const struct disk *d);
 bool epoch_all_protected(const struct epoch *ep);
+bool epoch_tracks(const struct epoch *ep); /* is a tracked disk in it? */
+
+/* Take the boundary, with applications held if that is wanted, and wait until every write before it has completed. */
+int epoch_boundary(struct epoch *ep, struct err *e);
 
 /*
  * Commit on the appliance, then in the module; updates disks, facts, state and answers the

@@ -133,6 +133,21 @@ static bool disk_problems(const struct disk_view *d, json_t *list)
 	return d->error[0] || d->state != DISK_PROTECTED;
 }
 
+/* A boundary is for all disks together: one that does not answer keeps it open. */
+static bool sealing_problem(const struct status_view *v, json_t *list)
+{
+	char since[32];
+
+	if (v->sealing_ns < SEALING_OVERDUE_NS)
+		return false;
+	add(list, "error",
+	    "Look at the kernel's log for a disk, or a path to it, that does not answer; nothing is lost, and replication goes on "
+	    "by itself when it does.",
+	    "Writes have not completed for %s (%llu are in flight): until they do there is no new recovery point.",
+	    duration_format(v->sealing_ns, since), (unsigned long long)v->in_flight);
+	return true;
+}
+
 static void point_problems(const struct status_view *v, json_t *list)
 {
 	char since[32];
@@ -177,10 +192,11 @@ static void application_problems(const struct status_view *v, json_t *list)
 json_t *status_problems(const struct status_view *v)
 {
 	json_t *list = json_array();
-	bool explained = false;
+	bool explained;
 
 	machine_problems(v, list);
 	module_problems(v, list);
+	explained = sealing_problem(v, list);
 	for (size_t i = 0; i < v->disk_count; i++)
 		explained |= disk_problems(&v->disk[i], list);
 	/* A disk that has a problem, or is not complete yet, explains the missing points. */

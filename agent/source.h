@@ -116,12 +116,13 @@ struct boundary_info {
 	uint64_t realtime_ns, monotonic_ns;
 };
 
+/* Takes a boundary. -EAGAIN: the module is still busy with the last. */
+int boundary_take(struct kmod *k, struct boundary **out, struct boundary_info *info, struct err *e);
 /*
- * Takes a boundary and waits until the epoch is sealed or *cancel (-ECANCELED). -EAGAIN: the
- * module is still busy with the last.
+ * Is the epoch sealed, that is, has every write of it completed? Waits for that a moment (200 ms). 1 yes, 0 not yet: *in_flight of its writes are under
+ * way.
  */
-int boundary_take(struct kmod *k, const volatile bool *cancel, struct boundary **out,
-		  struct boundary_info *info, struct err *e);
+int boundary_sealed(struct boundary *b, uint64_t *in_flight, struct err *e);
 /* Torn? reason ("" if not) has room for size bytes. */
 int boundary_torn(struct boundary *b, bool *torn, char *reason, size_t size, struct err *e);
 /* The epoch is durable elsewhere: forget its bits. */

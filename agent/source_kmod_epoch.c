@@ -109,29 +109,7 @@ static int epoch_status(struct boundary *b, struct mob_epoch_status *st, struct 
 	return 0;
 }
 
-/* Until every write of the epoch has completed. A hung disk may keep it open for long. */
-static int wait_sealed(struct boundary *b, const volatile bool *cancel, struct err *e)
-{
-	struct pollfd p = {.fd = b->fd, .events = POLLIN};
-	struct mob_epoch_status st;
-	int r;
-
-	for (;;) {
-		if (__atomic_load_n(cancel, __ATOMIC_RELAXED))
-			return err_set(e, -ECANCELED, "canceled");
-		r = poll(&p, 1, POLL_STEP_MS);
-		if (r < 0 && errno != EINTR)
-			return err_errno(e, -errno, "cannot wait for the epoch to be sealed");
-		r = epoch_status(b, &st, e);
-		if (r)
-			return r;
-		if (st.state == MOB_EPOCH_SEALED)
-			return 0;
-	}
-}
-
-int boundary_take(struct kmod *k, const volatile bool *cancel, struct boundary **out,
-		  struct boundary_info *info, struct err *e)
+int boundary_take(struct kmod *k, struct boundary **out, struct boundary_info *info, struct err *e)
 {
 	struct mob_advance a = {.version = MOB_UAPI_VERSION, .epoch_fd = -1};
 	struct boundary *b = calloc(1, sizeof(*b));
@@ -150,12 +128,23 @@ int boundary_take(struct kmod *k, const volatile bool *cancel, struct boundary *
 	info->epoch = a.epoch;
 	info->realtime_ns = a.boundary_realtime_ns;
 	info->monotonic_ns = a.boundary_monotonic_ns;
-	r = wait_sealed(b, cancel, e);
+	*out = b;
+	return 0;
+}
+
+int boundary_sealed(struct boundary *b, uint64_t *in_flight, struct err *e)
+{
+	struct pollfd p = {.fd = b->fd, .events = POLLIN};
+	struct mob_epoch_status st;
+	int r = poll(&p, 1, POLL_STEP_MS);
+
+	if (r < 0 && errno != EINTR)
+		return err_errno(e, -errno, "cannot wait for the epoch to be sealed");
+	r = epoch_status(b, &st, e);
 	if (r)
-		boundary_close(b);
-	else
-		*out = b;
-	return r;
+		return r;
+	*in_flight = st.in_flight;
+	return st.state == MOB_EPOCH_SEALED;
 }
 
 int boundary_torn(struct boundary *b, bool *torn, char *reason, size_t size, struct err *e)

@@ -265,6 +265,14 @@ static json_t *assemble(struct agent *a, const struct state *st, const struct st
 		"bandwidth", bandwidth_json(a), "disks", disks, "problems", status_problems(v));
 }
 
+static void view_sealing(struct agent *a, struct status_view *v)
+{
+	uint64_t since = atomic_load(&a->sealing_since);
+
+	v->sealing_ns = since ? clock_monotonic_ns() - since : 0;
+	v->in_flight = atomic_load(&a->in_flight);
+}
+
 json_t *status_json(struct agent *a, struct err *e)
 {
 	struct status_view v = {.now_ns = clock_realtime_ns(),
@@ -281,6 +289,7 @@ json_t *status_json(struct agent *a, struct err *e)
 	v.app_interval_ns = a->config.app_consistent_interval;
 	v.cert_expiry_ns = v.enrolled ? enroll_expiry(a) : 0;
 	agent_kmod_view(a, &v.kmod);
+	view_sealing(a, &v);
 	r = view_disks(a, &st, &v, e);
 	if (!r) {
 		o = assemble(a, &st, &v);

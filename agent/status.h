@@ -44,6 +44,7 @@ struct status_view {
 	struct kmod_view kmod;
 	uint64_t cert_expiry_ns; /* 0: unknown */
 	uint64_t app_interval_ns; /* 0: off */
+	uint64_t sealing_ns, in_flight; /* how long a boundary has waited for so many writes */
 	struct disk_view *disk;
 	size_t disk_count;
 };

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Module, agent and appliance together, under the write-order oracle on two disks: the agent and the appliance are killed
-# again and again, the module is reloaded. Every recovery point, exported, is verified by the oracle; the last one equals the
+# again and again, a disk does not answer for a while, the module is reloaded. Every recovery point, exported, is verified by the oracle; the last one equals the
 # disks byte by byte, one of which grew meanwhile; the only full resync is the one with a cause.
 set -euo pipefail
 # shellcheck source=tests/vm/test-lib.sh
@@ -57,6 +57,22 @@ kills() {
 	no_resync
 }
 
+throttle() {	# BYTES a second of writes to the second disk, 0: as fast as it goes
+	guest_qmp main block_set_io_throttle device=d1 bps=0 bps_rd=0 "bps_wr=$1" iops=0 iops_rd=0 iops_wr=0 >"$vm_build/qmp.log" ||
+		fail "the disk cannot be throttled: $(cat "$vm_build/qmp.log")"
+}
+
+# A disk does not complete its writes for a while: that is what the status says, and all goes on when it does.
+hung_disk() {
+	throttle 1
+	agent_wait main 60 "the status of a disk that does not answer" '.problems | any(.what | test("have not completed for .* in flight"))'
+	throttle 0
+	agent_wait main 60 "the end of it" '.problems == []'
+	guest_sh main "grep -q 'writes before the last boundary have not completed yet' /run/mobilityd.log" || fail "the log does not tell of it"
+	no_resync
+	point answered
+}
+
 # A disk grows under the load, and is written to where it is new before anybody has noticed: the agent takes up what was
 # added, and nothing else is read again.
 grow_disk() {
@@ -105,7 +121,7 @@ verify_points() {
 			fail "point $id is not what it says: $(tail -n 2 "$vm_build/verify.log")"
 		n=$((n + 1))
 	done
-	[ $n -ge $((rounds / 2 + 3)) ] || fail "only $n recovery points"
+	[ $n -ge $((rounds / 2 + 4)) ] || fail "only $n recovery points"
 	echo "$n recovery points verified by the oracle"
 }
 
@@ -122,6 +138,7 @@ agent_start main
 agent_wait main 120 "initial replication" "$all_protected"
 no_resync
 kills
+hung_disk
 grow_disk
 reload_module
 guest_sh main "touch /run/stop"

@@ -72,6 +72,12 @@ START_TEST(each_problem_by_itself)
 	v.enrolled = false;
 	expect_one(&v, "error", "not enrolled");
 	v = healthy();
+	v.sealing_ns = 90 * NSEC_PER_SEC;
+	v.in_flight = 3;
+	/* It is why there has been no point. */
+	v.facts.point.time = NOW - 3600 * NSEC_PER_SEC;
+	expect_one(&v, "error", "have not completed for 1 min 30 s (3 are in flight)");
+	v = healthy();
 	strcpy(v.facts.application, "writer 20-postgresql failed: late");
 	expect_one(&v, "warning", "only crash-consistent: writer 20-postgresql failed: late");
 	v = healthy();
