@@ -79,6 +79,13 @@ void agent_cancel_epoch(struct agent *a)
 	agent_wake(a);
 }
 
+uint64_t agent_sealing_ns(struct agent *a)
+{
+	uint64_t since = atomic_load(&a->sealing_since);
+
+	return since ? clock_monotonic_ns() - since : 0;
+}
+
 void agent_link(struct agent *a, int code, const struct err *e)
 {
 	/*

@@ -93,6 +93,8 @@ bool agent_stopping(struct agent *a);
 void agent_stop(struct agent *a);
 void agent_wake(struct agent *a);
 void agent_cancel_epoch(struct agent *a);
+/* How long writes before a boundary have been waited for; 0: none are. */
+uint64_t agent_sealing_ns(struct agent *a);
 
 /* The outcome of a request to the appliance: code 0, or e of an api_* call. */
 void agent_link(struct agent *a, int code, const struct err *e);

@@ -70,6 +70,8 @@ static const char *what_text(enum bound b)
 			"Replication keeps up; the RPO is that of the interval between epochs.",
 		[BOUND_UNREACHABLE] = "The appliance cannot be reached.",
 		[BOUND_PAUSED] = "Replication is paused.",
+		[BOUND_WRITES] =
+			"Writes to a protected disk do not complete, and a boundary waits for them.",
 		[BOUND_DISK] = "Reading the protected disks takes the most time.",
 		[BOUND_CPU] = "Compressing and digesting on this machine takes the most time.",
 		[BOUND_MEMORY] = "What may be on its way at a time is bounded by memory_limit.",
@@ -88,6 +90,8 @@ static const char *help_text(const struct config *c, enum bound b)
 		[BOUND_NOTHING] = "A shorter min_epoch_interval, if the RPO shall be better.",
 		[BOUND_UNREACHABLE] = "mobilityctl status tells why.",
 		[BOUND_PAUSED] = "mobilityctl resume",
+		[BOUND_WRITES] =
+			"The kernel's log tells which disk, or path to one, does not answer.",
 		[BOUND_DISK] =
 			"More workers, if the disk serves several readers at once; a faster disk; "
 			"less other load on it.",
@@ -150,6 +154,7 @@ json_t *explain_json(struct agent *a, struct err *e)
 		return NULL;
 	d.sums.connected = agent_link_get(a).connected;
 	d.sums.paused = json_is_true(json_object_get(status, "paused"));
+	d.sums.sealing = agent_sealing_ns(a) >= SEALING_OVERDUE_NS;
 	explain_judge(&d.sums, &out);
 	answer = assemble(a, status, &d, &out);
 	json_decref(status);

@@ -21,6 +21,7 @@ enum bound {
 	BOUND_NOTHING, /* it keeps up: only the epochs' interval is left */
 	BOUND_UNREACHABLE,
 	BOUND_PAUSED,
+	BOUND_WRITES, /* of others: they do not complete, and a boundary waits for them */
 	BOUND_DISK,
 	BOUND_CPU,
 	BOUND_MEMORY,
@@ -34,6 +35,7 @@ enum bound {
 /* One minute, or what there is of it. Times are sums over all threads. */
 struct explain_in {
 	bool connected, paused;
+	bool sealing; /* a boundary has waited too long for writes */
 	uint64_t window_ns;
 	uint64_t ns[STAGE_COUNT];
 	uint64_t appliance_ns, appliance_disk_ns; /* within STAGE_SEND */

@@ -10,6 +10,7 @@ static const char *const names[BOUND_COUNT] = {
 	[BOUND_NOTHING] = "nothing",
 	[BOUND_UNREACHABLE] = "unreachable",
 	[BOUND_PAUSED] = "paused",
+	[BOUND_WRITES] = "writes",
 	[BOUND_DISK] = "disk",
 	[BOUND_CPU] = "cpu",
 	[BOUND_MEMORY] = "memory",
@@ -67,6 +68,8 @@ void explain_judge(const struct explain_in *in, struct explain_out *out)
 		out->bound = BOUND_PAUSED;
 	else if (!in->connected)
 		out->bound = BOUND_UNREACHABLE;
+	else if (in->sealing)
+		out->bound = BOUND_WRITES;
 	else if (all < IDLE_THREADS)
 		out->bound = BOUND_NOTHING;
 }

@@ -267,9 +267,7 @@ static json_t *assemble(struct agent *a, const struct state *st, const struct st
 
 static void view_sealing(struct agent *a, struct status_view *v)
 {
-	uint64_t since = atomic_load(&a->sealing_since);
-
-	v->sealing_ns = since ? clock_monotonic_ns() - since : 0;
+	v->sealing_ns = agent_sealing_ns(a);
 	v->in_flight = atomic_load(&a->in_flight);
 }
 
