@@ -92,6 +92,25 @@ static void scan_drain_close(struct source *s)
 		posix_fadvise(scan->fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 
+/*
+ * Past the page cache the block layer tells in which way a device did not give its content (a medium error is ENODATA); through
+ * it all are EIO.
+ */
+static int read_error(int code)
+{
+	switch (code) {
+	case ENODATA: /* medium */
+	case EREMOTEIO: /* target */
+	case EILSEQ: /* protection */
+	case ENOLINK: /* transport */
+	case ETIMEDOUT:
+	case EBADE: /* a reservation of somebody else */
+		return -EIO;
+	default:
+		return -code;
+	}
+}
+
 static int scan_read(struct source *s, void *buf, size_t len, uint64_t offset)
 {
 	struct scan *scan = (struct scan *)s;
@@ -104,7 +123,7 @@ static int scan_read(struct source *s, void *buf, size_t len, uint64_t offset)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return -errno;
+			return read_error(errno);
 		if (n == 0)
 			return -EIO; /* shorter than it was: the size is looked at again */
 		done += (size_t)n;

@@ -12,6 +12,7 @@
 
 #define SLICE_BYTES (256ull << 20) /* short enough that epochs are not late for it */
 #define SLICE_LEAST (16ull << 20)
+#define AGAIN_NS (60 * NSEC_PER_SEC) /* when the disk could not be opened */
 
 void verify_init(struct verify *v)
 {
@@ -62,7 +63,8 @@ static uint64_t due(const struct session *s, const struct disk *d)
 	uint64_t rate = s->a->config.verify_rate, bytes;
 	double seconds = (double)(clock_monotonic_ns() - d->verify.sliced_ns) / NSEC_PER_SEC;
 
-	if (d->state != DISK_PROTECTED || !tracked(d) || d->verify.end || !s->boundary_ns)
+	if (d->state != DISK_PROTECTED || !tracked(d) || d->verify.end || !s->boundary_ns ||
+	    clock_monotonic_ns() < d->verify.again_ns)
 		return 0;
 	if (atomic_load(&d->verify.asked))
 		return SLICE_BYTES;
@@ -124,19 +126,22 @@ int verify_slices(struct session *s, struct err *e)
 	dr.plan.disks = calloc(s->a->disks->count + 1, sizeof(*dr.plan.disks));
 	if (!dr.plan.disks)
 		return err_set(e, -ENOMEM, "out of memory");
-	for (size_t i = 0; !r && i < s->a->disks->count; i++) {
+	for (size_t i = 0; i < s->a->disks->count; i++) {
 		struct disk *d = s->a->disks->disk[i];
 
 		bytes = due(s, d);
 		if (!bytes)
 			continue;
-		r = begin_slice(s, d, bytes, &dr.plan.disks[dr.plan.disk_count], e);
-		if (r)
-			break;
+		/* Replication does not depend on it. */
+		if (begin_slice(s, d, bytes, &dr.plan.disks[dr.plan.disk_count], e)) {
+			log_warning("%s cannot be verified now: %s", d->name, e->text);
+			d->verify.again_ns = clock_monotonic_ns() + AGAIN_NS;
+			continue;
+		}
 		dr.plan.disk_count++;
 		compare_begin(s->a, d, d->verify.cursor, d->verify.end);
 	}
-	if (!r && dr.plan.disk_count)
+	if (dr.plan.disk_count)
 		r = drain_run(s->pool, &dr, session_drain_beat, s, e);
 	for (size_t i = 0; i < dr.plan.disk_count; i++) {
 		struct disk *d = dr.plan.disks[i].owner;

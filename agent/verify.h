@@ -46,6 +46,7 @@ struct verify {
 	uint64_t end; /* [cursor, end) was read and is not judged yet; 0: nothing is */
 	uint64_t pass_mismatches; /* bytes, when the pass began */
 	uint64_t sliced_ns; /* monotonic time of the last slice */
+	uint64_t again_ns; /* and before which no slice is begun */
 	struct source *live; /* of a tracked disk: reads it as it is */
 	struct skip_set left_out; /* of the slice: what initial replication did not send */
 	/* suspects, under lock */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A disk that cannot be read in places, for a program that is started with this in LD_PRELOAD: a pread() of the file $BAD_READS_OF that touches a range in
- * the file $BAD_READS (lines "FROM TO", bytes; looked at each time) fails with EIO.
+ * the file $BAD_READS (lines "FROM TO ERRNO", bytes; looked at each time) fails with that error.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -28,28 +28,31 @@ static bool is_disk(int fd)
 	return !strcmp(path, disk);
 }
 
-static bool is_bad(unsigned long long from, unsigned long long to)
+/* The error of the first range that is touched; 0: none is. */
+static int bad(unsigned long long from, unsigned long long to)
 {
 	const char *name = getenv("BAD_READS");
 	FILE *f = name ? fopen(name, "re") : NULL;
 	unsigned long long a, b;
-	bool bad = false;
+	int error, found = 0;
 
-	while (f && !bad && fscanf(f, "%llu %llu", &a, &b) == 2)
-		bad = a < to && from < b;
+	while (f && !found && fscanf(f, "%llu %llu %d", &a, &b, &error) == 3)
+		found = a < to && from < b ? error : 0;
 	if (f)
 		fclose(f);
-	return bad;
+	return found;
 }
 
 ssize_t pread64(int fd, void *buf, size_t len, off_t offset)
 {
 	static ssize_t (*real)(int, void *, size_t, off_t);
+	int error;
 
 	if (!real)
 		real = (ssize_t(*)(int, void *, size_t, off_t))dlsym(RTLD_NEXT, "pread64");
-	if (is_disk(fd) && is_bad((unsigned long long)offset, (unsigned long long)offset + len)) {
-		errno = EIO;
+	error = is_disk(fd) ? bad((unsigned long long)offset, (unsigned long long)offset + len) : 0;
+	if (error) {
+		errno = error;
 		return -1;
 	}
 	return real(fd, buf, len, offset);
