@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/application.h"
@@ -25,6 +27,22 @@ void session_beat(void *arg)
 	struct session *s = arg;
 
 	atomic_store(&s->a->session_alive_ns, clock_monotonic_ns());
+}
+
+void session_aside(struct session *s, void *(*fn)(void *arg), void *arg)
+{
+	struct timespec until;
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, fn, arg)) {
+		fn(arg);
+		return;
+	}
+	do {
+		session_beat(s);
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec++;
+	} while (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == ETIMEDOUT);
 }
 
 static void check_certificate(struct session *s)

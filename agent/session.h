@@ -31,8 +31,10 @@ struct session {
 void *session_main(void *arg);
 
 void session_beat(void *s); /* shows that the session lives */
+/* fn(arg) in a thread of its own, while the session shows that it lives: for what may take minutes, like a sync. */
+void session_aside(struct session *s, void *(*fn)(void *arg), void *arg);
 /*
- * The same while the workers drain or the appliance lets us wait, which may take longer than a
+ * session_beat, while the workers drain or the appliance lets us wait, which may take longer than a
  * certificate lives: renews it when it is time. Not where an application waits for a boundary, for it may talk to the appliance.
  */
 void session_drain_beat(void *s);

@@ -11,23 +11,35 @@
 
 #define PAYLOAD 65536 /* a builder wants some; zeros have none */
 
+struct search {
+	struct skip_wish wish;
+	struct disk *disk;
+};
+
 /* What cannot be found out is sent. */
+static void *search(void *arg)
+{
+	struct search *s = arg;
+	struct err e;
+
+	if (skip_find(&s->wish, &s->disk->skip, &e))
+		log_warning("%s: %s; it is sent instead", s->disk->name, e.text);
+	return NULL;
+}
+
 static void find(struct epoch *ep, struct disk *d)
 {
 	const struct config *c = &ep->s->a->config;
-	struct skip_wish w = {.path = d->path,
-			      .from = d->replicated,
-			      .to = d->slice_end,
-			      .granule = 1ull << d->source->shift,
-			      .swap = c->skip_swap,
-			      .free = c->skip_free};
-	struct err e;
+	struct search s = {.wish = {.path = d->path,
+				    .from = d->replicated,
+				    .to = d->slice_end,
+				    .granule = 1ull << d->source->shift,
+				    .swap = c->skip_swap,
+				    .free = c->skip_free},
+			   .disk = d};
 
-	if (d->state != DISK_INITIAL || !d->source->ops->tracks)
-		return;
-	if (skip_find(&w, &d->skip, &e))
-		log_warning("%s: %s; it is sent instead", d->name, e.text);
-	session_beat(ep->s);
+	if (d->state == DISK_INITIAL && d->source->ops->tracks)
+		session_aside(ep->s, search, &s);
 }
 
 int skip_mark(struct epoch *ep, struct disk *d, struct err *e)

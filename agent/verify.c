@@ -76,23 +76,38 @@ static uint64_t due(const struct session *s, const struct disk *d)
 	return bytes < SLICE_BYTES ? bytes : SLICE_BYTES;
 }
 
+struct search {
+	struct skip_wish wish;
+	struct disk *disk;
+};
+
 /* What cannot be found out is judged: at worst it is sent again. */
-static void find_left_out(const struct config *c, struct disk *d, uint64_t end)
+static void *search(void *arg)
 {
-	struct skip_wish w = {.path = d->path,
-			      .from = d->verify.cursor,
-			      .to = end,
-			      .granule = 1ull << d->source->shift,
-			      .swap = c->skip_swap,
-			      .free = c->skip_free};
+	struct search *s = arg;
 	struct err e;
 
-	skip_clear(&d->verify.left_out);
-	if (skip_find(&w, &d->verify.left_out, &e))
-		log_warning("%s: %s; it is verified like the rest", d->name, e.text);
+	if (skip_find(&s->wish, &s->disk->verify.left_out, &e))
+		log_warning("%s: %s; it is verified like the rest", s->disk->name, e.text);
+	return NULL;
 }
 
-static int begin_slice(const struct session *s, struct disk *d, uint64_t bytes, struct plan_disk *p,
+static void find_left_out(struct session *s, struct disk *d, uint64_t end)
+{
+	const struct config *c = &s->a->config;
+	struct search f = {.wish = {.path = d->path,
+				    .from = d->verify.cursor,
+				    .to = end,
+				    .granule = 1ull << d->source->shift,
+				    .swap = c->skip_swap,
+				    .free = c->skip_free},
+			   .disk = d};
+
+	skip_clear(&d->verify.left_out);
+	session_aside(s, search, &f);
+}
+
+static int begin_slice(struct session *s, struct disk *d, uint64_t bytes, struct plan_disk *p,
 		       struct err *e)
 {
 	struct verify *v = &d->verify;
@@ -109,7 +124,7 @@ static int begin_slice(const struct session *s, struct disk *d, uint64_t bytes, 
 	v->too_many = false;
 	v->end = end;
 	v->sliced_ns = clock_monotonic_ns();
-	find_left_out(&s->a->config, d, end);
+	find_left_out(s, d, end);
 	*p = (struct plan_disk){.owner = d,
 				.size = d->size,
 				.spans = {{v->cursor, end, PIECE_PROVE}},
