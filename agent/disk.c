@@ -7,6 +7,10 @@
 #include <string.h>
 
 #include "agent/slice.h"
+#include "lib/clock.h"
+
+#define REREAD_MIN_NS (5 * NSEC_PER_SEC)
+#define REREAD_MAX_NS (60 * NSEC_PER_SEC)
 
 struct disk *disk_new(const struct state_disk *from)
 {
@@ -76,6 +80,7 @@ void disk_clear_error(struct disk *d)
 	pthread_mutex_lock(&d->lock);
 	d->error[0] = d->remedy[0] = '\0';
 	d->unread_told = (struct unread){0};
+	d->reread_ns = d->reread_wait_ns = 0;
 	pthread_mutex_unlock(&d->lock);
 }
 
@@ -87,11 +92,27 @@ static void tell_unread(struct disk *d)
 		 "Check the disk and the kernel's log; the agent goes on trying.");
 }
 
-void disk_unread_begin(struct disk *d)
+void disk_unread_begin(struct disk *d, bool now)
 {
 	pthread_mutex_lock(&d->lock);
 	d->unread = (struct unread){0};
+	if (now || clock_monotonic_ns() >= d->reread_ns)
+		d->reread_ns = 0;
 	pthread_mutex_unlock(&d->lock);
+}
+
+bool disk_spared(struct disk *d, uint64_t offset, uint64_t length)
+{
+	bool spared = false;
+
+	pthread_mutex_lock(&d->lock);
+	for (unsigned int i = 0; d->reread_ns && i < d->unread_told.count; i++) {
+		const struct run *r = &d->unread_told.range[i];
+
+		spared |= r->offset < offset + length && offset < r->offset + r->length;
+	}
+	pthread_mutex_unlock(&d->lock);
+	return spared;
 }
 
 void disk_unread(struct disk *d, uint64_t offset, uint64_t length)
@@ -123,6 +144,12 @@ uint64_t disk_unread_judge(struct disk *d, bool *news)
 	if (bytes)
 		tell_unread(d);
 	d->unread_told = d->unread;
+	if (bytes && !d->reread_ns) {
+		d->reread_wait_ns = d->reread_wait_ns ? 2 * d->reread_wait_ns : REREAD_MIN_NS;
+		if (d->reread_wait_ns > REREAD_MAX_NS)
+			d->reread_wait_ns = REREAD_MAX_NS;
+		d->reread_ns = clock_monotonic_ns() + d->reread_wait_ns;
+	}
 	pthread_mutex_unlock(&d->lock);
 	return bytes;
 }

@@ -52,6 +52,9 @@ struct disk {
 	/* under disk->lock: workers add, the session begins and judges */
 	struct unread unread; /* of the epoch under way */
 	struct unread unread_told; /* of the last that was judged */
+	uint64_t
+		reread_ns; /* monotonic: until then what could not be read is not tried; 0: it is */
+	uint64_t reread_wait_ns;
 
 	/* session */
 	uint8_t id_bytes[UUID_BYTES];
@@ -85,9 +88,12 @@ void disk_set_error(struct disk *d, const char *remedy, const char *fmt, ...)
 void disk_clear_error(struct disk *d);
 /*
  * What cannot be read becomes the disk's error. Each epoch tries again: until it has found more than
- * the one before, the error stays as that one left it.
+ * the one before, the error stays as that one left it. A disk may take seconds for each failure: where the last epoch failed a tracked one is
+ * spared for a while (5 s to a minute), unless somebody waits for the epoch (now).
  */
-void disk_unread_begin(struct disk *d);
+void disk_unread_begin(struct disk *d, bool now);
+/* Is a part of the range not to be tried now? Workers. */
+bool disk_spared(struct disk *d, uint64_t offset, uint64_t length);
 void disk_unread(struct disk *d, uint64_t offset, uint64_t length); /* workers */
 bool disk_has_unread(struct disk *d); /* since disk_unread_begin() */
 /* All of the epoch was tried: bytes that could not be read. *news: they are not those of the last time. */

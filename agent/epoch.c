@@ -61,7 +61,7 @@ static int prepare(struct epoch *ep, struct disk *d, struct err *e)
 	atomic_store(&d->segments, 0);
 	atomic_store(&d->drained, 0);
 	atomic_store(&d->planned, 0);
-	disk_unread_begin(d);
+	disk_unread_begin(d, ep->bookmark != NULL);
 	atomic_store(&d->changed_at, UINT64_MAX);
 	d->slice_end = whole ? d->size : slice_end(d->replicated, d->slice, d->size);
 	d->in_epoch = tracked(d) || (scanned(d) && (ep->scan || !whole) && !d->waiting);

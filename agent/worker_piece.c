@@ -196,7 +196,9 @@ static int salvage(struct worker *w, const struct piece *p, uint64_t offset, siz
 
 	for (size_t at = 0; !r && at < len; at += part) {
 		part = (size_t)min_u64(step, len - at);
-		r = d->source->ops->read(d->source, w->buf, part, offset + at);
+		r = tracks && disk_spared(d, offset + at, part)
+			    ? -EIO
+			    : d->source->ops->read(d->source, w->buf, part, offset + at);
 		if (r == -EIO)
 			r = postpone(d, offset + at, part, e);
 		else if (r)
@@ -289,6 +291,8 @@ static int part_of_run(struct worker *w, const struct piece *p, uint64_t offset,
 		memset(w->buf, 0, len);
 	else if (empty)
 		return hole(w, p, offset, len, expected, e);
+	else if (d->source->ops->tracks && disk_spared(d, offset, len))
+		r = -EIO;
 	else
 		r = d->source->ops->read(d->source, w->buf, len, offset);
 	stage_add(&w->agent->stages, STAGE_READ, clock_monotonic_ns() - began, len);

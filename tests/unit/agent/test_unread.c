@@ -63,32 +63,32 @@ START_TEST(the_error_does_not_shrink_while_an_epoch_tries_again)
 	struct disk *d = disk_new(&from);
 	bool news;
 
-	disk_unread_begin(d);
+	disk_unread_begin(d, false);
 	disk_unread(d, 0, 4096);
 	ck_assert_str_eq(d->error, "4096 bytes at offset 0 of /dev/sda cannot be read");
 	disk_unread(d, 8192, 4096);
 	ck_assert_ptr_nonnull(strstr(d->error, "8192 bytes of"));
 	ck_assert_uint_eq(disk_unread_judge(d, &news), 8192);
 	ck_assert(news);
-	disk_unread_begin(d);
+	disk_unread_begin(d, false);
 	disk_unread(d, 8192, 4096);
 	ck_assert_ptr_nonnull(strstr(d->error, "8192 bytes of"));
 	disk_unread(d, 0, 4096);
 	ck_assert_uint_eq(disk_unread_judge(d, &news), 8192);
 	ck_assert(!news);
 	/* Less is told when all was tried. */
-	disk_unread_begin(d);
+	disk_unread_begin(d, false);
 	disk_unread(d, 8192, 4096);
 	ck_assert_uint_eq(disk_unread_judge(d, &news), 4096);
 	ck_assert(news);
 	ck_assert_str_eq(d->error, "4096 bytes at offset 8192 of /dev/sda cannot be read");
 	ck_assert_ptr_nonnull(strstr(d->remedy, "kernel's log"));
-	disk_unread_begin(d);
+	disk_unread_begin(d, false);
 	ck_assert_uint_eq(disk_unread_judge(d, &news), 0);
 	disk_clear_error(d);
 	ck_assert_str_eq(d->error, "");
 	/* The same ranges are news again then. */
-	disk_unread_begin(d);
+	disk_unread_begin(d, false);
 	disk_unread(d, 8192, 4096);
 	ck_assert_str_ne(d->error, "");
 	disk_unread_judge(d, &news);

@@ -20,7 +20,7 @@ struct fake {
 	uint8_t *content;
 	uint64_t bad_from, bad_to; /* cannot be read */
 	uint64_t marked_from, marked_bytes;
-	unsigned int reads;
+	unsigned int reads, failed;
 };
 
 static int fake_read(struct source *s, void *buf, size_t len, uint64_t offset)
@@ -30,8 +30,10 @@ static int fake_read(struct source *s, void *buf, size_t len, uint64_t offset)
 	f->reads++;
 	ck_assert_uint_le(offset + len, s->size);
 	ck_assert_uint_eq(offset % (1u << s->shift), 0);
-	if (offset < f->bad_to && offset + len > f->bad_from)
+	if (offset < f->bad_to && offset + len > f->bad_from) {
+		f->failed++;
 		return -EIO;
+	}
 	memcpy(buf, f->content + offset, len);
 	return 0;
 }
@@ -252,6 +254,43 @@ START_TEST(a_scan_sends_what_differs_and_learns)
 }
 END_TEST
 
+/* Where a tracked disk could not be read it is spared for a while, and what is beside it is not; somebody who waits has it tried. */
+START_TEST(what_failed_is_not_read_each_time)
+{
+	static uint8_t covered[SIZE / 512];
+	struct piece p = {.mode = PIECE_SEND, .run_count = 1, .run = {{0, SIZE}}};
+	unsigned int failed;
+	struct err e = {0};
+	bool news;
+
+	set_up(&tracked_ops, GRANULE_SHIFT);
+	p.owner = disk;
+	fake.bad_from = 5 * GRANULE + 512;
+	fake.bad_to = 6 * GRANULE;
+	for (int now = 0; now < 3; now++) {
+		memset(covered, 0, sizeof(covered));
+		failed = fake.failed;
+		disk_unread_begin(disk, now == 2);
+		ck_assert_msg(!worker_piece(&worker, &p, &e), "%s", e.text);
+		ck_assert_uint_eq(check_segment(covered), SIZE - GRANULE);
+		ck_assert_int_eq(covered[5 * GRANULE / 512], 0);
+		ck_assert_uint_eq(disk_unread_judge(disk, &news), GRANULE);
+		ck_assert(news == !now);
+		ck_assert_uint_eq(fake.marked_bytes, (now + 1) * GRANULE);
+		ck_assert((fake.failed > failed) == (now != 1));
+		worker_forget(&worker);
+	}
+	/* It can be read again: that is found out when it is tried. */
+	fake.bad_from = fake.bad_to = 0;
+	memset(covered, 0, sizeof(covered));
+	disk_unread_begin(disk, true);
+	ck_assert_msg(!worker_piece(&worker, &p, &e), "%s", e.text);
+	ck_assert_uint_eq(check_segment(covered), SIZE);
+	ck_assert_uint_eq(disk_unread_judge(disk, &news), 0);
+	tear_down();
+}
+END_TEST
+
 /* What the second reading cannot read is not proven: the epoch knows it. */
 START_TEST(a_second_reading_that_fails_proves_nothing)
 {
@@ -263,7 +302,7 @@ START_TEST(a_second_reading_that_fails_proves_nothing)
 	set_up(&scanned_ops, 16);
 	first.owner = second.owner = disk;
 	scan_digests_begin(disk->digests);
-	disk_unread_begin(disk);
+	disk_unread_begin(disk, false);
 	ck_assert_msg(!worker_piece(&worker, &first, &e), "%s", e.text);
 	worker_forget(&worker);
 	ck_assert(!disk_has_unread(disk));
@@ -274,7 +313,7 @@ START_TEST(a_second_reading_that_fails_proves_nothing)
 	ck_assert_uint_eq(atomic_load(&disk->changed_at), UINT64_MAX);
 	ck_assert_str_eq(disk->error, "131072 bytes at offset 196608 of /dev/fake cannot be read");
 	ck_assert_uint_eq(disk_unread_judge(disk, &news), 2 * WIRE_BLOCK);
-	disk_unread_begin(disk);
+	disk_unread_begin(disk, false);
 	fake.bad_to = fake.bad_from = 0;
 	ck_assert_msg(!worker_piece(&worker, &second, &e), "%s", e.text);
 	ck_assert(!disk_has_unread(disk));
@@ -299,7 +338,7 @@ START_TEST(a_scan_leaves_out_what_cannot_be_read)
 	fake.bad_from = 3 * WIRE_BLOCK + 4096;
 	fake.bad_to = 4 * WIRE_BLOCK + 512;
 	scan_digests_begin(disk->digests);
-	disk_unread_begin(disk);
+	disk_unread_begin(disk, false);
 	ck_assert_msg(!worker_piece(&worker, &p, &e), "%s", e.text);
 	ck_assert_uint_eq(check_segment(covered), SIZE - 2 * WIRE_BLOCK);
 	ck_assert_int_eq(covered[3 * WIRE_BLOCK / 512], 0);
@@ -321,7 +360,7 @@ START_TEST(a_scan_leaves_out_what_cannot_be_read)
 	scan_digests_learn(disk->digests, 3 * WIRE_BLOCK, digest);
 	scan_digests_learn(disk->digests, 4 * WIRE_BLOCK, digest);
 	memset(covered, 0, sizeof(covered));
-	disk_unread_begin(disk);
+	disk_unread_begin(disk, false);
 	ck_assert_msg(!worker_piece(&worker, &again, &e), "%s", e.text);
 	ck_assert_uint_eq(check_segment(covered), 2 * WIRE_BLOCK);
 	ck_assert_uint_eq(disk_unread_judge(disk, &news), 0);
@@ -448,6 +487,7 @@ int main(void)
 	tcase_add_test(tc, a_scan_sends_what_differs_and_learns);
 	tcase_add_test(tc, a_scan_leaves_out_what_cannot_be_read);
 	tcase_add_test(tc, a_second_reading_that_fails_proves_nothing);
+	tcase_add_test(tc, what_failed_is_not_read_each_time);
 	tcase_add_test(tc, the_second_reading_sees_a_change);
 	tcase_add_test(tc, what_the_appliance_has_is_forgotten_at_a_failure);
 	tcase_add_test(tc, a_large_disk_is_compared_by_groups);
