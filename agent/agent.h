@@ -46,11 +46,10 @@ struct link {
 	char error[512]; /* "" if the last request succeeded */
 };
 
-/* What is known of the machine's points and epochs. */
-#define SEALING_OVERDUE_NS                                                                         \
-	(10 *                                                                                      \
-	 NSEC_PER_SEC) /* writes before a boundary take no longer, or there is something wrong */
+/* No read, and no write before a boundary, takes so long: something is wrong. */
+#define OVERDUE_NS (10 * NSEC_PER_SEC)
 
+/* What is known of the machine's points and epochs. */
 struct facts {
 	uint64_t epoch; /* the appliance's last committed */
 	bool has_point;

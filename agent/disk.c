@@ -154,6 +154,25 @@ uint64_t disk_unread_judge(struct disk *d, bool *news)
 	return bytes;
 }
 
+int disk_read(struct disk *d, struct source *s, void *buf, size_t len, uint64_t offset)
+{
+	int r;
+
+	atomic_store(&d->read_ns, clock_monotonic_ns());
+	atomic_fetch_add(&d->reads, 1);
+	r = s->ops->read(s, buf, len, offset);
+	atomic_store(&d->read_ns, clock_monotonic_ns());
+	atomic_fetch_sub(&d->reads, 1);
+	return r;
+}
+
+uint64_t disk_reading_ns(const struct disk *d)
+{
+	uint64_t since = atomic_load(&d->read_ns), now = clock_monotonic_ns();
+
+	return atomic_load(&d->reads) && now > since ? now - since : 0;
+}
+
 struct disk *disk_table_find(const struct disk_table *t, const char *key)
 {
 	for (size_t i = 0; i < t->count; i++) {

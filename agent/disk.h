@@ -75,6 +75,8 @@ struct disk {
 	_Atomic uint32_t segments; /* handed out in the epoch under way */
 	_Atomic uint64_t drained, planned; /* bytes of the epoch under way */
 	_Atomic uint64_t changed_at; /* where the second reading found a change; UINT64_MAX none */
+	_Atomic unsigned int reads; /* under way, and when one began or ended last; monotonic */
+	_Atomic uint64_t read_ns;
 };
 
 struct disk *disk_new(const struct state_disk *from); /* NULL: out of memory */
@@ -98,6 +100,10 @@ void disk_unread(struct disk *d, uint64_t offset, uint64_t length); /* workers *
 bool disk_has_unread(struct disk *d); /* since disk_unread_begin() */
 /* All of the epoch was tried: bytes that could not be read. *news: they are not those of the last time. */
 uint64_t disk_unread_judge(struct disk *d, bool *news);
+/* Read of a source of the disk, its own or another: as its read. */
+int disk_read(struct disk *d, struct source *s, void *buf, size_t len, uint64_t offset);
+/* For how long none of the reads under way has come back; 0: none is. Any thread. */
+uint64_t disk_reading_ns(const struct disk *d);
 void disk_set_state(struct disk *d, enum disk_state state, uint64_t replicated, const char *cause);
 
 struct disk_table {

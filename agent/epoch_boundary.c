@@ -55,7 +55,7 @@ static int wait_sealed(struct epoch *ep, struct err *e)
 		}
 		r = boundary_sealed(ep->boundary, &in_flight, e);
 		atomic_store(&a->in_flight, in_flight);
-		if (!r && !told && clock_monotonic_ns() - began >= SEALING_OVERDUE_NS) {
+		if (!r && !told && clock_monotonic_ns() - began >= OVERDUE_NS) {
 			log_warning(
 				"writes before the last boundary have not completed yet (%llu are "
 				"in flight); replication waits for them",

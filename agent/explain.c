@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "agent/agent.h"
+#include "agent/rcu.h"
 #include "agent/status.h"
 #include "lib/clock.h"
 
@@ -144,6 +145,19 @@ static json_t *assemble(struct agent *a, const json_t *status, const struct expl
 			 json_object_get(status, "rpo_ns"));
 }
 
+static bool reads_hang(struct agent *a)
+{
+	const struct disk_table *t;
+	bool hang = false;
+
+	agent_rcu_lock();
+	t = agent_rcu_read(a->disks);
+	for (size_t i = 0; i < t->count; i++)
+		hang |= disk_reading_ns(t->disk[i]) >= OVERDUE_NS;
+	agent_rcu_unlock();
+	return hang;
+}
+
 json_t *explain_json(struct agent *a, struct err *e)
 {
 	struct explain_sample d = last_minute(a);
@@ -154,7 +168,8 @@ json_t *explain_json(struct agent *a, struct err *e)
 		return NULL;
 	d.sums.connected = agent_link_get(a).connected;
 	d.sums.paused = json_is_true(json_object_get(status, "paused"));
-	d.sums.sealing = agent_sealing_ns(a) >= SEALING_OVERDUE_NS;
+	d.sums.hanging = reads_hang(a);
+	d.sums.sealing = agent_sealing_ns(a) >= OVERDUE_NS;
 	explain_judge(&d.sums, &out);
 	answer = assemble(a, status, &d, &out);
 	json_decref(status);

@@ -35,7 +35,7 @@ enum bound {
 /* One minute, or what there is of it. Times are sums over all threads. */
 struct explain_in {
 	bool connected, paused;
-	bool sealing; /* a boundary has waited too long for writes */
+	bool sealing, hanging; /* a boundary has waited too long for writes, we for a read */
 	uint64_t window_ns;
 	uint64_t ns[STAGE_COUNT];
 	uint64_t appliance_ns, appliance_disk_ns; /* within STAGE_SEND */

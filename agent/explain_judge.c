@@ -68,6 +68,8 @@ void explain_judge(const struct explain_in *in, struct explain_out *out)
 		out->bound = BOUND_PAUSED;
 	else if (!in->connected)
 		out->bound = BOUND_UNREACHABLE;
+	else if (in->hanging)
+		out->bound = BOUND_DISK;
 	else if (in->sealing)
 		out->bound = BOUND_WRITES;
 	else if (all < IDLE_THREADS)

@@ -10,6 +10,10 @@
 #define RESYNC_FAILURES 3 /* in a row: not a passing disturbance */
 #define POINT_OVERDUE_NS (15 * 60 * NSEC_PER_SEC)
 
+#define NO_ANSWER                                                                                           \
+	"Look at the kernel's log for a disk, or a path to it, that does not answer; nothing is lost, and " \
+	"replication goes on by itself when it does."
+
 static void add(json_t *list, const char *severity, const char *remedy, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
@@ -110,6 +114,8 @@ static void resync_waits(const struct disk_view *d, json_t *list)
 
 static bool disk_problems(const struct disk_view *d, json_t *list)
 {
+	char since[32];
+
 	if (!d->reachable) {
 		add(list, "error",
 		    d->remedy[0] ? d->remedy : "Nothing to do yet: it is being looked for.",
@@ -118,6 +124,9 @@ static bool disk_problems(const struct disk_view *d, json_t *list)
 	}
 	if (d->error[0])
 		add(list, "error", d->remedy, "%s: %s.", d->name, d->error);
+	if (d->reading_ns >= OVERDUE_NS)
+		add(list, "error", NO_ANSWER, "%s does not answer: a read of it has taken %s.",
+		    d->name, duration_format(d->reading_ns, since));
 	if (d->waiting)
 		resync_waits(d, list);
 	else if (d->failures >= RESYNC_FAILURES)
@@ -130,7 +139,7 @@ static bool disk_problems(const struct disk_view *d, json_t *list)
 		add(list, "warning",
 		    "Nothing to do: recovery points are made again when it is complete.",
 		    "%s is being resynchronised: %s.", d->name, d->resync_cause);
-	return d->error[0] || d->state != DISK_PROTECTED;
+	return d->error[0] || d->state != DISK_PROTECTED || d->reading_ns >= OVERDUE_NS;
 }
 
 /* A boundary is for all disks together: one that does not answer keeps it open. */
@@ -138,11 +147,9 @@ static bool sealing_problem(const struct status_view *v, json_t *list)
 {
 	char since[32];
 
-	if (v->sealing_ns < SEALING_OVERDUE_NS)
+	if (v->sealing_ns < OVERDUE_NS)
 		return false;
-	add(list, "error",
-	    "Look at the kernel's log for a disk, or a path to it, that does not answer; nothing is lost, and replication goes on "
-	    "by itself when it does.",
+	add(list, "error", NO_ANSWER,
 	    "Writes have not completed for %s (%llu are in flight): until they do there is no new recovery point.",
 	    duration_format(v->sealing_ns, since), (unsigned long long)v->in_flight);
 	return true;

@@ -69,6 +69,7 @@ static void view_disk(struct disk *d, struct disk_view *v)
 	strcpy(v->remedy, d->remedy);
 	strcpy(v->failure, d->failure);
 	v->failures = d->failures;
+	v->reading_ns = disk_reading_ns(d);
 	v->waiting = d->waiting;
 	v->verifying = atomic_load(&d->verify.asked) || d->verify.cursor;
 	v->verified = d->verify.cursor;

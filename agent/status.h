@@ -33,6 +33,7 @@ struct disk_view {
 	uint64_t verified, proven_ns,
 		mismatched; /* bytes of the pass; 0 never; bytes since the start */
 	unsigned int failures; /* of its resync, in a row */
+	uint64_t reading_ns; /* for how long no read of it has come back */
 	char resync_cause[STATE_TEXT], error[512], remedy[256], failure[512];
 };
 

@@ -63,7 +63,7 @@ int verify_prove(struct worker *w, struct disk *d, const struct run *run, struct
 		if (w->given_up(w->arg))
 			return err_set(e, -ECANCELED, "canceled");
 		n = end - at < WORKER_READ_BYTES ? (size_t)(end - at) : WORKER_READ_BYTES;
-		r = live->ops->read(live, w->buf, n, at);
+		r = disk_read(d, live, w->buf, n, at);
 		/* What cannot be read now is told when it has to be replicated; it is not equal. */
 		if (r == -EIO) {
 			suspect(d, at, n);

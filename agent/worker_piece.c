@@ -198,7 +198,7 @@ static int salvage(struct worker *w, const struct piece *p, uint64_t offset, siz
 		part = (size_t)min_u64(step, len - at);
 		r = tracks && disk_spared(d, offset + at, part)
 			    ? -EIO
-			    : d->source->ops->read(d->source, w->buf, part, offset + at);
+			    : disk_read(d, d->source, w->buf, part, offset + at);
 		if (r == -EIO)
 			r = postpone(d, offset + at, part, e);
 		else if (r)
@@ -238,7 +238,7 @@ static int verify_salvaged(struct worker *w, struct disk *d, uint64_t offset, si
 		int r;
 
 		n = block_part(offset + at, len - at);
-		r = d->source->ops->read(d->source, w->buf + at, n, offset + at);
+		r = disk_read(d, d->source, w->buf + at, n, offset + at);
 		if (r && r != -EIO)
 			return err_errno(e, r, "cannot read %s", d->path);
 		if (r)
@@ -294,7 +294,7 @@ static int part_of_run(struct worker *w, const struct piece *p, uint64_t offset,
 	else if (d->source->ops->tracks && disk_spared(d, offset, len))
 		r = -EIO;
 	else
-		r = d->source->ops->read(d->source, w->buf, len, offset);
+		r = disk_read(d, d->source, w->buf, len, offset);
 	stage_add(&w->agent->stages, STAGE_READ, clock_monotonic_ns() - began, len);
 	if (r == -EIO)
 		return p->mode == PIECE_VERIFY ? verify_salvaged(w, d, offset, len, e)

@@ -57,18 +57,22 @@ kills() {
 	no_resync
 }
 
-throttle() {	# BYTES a second of writes to the second disk, 0: as fast as it goes
-	guest_qmp main block_set_io_throttle device=d1 bps=0 bps_rd=0 "bps_wr=$1" iops=0 iops_rd=0 iops_wr=0 >"$vm_build/qmp.log" ||
+throttle() {	# READS WRITES: bytes a second of the second disk, 0: as fast as it goes
+	guest_qmp main block_set_io_throttle device=d1 bps=0 "bps_rd=$1" "bps_wr=$2" iops=0 iops_rd=0 iops_wr=0 >"$vm_build/qmp.log" ||
 		fail "the disk cannot be throttled: $(cat "$vm_build/qmp.log")"
 }
 
-# A disk does not complete its writes for a while: that is what the status says, and all goes on when it does.
+# A disk does not complete its writes, then its reads, for a while: that is what the status says, and all goes on when it does.
 hung_disk() {
-	throttle 1
-	agent_wait main 60 "the status of a disk that does not answer" '.problems | any(.what | test("have not completed for .* in flight"))'
-	throttle 0
+	throttle 0 1
+	agent_wait main 60 "the status of a disk that does not complete writes" '.problems | any(.what | test("have not completed for .* in flight"))'
+	throttle 0 0
 	agent_wait main 60 "the end of it" '.problems == []'
 	guest_sh main "grep -q 'writes before the last boundary have not completed yet' /run/mobilityd.log" || fail "the log does not tell of it"
+	throttle 1 0
+	agent_wait main 60 "the status of a disk that does not answer" '.problems | any(.what | test("vdb does not answer: a read of it has taken"))'
+	throttle 0 0
+	agent_wait main 60 "the end of it" '.problems == []'
 	no_resync
 	point answered
 }

@@ -33,12 +33,14 @@ START_TEST(an_idle_agent_is_bound_by_nothing)
 END_TEST
 
 /* Nothing is busy, but it does not keep up. */
-START_TEST(writes_that_do_not_complete)
+START_TEST(a_disk_that_does_not_answer)
 {
 	struct explain_in in = minute();
 
 	in.sealing = true;
 	judged(&in, BOUND_WRITES);
+	in.hanging = true;
+	judged(&in, BOUND_DISK);
 	in.connected = false;
 	judged(&in, BOUND_UNREACHABLE);
 }
@@ -142,7 +144,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, an_idle_agent_is_bound_by_nothing);
-	tcase_add_test(tc, writes_that_do_not_complete);
+	tcase_add_test(tc, a_disk_that_does_not_answer);
 	tcase_add_test(tc, a_slow_disk);
 	tcase_add_test(tc, a_slow_processor);
 	tcase_add_test(tc, a_slow_network);

@@ -72,6 +72,10 @@ START_TEST(each_problem_by_itself)
 	v.enrolled = false;
 	expect_one(&v, "error", "not enrolled");
 	v = healthy();
+	disk.reading_ns = 90 * NSEC_PER_SEC;
+	v.facts.point.time = NOW - 3600 * NSEC_PER_SEC;
+	expect_one(&v, "error", "vda does not answer: a read of it has taken 1 min 30 s");
+	v = healthy();
 	v.sealing_ns = 90 * NSEC_PER_SEC;
 	v.in_flight = 3;
 	/* It is why there has been no point. */
