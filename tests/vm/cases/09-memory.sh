@@ -21,7 +21,7 @@ starved=$("$vm_dir/build-kmod.sh" --path --patch "$vm_build/09-starved.patch")
 disks=()
 test_images 48M data1 replica0
 # the kernel tells at length of the process that it kills
-allow='invoked oom-killer|Out of memory: Killed process [0-9]+ \(memhog\)|oom-kill:.*task=memhog|Call Trace'
+allow='invoked oom-killer|memhog: page allocation failure|Out of memory: Killed process [0-9]+ \(memhog\)|oom-kill:.*task=memhog|Call Trace'
 case_args=("${EPOCHS:-$(test_count 4 2)}")
 case_guest --timeout 400 --mem "$(test_count 256 384)" "${disks[@]}" \
 	--file "$starved:/starved.ko" --allow "$allow"
