@@ -24,12 +24,12 @@ void epoch_fuzzy(struct epoch *ep, const char *fmt, ...)
 	va_end(args);
 }
 
-static bool tracked(const struct disk *d)
+static bool tracked(struct disk *d)
 {
 	return d->source && d->source->ops->tracks;
 }
 
-static bool scanned(const struct disk *d)
+static bool scanned(struct disk *d)
 {
 	return d->source && !d->source->ops->tracks;
 }
@@ -114,7 +114,7 @@ static void plan_disk(struct disk *d, const struct source_map *map, struct plan_
 	}
 }
 
-static bool any(const struct epoch *ep, bool (*which)(const struct disk *d))
+static bool any(const struct epoch *ep, bool (*which)(struct disk *d))
 {
 	for (size_t i = 0; i < ep->table->count; i++) {
 		if (ep->table->disk[i]->in_epoch && which(ep->table->disk[i]))
@@ -128,7 +128,7 @@ bool epoch_tracks(const struct epoch *ep)
 	return any(ep, tracked);
 }
 
-static void close_drains(struct epoch *ep, bool (*which)(const struct disk *d))
+static void close_drains(struct epoch *ep, bool (*which)(struct disk *d))
 {
 	for (size_t i = 0; i < ep->table->count; i++) {
 		struct disk *d = ep->table->disk[i];
@@ -139,7 +139,7 @@ static void close_drains(struct epoch *ep, bool (*which)(const struct disk *d))
 }
 
 /* Open the drains of these disks and plan them. */
-static int plan_all(struct epoch *ep, bool (*which)(const struct disk *d), struct plan *plan,
+static int plan_all(struct epoch *ep, bool (*which)(struct disk *d), struct plan *plan,
 		    struct err *e)
 {
 	struct source_map map;
@@ -189,7 +189,7 @@ static void begin_compare(struct epoch *ep, const struct plan *plan)
 	}
 }
 
-static int drain(struct epoch *ep, bool (*which)(const struct disk *d), struct err *e)
+static int drain(struct epoch *ep, bool (*which)(struct disk *d), struct err *e)
 {
 	struct drain dr = {.epoch = ep->number};
 	uint64_t began = clock_monotonic_ns();
@@ -233,15 +233,6 @@ static int scan_first(struct epoch *ep, struct err *e)
 	return any(ep, scanned) ? drain(ep, scanned, e) : 0;
 }
 
-static bool any_unread(const struct epoch *ep)
-{
-	for (size_t i = 0; i < ep->table->count; i++) {
-		if (ep->table->disk[i]->in_epoch && disk_has_unread(ep->table->disk[i]))
-			return true;
-	}
-	return false;
-}
-
 /*
  * Read the scanned disks again: what is as it was before the boundary was so at the boundary. Not where there will be no point
  * anyway.
@@ -251,7 +242,8 @@ static int scan_second(struct epoch *ep, struct err *e)
 	struct drain dr = {.epoch = ep->number};
 	int r;
 
-	if (!any(ep, scanned) || ep->fuzzy[0] || any_unread(ep) || !epoch_all_protected(ep))
+	if (!any(ep, scanned) || ep->fuzzy[0] || any(ep, disk_has_unread) ||
+	    !epoch_all_protected(ep))
 		return 0;
 	dr.plan.disks = calloc(ep->table->count + 1, sizeof(*dr.plan.disks));
 	if (!dr.plan.disks)

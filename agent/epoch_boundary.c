@@ -42,11 +42,11 @@ static int take_boundary(struct epoch *ep, struct err *e)
 static int wait_sealed(struct epoch *ep, struct err *e)
 {
 	struct agent *a = ep->s->a;
-	uint64_t began = clock_monotonic_ns(), in_flight = 0;
+	uint64_t in_flight = 0;
 	bool told = false;
 	int r = 0;
 
-	atomic_store(&a->sealing_since, began);
+	atomic_store(&a->sealing_since, clock_monotonic_ns());
 	while (!r) {
 		session_beat(ep->s);
 		if (__atomic_load_n(&a->cancel, __ATOMIC_RELAXED)) {
@@ -55,7 +55,7 @@ static int wait_sealed(struct epoch *ep, struct err *e)
 		}
 		r = boundary_sealed(ep->boundary, &in_flight, e);
 		atomic_store(&a->in_flight, in_flight);
-		if (!r && !told && clock_monotonic_ns() - began >= OVERDUE_NS) {
+		if (!r && !told && agent_sealing_ns(a) >= OVERDUE_NS) {
 			log_warning(
 				"writes before the last boundary have not completed yet (%llu are "
 				"in flight); replication waits for them",

@@ -114,6 +114,7 @@ static void resync_waits(const struct disk_view *d, json_t *list)
 
 static bool disk_problems(const struct disk_view *d, json_t *list)
 {
+	bool hangs = d->reading_ns >= OVERDUE_NS;
 	char since[32];
 
 	if (!d->reachable) {
@@ -124,7 +125,7 @@ static bool disk_problems(const struct disk_view *d, json_t *list)
 	}
 	if (d->error[0])
 		add(list, "error", d->remedy, "%s: %s.", d->name, d->error);
-	if (d->reading_ns >= OVERDUE_NS)
+	if (hangs)
 		add(list, "error", NO_ANSWER, "%s does not answer: a read of it has taken %s.",
 		    d->name, duration_format(d->reading_ns, since));
 	if (d->waiting)
@@ -139,7 +140,7 @@ static bool disk_problems(const struct disk_view *d, json_t *list)
 		add(list, "warning",
 		    "Nothing to do: recovery points are made again when it is complete.",
 		    "%s is being resynchronised: %s.", d->name, d->resync_cause);
-	return d->error[0] || d->state != DISK_PROTECTED || d->reading_ns >= OVERDUE_NS;
+	return d->error[0] || d->state != DISK_PROTECTED || hangs;
 }
 
 /* A boundary is for all disks together: one that does not answer keeps it open. */

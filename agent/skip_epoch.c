@@ -14,32 +14,35 @@
 struct search {
 	struct skip_wish wish;
 	struct disk *disk;
+	struct skip_set *out;
+	const char *instead;
 };
 
-/* What cannot be found out is sent. */
 static void *search(void *arg)
 {
 	struct search *s = arg;
 	struct err e;
 
-	if (skip_find(&s->wish, &s->disk->skip, &e))
-		log_warning("%s: %s; it is sent instead", s->disk->name, e.text);
+	if (skip_find(&s->wish, s->out, &e))
+		log_warning("%s: %s; it is %s", s->disk->name, e.text, s->instead);
 	return NULL;
 }
 
-static void find(struct epoch *ep, struct disk *d)
+void skip_search(struct session *s, struct disk *d, uint64_t from, uint64_t to,
+		 struct skip_set *out, const char *instead)
 {
-	const struct config *c = &ep->s->a->config;
-	struct search s = {.wish = {.path = d->path,
-				    .from = d->replicated,
-				    .to = d->slice_end,
-				    .granule = 1ull << d->source->shift,
-				    .swap = c->skip_swap,
-				    .free = c->skip_free},
-			   .disk = d};
+	const struct config *c = &s->a->config;
+	struct search all = {.wish = {.path = d->path,
+				      .from = from,
+				      .to = to,
+				      .granule = 1ull << d->source->shift,
+				      .swap = c->skip_swap,
+				      .free = c->skip_free},
+			     .disk = d,
+			     .out = out,
+			     .instead = instead};
 
-	if (d->state == DISK_INITIAL && d->source->ops->tracks)
-		session_aside(ep->s, search, &s);
+	session_aside(s, search, &all);
 }
 
 int skip_mark(struct epoch *ep, struct disk *d, struct err *e)
@@ -48,7 +51,8 @@ int skip_mark(struct epoch *ep, struct disk *d, struct err *e)
 	int r = 0;
 
 	skip_clear(&d->skip);
-	find(ep, d);
+	if (d->state == DISK_INITIAL && d->source->ops->tracks)
+		skip_search(ep->s, d, at, d->slice_end, &d->skip, "sent instead");
 	for (size_t i = 0; !r && i < d->skip.count; i++) {
 		const struct skip_range *s = &d->skip.range[i];
 

@@ -7,6 +7,7 @@
 
 #include "agent/compare.h"
 #include "agent/session.h"
+#include "agent/skip_epoch.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -76,37 +77,6 @@ static uint64_t due(const struct session *s, const struct disk *d)
 	return bytes < SLICE_BYTES ? bytes : SLICE_BYTES;
 }
 
-struct search {
-	struct skip_wish wish;
-	struct disk *disk;
-};
-
-/* What cannot be found out is judged: at worst it is sent again. */
-static void *search(void *arg)
-{
-	struct search *s = arg;
-	struct err e;
-
-	if (skip_find(&s->wish, &s->disk->verify.left_out, &e))
-		log_warning("%s: %s; it is verified like the rest", s->disk->name, e.text);
-	return NULL;
-}
-
-static void find_left_out(struct session *s, struct disk *d, uint64_t end)
-{
-	const struct config *c = &s->a->config;
-	struct search f = {.wish = {.path = d->path,
-				    .from = d->verify.cursor,
-				    .to = end,
-				    .granule = 1ull << d->source->shift,
-				    .swap = c->skip_swap,
-				    .free = c->skip_free},
-			   .disk = d};
-
-	skip_clear(&d->verify.left_out);
-	session_aside(s, search, &f);
-}
-
 static int begin_slice(struct session *s, struct disk *d, uint64_t bytes, struct plan_disk *p,
 		       struct err *e)
 {
@@ -124,7 +94,9 @@ static int begin_slice(struct session *s, struct disk *d, uint64_t bytes, struct
 	v->too_many = false;
 	v->end = end;
 	v->sliced_ns = clock_monotonic_ns();
-	find_left_out(s, d, end);
+	skip_clear(&v->left_out);
+	/* What cannot be found out is judged: at worst it is sent again. */
+	skip_search(s, d, v->cursor, end, &v->left_out, "verified like the rest");
 	*p = (struct plan_disk){.owner = d,
 				.size = d->size,
 				.spans = {{v->cursor, end, PIECE_PROVE}},

@@ -286,13 +286,14 @@ int http_request(struct http *h, const char *method, const char *url, const char
 		 const void *body, size_t len, size_t max_answer, struct http_response *r,
 		 struct err *e)
 {
+	struct exchange x = begin_exchange(h, body, len, max_answer, r);
+
 	memset(r, 0, sizeof(*r));
-	if (h->cancel && __atomic_load_n(h->cancel, __ATOMIC_RELAXED))
+	if (exchange_cancelled(&x))
 		return http_error(h->curl, method, url, CURLE_ABORTED_BY_CALLBACK,
 				  HTTP_ABORT_CANCELLED, h->reason, e);
 
 	_cleanup_(slist_freep) struct curl_slist *headers = make_headers(content_type);
-	struct exchange x = begin_exchange(h, body, len, max_answer, r);
 	CURLcode code =
 		headers ? set_request(h, method, url, headers, body, len) : CURLE_OUT_OF_MEMORY;
 

@@ -11,7 +11,7 @@
 #define UPLOAD_MIN 4096 /* a longer body is data that was on a disk */
 #define PACE_STEP_NS (NSEC_PER_SEC / 20) /* a sender that waits for its share looks up so often */
 
-static bool cancelled(const struct exchange *x)
+bool exchange_cancelled(const struct exchange *x)
 {
 	return x->cancel && __atomic_load_n(x->cancel, __ATOMIC_RELAXED);
 }
@@ -66,7 +66,7 @@ static size_t pace(struct exchange *x, size_t want)
 
 	if (!link || !link->rate)
 		return want;
-	while (!cancelled(x)) {
+	while (!exchange_cancelled(x)) {
 		n = rate_take(link->rate, want, clock_monotonic_ns(), clock_realtime_ns(), &wait);
 		if (n)
 			break;
@@ -127,7 +127,7 @@ int exchange_on_progress(void *user, curl_off_t dltotal, curl_off_t dlnow, curl_
 	(void)dltotal;
 	(void)ultotal;
 	exchange_count(x, now);
-	if (cancelled(x)) {
+	if (exchange_cancelled(x)) {
 		x->abort = HTTP_ABORT_CANCELLED;
 		return 1;
 	}

@@ -28,6 +28,9 @@ struct exchange {
 	enum http_abort abort;
 };
 
+/* Does anybody want the request to end? */
+bool exchange_cancelled(const struct exchange *x);
+
 /* An upload may last for minutes: what it takes is counted as it goes, up to now (monotonic, ns). */
 void exchange_count(struct exchange *x, uint64_t now);
 
