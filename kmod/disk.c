@@ -32,6 +32,8 @@ static void mob_disk_free(struct mob_disk *disk)
 	mob_bitmap_free(&disk->safe);
 	mob_room_release(&disk->room);
 	free_percpu(disk->cpu);
+	if (disk->held_wq)
+		destroy_workqueue(disk->held_wq);
 	if (disk->file)
 		fput(disk->file);
 	kfree(disk);
@@ -72,6 +74,13 @@ static int mob_disk_alloc_maps(struct mob_disk *disk)
 	return 0;
 }
 
+static int mob_disk_alloc(struct mob_disk *disk)
+{
+	disk->held_wq = alloc_workqueue("mob_%.19s", WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI, 0,
+					disk->name);
+	return disk->held_wq ? mob_disk_alloc_maps(disk) : -ENOMEM;
+}
+
 static struct mob_disk *mob_disk_new(struct block_device *bdev, const struct mob_attach *args)
 {
 	struct mob_disk *disk = kzalloc(sizeof(*disk), GFP_KERNEL);
@@ -97,7 +106,7 @@ static struct mob_disk *mob_disk_new(struct block_device *bdev, const struct mob
 					       ULONG_MAX >> PAGE_SHIFT;
 	strscpy(disk->name, disk->gd->disk_name, sizeof(disk->name));
 	get_random_bytes(disk->attach_id, sizeof(disk->attach_id));
-	if (mob_disk_alloc_maps(disk)) {
+	if (mob_disk_alloc(disk)) {
 		mob_disk_free(disk);
 		return ERR_PTR(-ENOMEM);
 	}

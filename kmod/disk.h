@@ -29,6 +29,7 @@
 #include <linux/percpu.h>
 #include <linux/rculist.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #include <mobility/uapi.h>
@@ -62,6 +63,11 @@ struct mob_disk {
 	struct mob_bitmap safe;
 	struct mob_room room;		/* for these MOB_DISK_MAPS bitmaps */
 
+	/*
+	 * Runs the held writes of this disk alone: one that does not answer, or one on top of
+	 * another, must not use up what the others need.
+	 */
+	struct workqueue_struct *held_wq;
 	struct xarray copies;		/* struct mob_copy by granule */
 	atomic_long_t pool_pages;
 	unsigned long pool_limit;	/* pages */

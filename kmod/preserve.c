@@ -2,7 +2,7 @@
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/sched/mm.h>
-#include <linux/wait.h>
+#include <linux/swait.h>
 
 #include "compat.h"
 #include "disk.h"
@@ -18,7 +18,8 @@
 static const char mob_reason_read[] = "the old content of a granule could not be read";
 static const char mob_reason_memory[] = "no memory at once to preserve a granule";
 
-static DECLARE_WAIT_QUEUE_HEAD(mob_window_wait);
+/* A simple one: it is woken where nobody may sleep, with PREEMPT_RT as well. */
+static DECLARE_SWAIT_QUEUE_HEAD(mob_window_wait);
 
 unsigned int mob_granule_length(const struct mob_disk *disk, u64 granule)
 {
@@ -209,8 +210,8 @@ static void mob_held_work(struct work_struct *work)
 	 * The write is in flight for its own epoch, so that one cannot end, and the epoch
 	 * before it is the only one that can be ended now.
 	 */
-	wait_event(mob_window_wait,
-		   mob_word_phase(mob_epoch_word(&mob_epochs)) != MOB_PHASE_WINDOW);
+	swait_event_exclusive(mob_window_wait,
+			      mob_word_phase(mob_epoch_word(&mob_epochs)) != MOB_PHASE_WINDOW);
 	if (mob_epoch_reader_get(&mob_epochs, io->epoch - 1)) {
 		noio = memalloc_noio_save();
 		mob_preserve_range(disk, io->epoch, io->sector, io->sectors);
@@ -230,12 +231,12 @@ void mob_preserve_hold(struct mob_io *io, struct bio *bio)
 	io->bio = bio;
 	io->held_since = ktime_get();
 	INIT_WORK(&io->work, mob_held_work);
-	queue_work(mob_wq, &io->work);
+	queue_work(io->disk->held_wq, &io->work);
 }
 
 void mob_preserve_window_over(void)
 {
-	wake_up_all(&mob_window_wait);
+	swake_up_all(&mob_window_wait);
 }
 
 void mob_preserve_forget(struct mob_disk *disk)

@@ -16,6 +16,8 @@ struct mob_epochs mob_epochs;
 struct workqueue_struct *mob_wq;
 bool mob_track_only;
 
+/* Completions that may not recurse. Nothing on it ever waits, for a disk or for a lock. */
+static struct workqueue_struct *mob_end_wq;
 static bio_end_io_t *mob_chain_endio;
 static bool mob_window_writes;
 
@@ -295,7 +297,7 @@ void mob_track_endio(struct bio *bio)
 	if (unlikely(io->end_io == mob_chain_endio) && mob_chain_is_deep(io)) {
 		io->bio = bio;
 		INIT_WORK(&io->work, mob_finish_work);
-		queue_work(mob_wq, &io->work);
+		queue_work(mob_end_wq, &io->work);
 		return;
 	}
 	mob_finish(io, bio);
@@ -408,15 +410,22 @@ int mob_track_init(void)
 	ret = mob_io_init();
 	if (ret)
 		return ret;
+	ret = -ENOMEM;
 	mob_wq = alloc_workqueue("mobility", WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI, 0);
-	if (mob_wq)
+	if (!mob_wq)
+		goto exit_io;
+	mob_end_wq = alloc_workqueue("mobility_end", WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI, 0);
+	if (mob_end_wq)
 		return 0;
+	destroy_workqueue(mob_wq);
+exit_io:
 	mob_io_exit();
-	return -ENOMEM;
+	return ret;
 }
 
 void mob_track_exit(void)
 {
+	destroy_workqueue(mob_end_wq);
 	destroy_workqueue(mob_wq);
 	/*
 	 * No write is counted in flight, but a completion may still be between its last

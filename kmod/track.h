@@ -19,7 +19,7 @@
 #include "epoch.h"
 
 extern struct mob_epochs mob_epochs;
-/* Held writes, retiring, completions that would nest too deep. Makes progress without memory. */
+/* Retiring epochs and watching disks: it may wait for mob_mutex, so no write may wait for it. */
 extern struct workqueue_struct *mob_wq;
 /* MOB_MODE_TRACK_ONLY: nothing can be held, an overwrite tears the epoch instead. */
 extern bool mob_track_only;
@@ -65,7 +65,10 @@ static __always_inline void mob_track_complete(struct bio *bio)
  */
 void mob_track_mark(struct mob_disk *disk, sector_t sector, u64 sectors);
 
-/* Returns when every marking section that began before the call is over. May sleep. */
+/*
+ * Returns when every marking section that began before the call is over. Interrupts on; does
+ * not sleep.
+ */
 void mob_sections_sync(void);
 
 /* Has a track-only write happened in the closing window? Clears the answer. */

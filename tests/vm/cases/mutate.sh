@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Can the cases fail? For each mutations/NN-*.patch, which takes the protection of case NN out of the
 # module, the case runs with that module and has to fail, for the reason that the line "expect:
-# REGEX" at the head of the patch names. NN-*.agent.patch is the same for the agent.
+# REGEX" at the head of the patch names. NN-*.agent.patch is the same for the agent, NAME.*.patch that of ../test-NAME.sh.
 # (MOBILITY_MUTATION: the patch, for a case that builds a further module.)
 #
 # usage: mutate.sh [--apply] [PATTERN...]	--apply only looks whether every patch still applies
@@ -15,6 +15,13 @@ if [ "${1-}" = --apply ]; then only_apply=1; shift; fi
 
 applies() {		# PATCH
 	patch -s --dry-run -f -d "$here/../../.." -p1 <"$1" >/dev/null
+}
+
+test_of() {		# NAME, of a patch
+	case $1 in
+	[0-9]*) ls "${1%%-*}"-*.sh ;;
+	*) ls "../test-${1%%.*}.sh" ;;
+	esac
 }
 
 # Builds what the patch changes; prints the assignment with which the case takes it.
@@ -32,11 +39,12 @@ build() {		# PATCH LOG
 }
 
 mutate() {		# PATCH
-	local patch=$1 name case expect changed log
+	local patch=$1 name case path expect changed log
 
 	name=$(basename "$patch" .patch)
 	expect=$(sed -n 's/^expect: //p' "$patch" | head -n 1)
-	case=$(ls "${name%%-*}"-*.sh) || { echo "FAIL mutation-$name has no case"; return 1; }
+	path=$(test_of "$name") || { echo "FAIL mutation-$name has no case"; return 1; }
+	case=$(basename "$path" .sh)
 	applies "$patch" || { echo "FAIL mutation-$name does not apply"; return 1; }
 	[ -z "$only_apply" ] || { echo "PASS mutation-$name applies"; return 0; }
 	log=$(mktemp)
@@ -45,12 +53,12 @@ mutate() {		# PATCH
 		tail -n 20 "$log"
 		return 1
 	fi
-	if env "$changed" "MOBILITY_MUTATION=$PWD/$patch" "./$case" >"$log" 2>&1; then
+	if env "$changed" "MOBILITY_MUTATION=$PWD/$patch" "./$path" >"$log" 2>&1; then
 		echo "FAIL mutation-$name: the case passes without its protection"
-	elif ! grep "^FAIL ${case%.sh}" "$log" | grep -qE -- "$expect"; then
-		echo "FAIL mutation-$name: expected /$expect/, but: $(grep "^FAIL ${case%.sh}" "$log")"
+	elif ! grep "^FAIL $case" "$log" | grep -qE -- "$expect"; then
+		echo "FAIL mutation-$name: expected /$expect/, but: $(grep "^FAIL $case" "$log")"
 	else
-		echo "PASS mutation-$name: $(grep "^FAIL ${case%.sh}" "$log")"
+		echo "PASS mutation-$name: $(grep "^FAIL $case" "$log")"
 		rm -f "$log"
 		return 0
 	fi
