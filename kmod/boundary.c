@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/delay.h>
 #include <linux/ktime.h>
+#include <linux/preempt.h>
 #include <linux/sched/mm.h>
 #include <linux/workqueue.h>
 
 #include "boundary.h"
 #include "disk.h"
 #include "preserve.h"
+#include "testdelay.h"
 #include "track.h"
 
 static const char mob_reason_window[] = "overwritten while the epoch closed (track-only mode)";
@@ -44,13 +46,17 @@ static void mob_publish(struct mob_advance *args)
 {
 	u64 ns;
 
+	/* Every write is held while the window is open: nobody else's turn comes in it. */
+	preempt_disable();
 	args->boundary_realtime_ns = ktime_get_real_ns();
 	args->boundary_monotonic_ns = ktime_get_ns();
 	args->epoch = mob_epoch_begin(&mob_epochs);
+	mob_test_delay(MOB_DELAY_WINDOW);
 	mob_sections_sync();
 	mob_epoch_window_over(&mob_epochs);
 	mob_preserve_window_over();
 	ns = ktime_get_ns() - args->boundary_monotonic_ns;
+	preempt_enable();
 	atomic64_inc(&mob_stats.boundaries);
 	atomic64_add(ns, &mob_stats.boundary_ns);
 	mob_stats_max(&mob_stats.boundary_max_ns, ns);

@@ -14,6 +14,7 @@ enum mob_delay_point {
 	MOB_DELAY_DRAIN_READ,		/* drain read the disk, no look for a copy yet */
 	MOB_DELAY_DRAIN_CHECKED,	/* looked for a copy, granules not drained yet */
 	MOB_DELAY_COMPLETED,		/* completion seen, not counted yet */
+	MOB_DELAY_WINDOW,		/* the next epoch published, the closing window open */
 	MOB_DELAY_POINTS,
 };
 
