@@ -336,7 +336,10 @@ static int heed_events(struct session *s, struct disk *d, struct err *e)
 	 * Recorded first, acknowledged then: whatever happens between, the disk is
 	 * resynchronised.
 	 */
-	r = session_request_resync(s, d, "writes of unknown range (pass-through commands)", e);
+	r = session_request_resync(
+		s, d,
+		"writes of unknown range (pass-through commands, hibernation, or memory ran out)",
+		e);
 	return r ? r : d->source->ops->ack(d->source, st.events, e);
 }
 

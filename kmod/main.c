@@ -7,6 +7,7 @@
 #include "ctl.h"
 #include "disk.h"
 #include "granule.h"
+#include "hibernate.h"
 #include "hook.h"
 #include "pool.h"
 #include "read.h"
@@ -30,9 +31,12 @@ static int __init mob_init(void)
 	ret = mob_hook_init();
 	if (ret)
 		goto exit_stats;
-	ret = mob_ctl_init();
+	ret = mob_hibernate_init();
 	if (ret)
 		goto exit_hook;
+	ret = mob_ctl_init();
+	if (ret)
+		goto exit_hibernate;
 	if (!mob_track_only) {
 		pr_info("loaded, mode hook\n");
 	} else {
@@ -41,6 +45,8 @@ static int __init mob_init(void)
 	}
 	return 0;
 
+exit_hibernate:
+	mob_hibernate_exit();
 exit_hook:
 	mob_hook_exit();
 exit_stats:
@@ -58,6 +64,7 @@ exit_track:
 static void __exit mob_exit(void)
 {
 	mob_ctl_exit();
+	mob_hibernate_exit();
 	mob_hook_exit();
 	mob_disk_detach_all();
 	mob_watch_stop();

@@ -59,8 +59,9 @@
  * had been written now: initial replication and resync are made of it.
  *
  * Events.  MOB_EVENT_SUSPECT: writes happened whose range is not known (pass-
- * through commands, or an allocation failed where a write could not be counted):
- * the disk must be resynchronised. MOB_EVENT_RESIZED: the capacity is no longer
+ * through commands; an allocation failed where a write could not be counted; the
+ * machine hibernated, and its memory does not know of the image that was written
+ * then): the disk must be resynchronised. MOB_EVENT_RESIZED: the capacity is no longer
  * what is tracked; writes past the end of that are not tracked. A larger disk is taken
  * up by MOB_DISK_IOC_GROW, a smaller one is to be attached again.
  * MOB_EVENT_GONE: the disk was removed. Events persist until acknowledged.
