@@ -152,7 +152,12 @@ static void mob_trace_rq_complete(void *data, struct request *rq, blk_status_t e
 {
 	struct bio *bio;
 
-	if (!op_is_write(req_op(rq)) || blk_rq_is_passthrough(rq))
+	if (blk_rq_is_passthrough(rq)) {
+		/* What was read of the disk since it began may lack what it wrote. */
+		mob_passthrough(rq, mob_rq_disk(rq));
+		return;
+	}
+	if (!op_is_write(req_op(rq)))
 		return;
 	for (bio = rq->bio; bio; bio = bio->bi_next)
 		mob_track_complete(bio);

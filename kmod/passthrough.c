@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
+#include <linux/kallsyms.h>
 #include <linux/kernel.h>
 #include <linux/major.h>
+#include <linux/nvme.h>
+#include <linux/uaccess.h>
 #include <scsi/scsi_proto.h>
 
 #include "compat.h"
@@ -67,14 +70,71 @@ static bool mob_is_path_of(const struct gendisk *path, const struct gendisk *hea
 	       system == head_system && namespace == head_namespace;
 }
 
-static bool mob_concerns(struct request *rq, const struct gendisk *to, const struct gendisk *gd)
+/* Every transport's driver has it in its name. */
+static bool mob_is_nvme_driver(const struct request_queue *q)
 {
-	return gd->queue == rq->q || (to && to != gd && mob_is_path_of(to, gd));
+	char name[KSYM_SYMBOL_LEN];
+
+	sprint_symbol_no_offset(name, (unsigned long)q->mq_ops->queue_rq);
+	return strstr(name, "nvme");
 }
 
-/* The request writes: somewhere on the disks that it concerns. */
-static void mob_suspect(struct request *rq, const struct gendisk *to, bool data)
+/*
+ * Does an NVMe command for a controller, not for one of its namespaces, change what is on a
+ * disk? The driver's own data begin with a pointer to the command, in every transport.
+ */
+static bool mob_nvme_admin_writes(struct request *rq)
 {
+	struct nvme_command *cmd;
+	u8 opcode;
+
+	if (get_kernel_nofault(cmd, (struct nvme_command **)blk_mq_rq_to_pdu(rq)) ||
+	    get_kernel_nofault(opcode, &cmd->common.opcode))
+		return true;
+	switch (opcode) {
+	case nvme_admin_format_nvm:
+	case nvme_admin_sanitize_nvm:
+	case nvme_admin_security_send:
+	case nvme_admin_ns_mgmt:
+		return true;
+	default:
+		/* Of a vendor's own: whatever does not only read. */
+		return opcode >= nvme_admin_vendor_start && (opcode & 3) != 2;
+	}
+}
+
+/*
+ * Is @gd a disk of the controller whose own queue @q is? Which controllers lead to a disk with
+ * several paths the queue does not tell: it may be this one.
+ */
+static bool mob_is_of_controller(const struct gendisk *gd, const struct request_queue *q)
+{
+	const struct blk_mq_tag_set *set = gd->queue->tag_set;
+	int system, namespace;
+
+	if (set)
+		return set->driver_data == q->tag_set->driver_data;
+	return sscanf(gd->disk_name, "nvme%dn%d", &system, &namespace) == 2;
+}
+
+/* The request, for a queue without a disk if @to is NULL, may change what is on @gd. */
+static bool mob_writes_to(struct request *rq, const struct gendisk *to, const struct gendisk *gd)
+{
+	if (gd->queue != rq->q && !(to && to != gd && mob_is_path_of(to, gd)))
+		return false;
+	if (op_is_write(req_op(rq)))
+		return true;
+	/*
+	 * A command that sends no data counts as one that does not write, for the kernel:
+	 * NVMe's Write Zeroes as well.
+	 */
+	return !blk_rq_bytes(rq) && (!mob_is_scsi(gd) || mob_scsi_writes(mob_scsi_cdb(rq)));
+}
+
+static void mob_suspect(struct request *rq, const struct gendisk *to)
+{
+	bool admin = !to && blk_rq_is_passthrough(rq) && mob_is_nvme_driver(rq->q) &&
+		     mob_nvme_admin_writes(rq);
 	struct mob_disk *disk;
 	unsigned long flags;
 	unsigned int i;
@@ -82,9 +142,8 @@ static void mob_suspect(struct request *rq, const struct gendisk *to, bool data)
 	local_irq_save(flags);
 	for (i = 0; i < ARRAY_SIZE(mob_disk_hash); i++) {
 		hlist_for_each_entry_rcu(disk, &mob_disk_hash[i], hash, irqs_disabled()) {
-			if (!mob_concerns(rq, to, disk->gd))
-				continue;
-			if (!data && mob_is_scsi(disk->gd) && !mob_scsi_writes(mob_scsi_cdb(rq)))
+			if (!mob_writes_to(rq, to, disk->gd) &&
+			    !(admin && mob_is_of_controller(disk->gd, rq->q)))
 				continue;
 			mob_disk_raise(disk, MOB_EVENT_SUSPECT);
 			mob_epoch_tear_all(&mob_epochs, mob_reason_unknown);
@@ -93,22 +152,14 @@ static void mob_suspect(struct request *rq, const struct gendisk *to, bool data)
 	local_irq_restore(flags);
 }
 
-/*
- * A command that sends no data counts as one that does not write, for the kernel: NVMe's
- * Write Zeroes as well.
- */
 void mob_passthrough(struct request *rq, const struct gendisk *gd)
 {
-	if (!blk_rq_is_passthrough(rq))
-		return;
-	if (op_is_write(req_op(rq)))
-		mob_suspect(rq, gd, true);
-	else if (!blk_rq_bytes(rq))
-		mob_suspect(rq, gd, false);
+	if (blk_rq_is_passthrough(rq))
+		mob_suspect(rq, gd);
 }
 
 void mob_passthrough_cloned(struct request *rq)
 {
 	if (op_is_write(req_op(rq)))
-		mob_suspect(rq, NULL, true);
+		mob_suspect(rq, NULL);
 }

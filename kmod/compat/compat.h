@@ -230,6 +230,16 @@ static __always_inline void mob_ftrace_redirect(struct mob_ftrace_regs *fregs, v
 #define MOB_EXECUTE_RQ_ARG	2
 #endif
 
+/* The disk that a request goes to, or NULL. */
+static inline const struct gendisk *mob_rq_disk(struct request *rq)
+{
+#ifdef MOB_HAVE_QUEUE_DISK
+	return rq->q->disk;
+#else
+	return rq->rq_disk;
+#endif
+}
+
 /* The disk that a request for blk_execute_rq() or blk_execute_rq_nowait() goes to, or NULL. */
 static inline const struct gendisk *mob_execute_rq_disk(struct request *rq,
 							struct mob_ftrace_regs *fregs)

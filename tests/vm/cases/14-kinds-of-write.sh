@@ -3,7 +3,8 @@
 # Every kind of write, on virtio, SCSI and NVMe disks: discard, secure erase (where a device can),
 # write-zeroes, hole punching, NOWAIT, io_uring and libaio in plugged batches mark exactly what they change.
 # SCSI (also FORMAT UNIT, which sends no data) and NVMe passthrough (also below the head of a multipath
-# subsystem) raise SUSPECT and tear the epoch, reads do not. Zoned disks are refused.
+# subsystem, and Format NVM, which goes to the controller) raise SUSPECT and tear the epoch, when they begin and when they end;
+# reads do not. Zoned disks are refused.
 set -euo pipefail
 # shellcheck source=tests/vm/cases/case-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/case-lib.sh"

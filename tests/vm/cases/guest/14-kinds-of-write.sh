@@ -72,8 +72,10 @@ all_ways() {		# DEVICE
 	drain detach "$1"
 }
 
+is_suspect() { [ "$(status_of events "$1")" = $SUSPECT ]; }	# DEVICE
+
 expect_suspect() {	# DEVICE WHAT
-	[ "$(status_of events "$1")" = $SUSPECT ] ||
+	is_suspect "$1" ||
 		die "$1: $2 was not noticed, events $(status_of events "$1")"
 	! drain run --epochs 1 "$1=$(replica_of "$1")" >/tmp/drain.log ||
 		die "$1: the epoch of $2 is not torn"
@@ -87,6 +89,22 @@ expect_suspect() {	# DEVICE WHAT
 passthrough() {		# DISK HOW DEVICE: DEVICE leads to the disk, too
 	blkio "$2" "$3" $((3 * mib)) $((16 * kib)) 0xa5 || die "$2 through $3 failed"
 	expect_suspect "$1" "$2 through $3"
+}
+
+# A command that is under way while its disk is attached, or read, writes after that: it is noticed again at its end.
+slow_passthrough() {	# DISK, of scsi_debug
+	local delay=/sys/bus/pseudo/drivers/scsi_debug/delay pid
+
+	echo 500 >$delay			# jiffies
+	blkio sg "$1" $((3 * mib)) $((16 * kib)) 0xa5 &
+	pid=$!
+	wait_until 5 "a write by passthrough does not begin" is_suspect "$1"
+	drain detach "$1"
+	drain attach "$1" >/dev/null
+	[ "$(status_of events "$1")" = 0 ] || die "the write by passthrough ended too soon: nothing can be shown"
+	wait $pid || die "a slow write by passthrough failed"
+	echo 0 >$delay
+	expect_suspect "$1" "a write by passthrough that began before the disk was attached"
 }
 
 nvme_uring() {		# DISK DEVICE
@@ -132,10 +150,15 @@ passthrough /dev/sda sg /dev/sda
 passthrough /dev/sda sg-format /dev/sda
 passthrough /dev/sda sg-format /dev/sg0
 passthrough /dev/sda sg /dev/sg0
+slow_passthrough /dev/sda
 drain detach /dev/sda
 for disk in $nvme "$shared"; do
 	start "$disk"
-	for how in nvme nvme-io nvme-zero; do
+	for how in nvme-log nvme-feature; do
+		blkio $how "$disk" 0 4096 || die "$how through $disk failed"
+	done
+	[ "$(status_of events "$disk")" = 0 ] || die "a command to a controller that reads is suspected of writing"
+	for how in nvme nvme-io nvme-zero nvme-format; do
 		passthrough "$disk" $how "$disk"
 	done
 done

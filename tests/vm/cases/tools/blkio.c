@@ -10,6 +10,8 @@
  *	sg-read, sg-ready	SG_IO with READ(10), TEST UNIT READY: change nothing
  *	sg-format	SG_IO with FORMAT UNIT, which sends no data; 0 whatever the disk answers
  *	nvme, nvme-io, nvme-zero	NVME_IOCTL_IO_CMD with Write, NVME_IOCTL_SUBMIT_IO, Write Zeroes
+ *	nvme-format	NVME_IOCTL_ADMIN_CMD with Format NVM, of the whole namespace
+ *	nvme-log, nvme-feature	the same with Get Log Page, Get Features (no data): change nothing
  * OFFSET and LENGTH are bytes, multiples of 4096, LENGTH at most 1 MiB where data is transferred. Status
  * 0: done; 3: the device or its driver cannot (EOPNOTSUPP, ENOTTY); 1: it failed.
  */
@@ -34,6 +36,9 @@
 #define BURST_MAX 1024
 #define NVME_WRITE 0x01
 #define NVME_WRITE_ZEROES 0x08
+#define NVME_ADMIN_GET_LOG_PAGE 0x02
+#define NVME_ADMIN_GET_FEATURES 0x0a
+#define NVME_ADMIN_FORMAT 0x80
 
 struct target {
 	int fd;
@@ -231,6 +236,39 @@ static int do_nvme_zero(const struct target *t)
 	return nvme_command(t, NVME_WRITE_ZEROES, false);
 }
 
+static int nvme_admin(const struct target *t, struct nvme_passthru_cmd c)
+{
+	int ret = ioctl(t->fd, NVME_IOCTL_ADMIN_CMD, &c);
+
+	if (ret > 0)
+		errno = EIO;
+	return ret ? -1 : 0;
+}
+
+static int do_nvme_format(const struct target *t)
+{
+	return nvme_admin(t, (struct nvme_passthru_cmd){.opcode = NVME_ADMIN_FORMAT,
+							.nsid = (uint32_t)ioctl(t->fd,
+										NVME_IOCTL_ID)});
+}
+
+/* SMART, 512 bytes */
+static int do_nvme_log(const struct target *t)
+{
+	return nvme_admin(t, (struct nvme_passthru_cmd){.opcode = NVME_ADMIN_GET_LOG_PAGE,
+							.nsid = UINT32_MAX,
+							.addr = (uintptr_t)t->data,
+							.data_len = 512,
+							.cdw10 = 0x02 | (512 / 4 - 1) << 16});
+}
+
+/* the temperature threshold, which is in the answer itself */
+static int do_nvme_feature(const struct target *t)
+{
+	return nvme_admin(t, (struct nvme_passthru_cmd){.opcode = NVME_ADMIN_GET_FEATURES,
+							.cdw10 = 0x04});
+}
+
 static int do_nvme_io(const struct target *t)
 {
 	struct nvme_user_io io = {.opcode = NVME_WRITE,
@@ -248,13 +286,23 @@ static const struct {
 	const char *name;
 	int (*run)(const struct target *t);
 } ways[] = {
-	{"burst", do_burst},	   {"write", do_write},
-	{"nowait", do_nowait},	   {"discard", do_discard},
-	{"secure", do_secure},	   {"zero", do_zero},
-	{"punch", do_punch},	   {"sg", do_sg},
-	{"sg-read", do_sg_read},   {"nvme", do_nvme},
-	{"nvme-io", do_nvme_io},   {"nvme-zero", do_nvme_zero},
-	{"sg-ready", do_sg_ready}, {"sg-format", do_sg_format},
+	{"burst", do_burst},
+	{"write", do_write},
+	{"nowait", do_nowait},
+	{"discard", do_discard},
+	{"secure", do_secure},
+	{"zero", do_zero},
+	{"punch", do_punch},
+	{"sg", do_sg},
+	{"sg-read", do_sg_read},
+	{"nvme", do_nvme},
+	{"nvme-io", do_nvme_io},
+	{"nvme-zero", do_nvme_zero},
+	{"sg-ready", do_sg_ready},
+	{"sg-format", do_sg_format},
+	{"nvme-log", do_nvme_log},
+	{"nvme-format", do_nvme_format},
+	{"nvme-feature", do_nvme_feature},
 };
 
 int main(int argc, char **argv)
