@@ -113,6 +113,12 @@ bool mob_bitmap_any_unsafe(const struct mob_bitmap *dirty, const struct mob_bitm
 	return false;
 }
 
+static unsigned long mob_candidate_word(const struct mob_bitmap *dirty,
+					const struct mob_bitmap *safe, u64 word)
+{
+	return dirty ? mob_unsafe_word(dirty, safe, word) : ~READ_ONCE(safe->bits[word]);
+}
+
 u64 mob_bitmap_next_unsafe(const struct mob_bitmap *dirty, const struct mob_bitmap *safe,
 			   u64 *first, u64 end, u64 max)
 {
@@ -120,7 +126,7 @@ u64 mob_bitmap_next_unsafe(const struct mob_bitmap *dirty, const struct mob_bitm
 	u64 n = 0;
 
 	while (bit < end) {
-		unsigned long word = mob_unsafe_word(dirty, safe, BIT_WORD(bit)) >>
+		unsigned long word = mob_candidate_word(dirty, safe, BIT_WORD(bit)) >>
 				     (bit % BITS_PER_LONG);
 
 		if (word) {
@@ -131,7 +137,7 @@ u64 mob_bitmap_next_unsafe(const struct mob_bitmap *dirty, const struct mob_bitm
 	}
 	*first = bit;
 	while (bit < end && n < max &&
-	       mob_unsafe_word(dirty, safe, BIT_WORD(bit)) & BIT_MASK(bit)) {
+	       mob_candidate_word(dirty, safe, BIT_WORD(bit)) & BIT_MASK(bit)) {
 		bit++;
 		n++;
 	}

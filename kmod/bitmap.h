@@ -89,8 +89,8 @@ bool mob_bitmap_any_unsafe(const struct mob_bitmap *dirty, const struct mob_bitm
 			   u64 first, u64 count);
 
 /*
- * Finds the first run of such bits in [*first, end). Returns its length, at most
- * @max, and its start in *first; 0 if there is none.
+ * Finds the first run of such bits in [*first, end); with NULL for @dirty, of bits that are
+ * clear in @safe. Returns its length, at most @max, and its start in *first; 0 if there is none.
  */
 u64 mob_bitmap_next_unsafe(const struct mob_bitmap *dirty, const struct mob_bitmap *safe,
 			   u64 *first, u64 end, u64 max);

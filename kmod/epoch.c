@@ -96,8 +96,7 @@ bool mob_epoch_reader_get(struct mob_epochs *m, u64 epoch)
 	smp_mb__after_atomic();
 	/* Acquire: the stage says which epoch is ended. */
 	stage = smp_load_acquire(&m->stage);
-	if ((stage == MOB_STAGE_CLOSING || stage == MOB_STAGE_SEALED) &&
-	    READ_ONCE(m->ended) == epoch)
+	if (stage != MOB_STAGE_NONE && stage != MOB_STAGE_RETIRING && READ_ONCE(m->ended) == epoch)
 		return true;
 	mob_epoch_reader_put(m);
 	return false;

@@ -24,7 +24,8 @@
  *	mob_epoch_tear_all			within a marking section
  *	mob_epoch_tear_ended			within a section, or a reader
  *	mob_epoch_reader_get, _put		anybody; a reader may sleep, and nobody
- *						retires the epoch meanwhile
+ *						retires the epoch meanwhile; its bits are
+ *						final from CLOSING on
  *	everything else				anybody, any context
  */
 #ifndef MOB_EPOCH_H

@@ -14,6 +14,8 @@
 #include "track.h"
 
 #define MOB_BATCH	64	/* granules of old content read at a time */
+/* For how long a write waits for the closing window: a tick or two. */
+#define MOB_WINDOW_PATIENCE	2
 
 static const char mob_reason_read[] = "the old content of a granule could not be read";
 static const char mob_reason_memory[] = "no memory at once to preserve a granule";
@@ -172,10 +174,13 @@ static const char *mob_batch_preserve(struct mob_batch *batch)
 	return reason;
 }
 
-/* The caller is a reader of the epoch before @epoch. */
-static void mob_preserve_range(struct mob_disk *disk, u64 epoch, sector_t sector, u64 sectors)
+/*
+ * Those of the granules that are dirty in @dirty; NULL: all of them. The caller is a reader of
+ * the epoch before @epoch.
+ */
+static void mob_preserve_range(struct mob_disk *disk, const struct mob_bitmap *dirty, u64 epoch,
+			       sector_t sector, u64 sectors)
 {
-	const struct mob_bitmap *dirty = &disk->map[mob_parity(epoch - 1)];
 	sector_t last = min_t(sector_t, sector + sectors, disk->sectors);
 	u64 next = sector >> disk->shift;
 	struct mob_batch batch;
@@ -198,26 +203,44 @@ static void mob_preserve_range(struct mob_disk *disk, u64 epoch, sector_t sector
 	}
 }
 
+static bool mob_window_is_open(void)
+{
+	return mob_word_phase(mob_epoch_word(&mob_epochs)) == MOB_PHASE_WINDOW;
+}
+
+/*
+ * The window lasts microseconds, but a hypervisor may keep a CPU from running for much longer,
+ * and every write would wait for that one. Then the write preserves what it overwrites whether
+ * its bit is set or not: a copy of a granule that turns out to be clean is never looked at.
+ */
+static void mob_held_preserve(const struct mob_io *io)
+{
+	struct mob_disk *disk = io->disk;
+	const struct mob_bitmap *dirty = &disk->map[mob_parity(io->epoch - 1)];
+
+	if (!swait_event_timeout_exclusive(mob_window_wait, !mob_window_is_open(),
+					   mob_test_patience(MOB_WINDOW_PATIENCE)))
+		dirty = NULL;
+	/*
+	 * The write is in flight for its own epoch, so that one cannot end, and the epoch
+	 * before it is the only one that can be ended now.
+	 */
+	if (!mob_epoch_reader_get(&mob_epochs, io->epoch - 1))
+		return;
+	mob_preserve_range(disk, dirty, io->epoch, io->sector, io->sectors);
+	mob_epoch_reader_put(&mob_epochs);
+}
+
 static void mob_held_work(struct work_struct *work)
 {
 	struct mob_io *io = container_of(work, struct mob_io, work);
 	struct mob_disk *disk = io->disk;
 	struct bio *bio = io->bio;
-	unsigned int noio;
+	unsigned int noio = memalloc_noio_save();
 	u64 ns;
 
-	/*
-	 * The write is in flight for its own epoch, so that one cannot end, and the epoch
-	 * before it is the only one that can be ended now.
-	 */
-	swait_event_exclusive(mob_window_wait,
-			      mob_word_phase(mob_epoch_word(&mob_epochs)) != MOB_PHASE_WINDOW);
-	if (mob_epoch_reader_get(&mob_epochs, io->epoch - 1)) {
-		noio = memalloc_noio_save();
-		mob_preserve_range(disk, io->epoch, io->sector, io->sectors);
-		memalloc_noio_restore(noio);
-		mob_epoch_reader_put(&mob_epochs);
-	}
+	mob_held_preserve(io);
+	memalloc_noio_restore(noio);
 	ns = ktime_to_ns(ktime_sub(ktime_get(), io->held_since));
 	mob_held_account(&disk->held, ns);
 	mob_held_account(&mob_stats.held, ns);

@@ -6,3 +6,7 @@
 unsigned int mob_test_delay_us[MOB_DELAY_POINTS];
 module_param_array_named(test_delay_us, mob_test_delay_us, uint, NULL, 0644);
 MODULE_PARM_DESC(test_delay_us, "longest delay at each point of testdelay.h, in microseconds");
+
+unsigned int mob_test_impatient;
+module_param_named(test_impatient, mob_test_impatient, uint, 0644);
+MODULE_PARM_DESC(test_impatient, "one held write in so many does not wait for the closing window");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Points at which a test build (MOBILITY_TEST_DELAYS) widens a race window. In the
- * shipped build they are nothing. Any context: a delay spins, it never sleeps.
+ * shipped build they are nothing. Any context: a delay spins, it never sleeps. And a held write
+ * may have no patience with an open window.
  */
 #ifndef MOB_TESTDELAY_H
 #define MOB_TESTDELAY_H
@@ -33,12 +34,31 @@ static inline void mob_test_delay(enum mob_delay_point point)
 	unsigned int us = READ_ONCE(mob_test_delay_us[point]);
 	u32 random = us ? get_random_u32() : 1;
 
-	if (random % 8 == 0)
-		udelay(random / 8 % (us + 1));
+	if (random % 8)
+		return;
+	us = random / 8 % (us + 1);
+	/* udelay() alone is not for so many. */
+	mdelay(us / 1000);
+	udelay(us % 1000);
+}
+
+/* One call in so many gives none; module parameter test_impatient, 0: never. */
+extern unsigned int mob_test_impatient;
+
+static inline long mob_test_patience(long ticks)
+{
+	unsigned int n = READ_ONCE(mob_test_impatient);
+
+	return n && get_random_u32() % n == 0 ? 0 : ticks;
 }
 #else
 static inline void mob_test_delay(enum mob_delay_point point)
 {
+}
+
+static inline long mob_test_patience(long ticks)
+{
+	return ticks;
 }
 #endif
 

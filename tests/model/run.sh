@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# run.sh [full]: checks boundary.pml exhaustively, with a full pool allowed or not, and that each BUG_* switch
-# makes it fail; a PASS or FAIL line each. Two epochs by default, three with "full" (4 GB of memory, minutes).
+# run.sh [full]: checks boundary.pml exhaustively, with and without patience, and that each BUG_* switch makes it
+# fail; a PASS or FAIL line each. Two epochs by default, three and a full pool with "full" (4 GB of memory, minutes).
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 out=$here/../../build/model
@@ -45,6 +45,10 @@ done < <(grep -o "BUG_[A-Z_]*" "$here/boundary.pml" | grep -v "BUG_\$" | sort -u
 if [ "${1:-}" = full ]; then
 	holds protocol-3-epochs -DEPOCHS=3
 	holds pool-full-3-epochs -DEPOCHS=3 -DPOOL_FULL
+	holds impatient-2-epochs -DEPOCHS=2 -DIMPATIENT
+	holds impatient-3-epochs-2-places -DEPOCHS=3 -DIMPATIENT -DPLACES=2
+	holds impatient-pool-full-2-places -DEPOCHS=2 -DIMPATIENT -DPLACES=2 -DPOOL_FULL
 else
 	holds protocol-2-epochs -DEPOCHS=2
+	holds impatient-2-places -DEPOCHS=2 -DIMPATIENT -DPLACES=2
 fi

@@ -1,18 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # The race windows of the module, held open: a build of it that waits for a random time at each
-# point where the order of events matters (kmod/testdelay.h), two small disks in memory that the write-order
-# oracle overwrites all the time, and a slow reader in random order. Every point is verified as
-# soon as it is complete. BOUNDARIES=10000 (make check-delays) takes so many instead of some hundreds;
-# DELAYS="US..." are the longest waits, in the order of kmod/testdelay.h.
+# point where the order of events matters (kmod/testdelay.h), and of whose held writes half do not wait for
+# the end of an open closing window; two small disks in memory that the write-order oracle overwrites all the
+# time, and a slow reader in random order. Every point is verified as soon as it is complete.
+# BOUNDARIES=10000 (make check-delays) takes so many instead of some hundreds; DELAYS="US..." are the longest
+# waits, in the order of kmod/testdelay.h.
 set -euo pipefail
 # shellcheck source=tests/vm/test-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/test-lib.sh"
 
 boundaries=${BOUNDARIES:-300}
 "$vm_dir/build-tools.sh"
-module=${MOBILITY_MODULE-}
-[ -n "$module" ] || module=$(build_kmod --define MOBILITY_TEST_DELAYS 2>"$vm_build/kmod.log") || {
+module=$(build_kmod ${MOBILITY_MUTATION:+--patch "$MOBILITY_MUTATION"} --define MOBILITY_TEST_DELAYS 2>"$vm_build/kmod.log") || {
 	cat "$vm_build/kmod.log" >&2
 	fail "the kernel module does not build with its test delays"
 }

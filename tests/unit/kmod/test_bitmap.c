@@ -161,6 +161,16 @@ START_TEST(test_unsafe_runs)
 		if (count)
 			ck_assert_uint_eq(start, first);
 		ck_assert(mob_bitmap_any_unsafe(&dirty, &safe, from, end - from) == (count > 0));
+		/* Of all granules, dirty or not. */
+		for (first = from; first < end && bit(&safe, first); first++)
+			;
+		for (count = 0; first + count < end && count < max && !bit(&safe, first + count);
+		     count++)
+			;
+		start = from;
+		ck_assert_uint_eq(mob_bitmap_next_unsafe(NULL, &safe, &start, end, max), count);
+		if (count)
+			ck_assert_uint_eq(start, first);
 	}
 	mob_bitmap_free(&dirty);
 	mob_bitmap_free(&safe);

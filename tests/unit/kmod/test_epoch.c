@@ -72,11 +72,13 @@ START_TEST(test_one_ended_epoch_at_a_time)
 }
 END_TEST
 
-START_TEST(test_readers_only_while_closing_or_sealed)
+START_TEST(test_readers_only_of_an_ended_epoch)
 {
 	ck_assert(!mob_epoch_reader_get(&m, 1));
 	mob_epoch_begin(&m);
-	ck_assert(!mob_epoch_reader_get(&m, 1));
+	ck_assert(mob_epoch_reader_get(&m, 1));
+	ck_assert(!mob_epoch_reader_get(&m, 2));
+	mob_epoch_reader_put(&m);
 	mob_epoch_window_over(&m);
 	ck_assert(mob_epoch_reader_get(&m, 1));
 	ck_assert(!mob_epoch_reader_get(&m, 2));
@@ -172,7 +174,7 @@ int main(void)
 	tcase_add_test(tc, test_begins_with_epoch_1);
 	tcase_add_test(tc, test_life_of_an_epoch);
 	tcase_add_test(tc, test_one_ended_epoch_at_a_time);
-	tcase_add_test(tc, test_readers_only_while_closing_or_sealed);
+	tcase_add_test(tc, test_readers_only_of_an_ended_epoch);
 	tcase_add_test(tc, test_tear_stops_protecting);
 	tcase_add_test(tc, test_tear_within_the_window);
 	tcase_add_test(tc, test_tear_all);

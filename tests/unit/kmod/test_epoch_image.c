@@ -68,13 +68,18 @@ static void preserve(u64 granule)
 	pthread_mutex_unlock(&copies_lock);
 }
 
-static void hold(u64 epoch, u64 granule)
+/* Waits for the window, or, with no patience for that, preserves the granule dirty or not. */
+static void hold(u64 epoch, u64 granule, int patience)
 {
-	while (mob_word_phase(mob_epoch_word(&m)) == MOB_PHASE_WINDOW)
+	bool all = false;
+
+	while (mob_word_phase(mob_epoch_word(&m)) == MOB_PHASE_WINDOW && !all) {
+		all = !patience--;
 		sched_yield();
+	}
 	if (!mob_epoch_reader_get(&m, epoch - 1))
 		return;
-	if (mob_bitmap_any_unsafe(&map[mob_parity(epoch - 1)], &safe, granule, 1))
+	if (all || mob_bitmap_any_unsafe(&map[mob_parity(epoch - 1)], &safe, granule, 1))
 		preserve(granule);
 	mob_epoch_reader_put(&m);
 }
@@ -96,7 +101,7 @@ static void write_one(int writer, u64 granule, u64 value)
 		mob_bitmap_any_unsafe(&map[!mob_parity(epoch)], &safe, granule, 1));
 	section_leave(writer);
 	if (held)
-		hold(epoch, granule);
+		hold(epoch, granule, (int)(value % 4) * 8);
 	if (value % 5 == 0)
 		sched_yield();
 	__atomic_store_n(&disk[granule], value, __ATOMIC_SEQ_CST);

@@ -15,7 +15,7 @@ copies=(/tmp/replica1 /tmp/replica2)
 pairs=("${delayed[0]}=${copies[0]}" "${delayed[1]}=${copies[1]}")
 # in the order of kmod/testdelay.h: epoch read, marked, old content read, copy visible, drain
 # read, drain looked for a copy, completed, window open
-read -ra delays <<<"${DELAYS:-3000 3000 3000 3000 2000 2000 3000 1000}"
+read -ra delays <<<"${DELAYS:-3000 3000 3000 3000 2000 2000 3000 30000}"
 threads=direct:512,direct:4096,vector:1536,nowait:3584,aio:5120,direct:3072
 verify="exec oracle verify --at-least $progress.before --at-most $progress.after ${copies[*]}"
 
@@ -39,6 +39,8 @@ drain attach --dirty "${delayed[@]}"
 truncate -s "$(blockdev --getsize64 "${delayed[0]}")" "${copies[@]}"
 drain run --epochs 1 "${pairs[@]}"
 delay "${delays[@]}"
+# half of the writes that are held in an open window do not wait for its end
+echo 2 >/sys/module/mobility/parameters/test_impatient
 
 start=$EPOCHREALTIME
 status=0
