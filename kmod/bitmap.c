@@ -96,8 +96,8 @@ static unsigned long mob_unsafe_word(const struct mob_bitmap *dirty,
 	return READ_ONCE(dirty->bits[word]) & ~READ_ONCE(safe->bits[word]);
 }
 
-bool mob_bitmap_any_unsafe(const struct mob_bitmap *dirty, const struct mob_bitmap *safe,
-			   u64 first, u64 count)
+bool mob_bitmap_any_unsafe_range(const struct mob_bitmap *dirty, const struct mob_bitmap *safe,
+				 u64 first, u64 count)
 {
 	u64 last = first + count - 1;
 	u64 bit = first;

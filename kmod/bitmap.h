@@ -84,9 +84,18 @@ static inline u64 mob_bitmap_set(struct mob_bitmap *bm, u64 first, u64 count)
 	return 1;
 }
 
+/* The part of mob_bitmap_any_unsafe() that need not be fast. */
+bool mob_bitmap_any_unsafe_range(const struct mob_bitmap *dirty, const struct mob_bitmap *safe,
+				 u64 first, u64 count);
+
 /* Is any bit of the range set in @dirty and clear in @safe? */
-bool mob_bitmap_any_unsafe(const struct mob_bitmap *dirty, const struct mob_bitmap *safe,
-			   u64 first, u64 count);
+static inline bool mob_bitmap_any_unsafe(const struct mob_bitmap *dirty,
+					 const struct mob_bitmap *safe, u64 first, u64 count)
+{
+	if (unlikely(count != 1))
+		return mob_bitmap_any_unsafe_range(dirty, safe, first, count);
+	return test_bit(first, dirty->bits) && !test_bit(first, safe->bits);
+}
 
 /*
  * Finds the first run of such bits in [*first, end); with NULL for @dirty, of bits that are
