@@ -12,10 +12,8 @@ set -euo pipefail
 
 boundaries=${BOUNDARIES:-300}
 "$vm_dir/build-tools.sh"
-module=$(build_kmod ${MOBILITY_MUTATION:+--patch "$MOBILITY_MUTATION"} --define MOBILITY_TEST_DELAYS 2>"$vm_build/kmod.log") || {
-	cat "$vm_build/kmod.log" >&2
-	fail "the kernel module does not build with its test delays"
-}
+module_options=(--define MOBILITY_TEST_DELAYS)
+test_module
 status=0
 guest_run --smp 3 --timeout $((240 + boundaries)) --file "$module:/mobility.ko" \
 	--file "$vm_dir/guest:/guest" --bin "$top/build/vm/bin/oracle" --bin "$top/build/vm/bin/drain" \

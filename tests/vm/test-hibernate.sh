@@ -8,9 +8,6 @@ export MOBILITY_KERNEL=${MOBILITY_KERNEL:-bookworm/6.12}
 # shellcheck source=tests/vm/cases/case-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/cases/case-lib.sh"
 
-# a mutated module is built for the default kernel
-MOBILITY_MODULE=$(build_kmod ${MOBILITY_MUTATION:+--patch "$MOBILITY_MUTATION"} 2>"$vm_build/kmod.log") ||
-	fail "the kernel module does not build: $(tail -n 1 "$vm_build/kmod.log")"
 disks=()
 test_images 640M swap replica0
 case_guest --mem 512 --smp 1 --timeout 300 "${disks[@]}" --command /guest/hibernate.sh

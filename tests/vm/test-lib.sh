@@ -81,12 +81,12 @@ test_disks() {
 	done
 }
 
-# Sets module: MOBILITY_MODULE (a mutated one, see cases/mutate.sh) or one that is built now.
+# Sets module, unless that was done: one that is built now, with the changes of MOBILITY_MUTATION (a patch, see
+# cases/mutate.sh) and the options of build-kmod.sh in module_options.
+module_options=()
 test_module() {
-	module=${MOBILITY_MODULE-}
-	[ -z "$module" ] || return 0
-	# shellcheck disable=SC2119
-	module=$(build_kmod 2>"$vm_build/kmod.log") || {
+	[ -z "${module-}" ] || return 0
+	module=$(build_kmod ${MOBILITY_MUTATION:+--patch "$MOBILITY_MUTATION"} "${module_options[@]}" 2>"$vm_build/kmod.log") || {
 		cat "$vm_build/kmod.log" >&2
 		fail "the kernel module does not build"
 	}

@@ -12,8 +12,8 @@ out=$top/build/mutations/$(basename "$patch" .patch)
 rm -rf "$out"
 mkdir -p "$out/build"
 # what is built already is taken over: only what the patch changes is compiled again
-(cd "$top" && cp -a Makefile agent appliance include lib scripts "$out/" &&
-	for built in obj libmobility.a libagent.a libappliance.a; do
+(cd "$top" && cp -a Makefile agent appliance include lib scripts vss-shim "$out/" &&
+	for built in obj libmobility.a libagent.a libappliance.a libshim.a; do
 		[ ! -e "build/$built" ] || cp -a "build/$built" "$out/build/"
 	done)
 patch -s -d "$out" -p1 <"$patch" >&2

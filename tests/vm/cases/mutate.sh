@@ -3,7 +3,7 @@
 # Can the cases fail? For each mutations/NN-*.patch, which takes the protection of case NN out of the
 # module, the case runs with that module and has to fail, for the reason that the line "expect:
 # REGEX" at the head of the patch names. NN-*.agent.patch is the same for the agent, NAME.*.patch that of ../test-NAME.sh.
-# (MOBILITY_MUTATION: the patch, for a case that builds a further module.)
+# The tests build the module with MOBILITY_MUTATION, the patch.
 #
 # usage: mutate.sh [--apply] [PATTERN...]	--apply only looks whether every patch still applies
 set -uo pipefail
@@ -24,8 +24,8 @@ test_of() {		# NAME, of a patch
 	esac
 }
 
-# Builds what the patch changes; prints the assignment with which the case takes it.
-build() {		# PATCH LOG
+# Prints the assignment with which the case takes the patch; the agent is built for it here.
+assignment() {		# PATCH LOG
 	local programs
 
 	case $1 in
@@ -33,8 +33,7 @@ build() {		# PATCH LOG
 		programs=$(./build-agent.sh "$1" 2>"$2") || return 1
 		echo "MOBILITY_BIN=$programs" ;;
 	*)
-		../build-kmod.sh --patch "$1" >"$2" 2>&1 || return 1
-		echo "MOBILITY_MODULE=$(../build-kmod.sh --path --patch "$1")" ;;
+		echo "MOBILITY_MUTATION=$PWD/$1" ;;
 	esac
 }
 
@@ -48,12 +47,12 @@ mutate() {		# PATCH
 	applies "$patch" || { echo "FAIL mutation-$name does not apply"; return 1; }
 	[ -z "$only_apply" ] || { echo "PASS mutation-$name applies"; return 0; }
 	log=$(mktemp)
-	if ! changed=$(build "$patch" "$log"); then
+	if ! changed=$(assignment "$patch" "$log"); then
 		echo "FAIL mutation-$name does not build"
 		tail -n 20 "$log"
 		return 1
 	fi
-	if env "$changed" "MOBILITY_MUTATION=$PWD/$patch" "./$path" >"$log" 2>&1; then
+	if env "$changed" "./$path" >"$log" 2>&1; then
 		echo "FAIL mutation-$name: the case passes without its protection"
 	elif ! grep "^FAIL $case" "$log" | grep -qE -- "$expect"; then
 		echo "FAIL mutation-$name: expected /$expect/, but: $(grep "^FAIL $case" "$log")"

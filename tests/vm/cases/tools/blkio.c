@@ -211,6 +211,16 @@ static int do_sg_format(const struct target *t)
 	return scsi_no_data(t, 0x04, true);
 }
 
+/* Above 0 is the status that the device gave. */
+static int nvme_ioctl(const struct target *t, unsigned long request, void *command)
+{
+	int ret = ioctl(t->fd, request, command);
+
+	if (ret > 0)
+		errno = EIO;
+	return ret ? -1 : 0;
+}
+
 static int nvme_command(const struct target *t, uint8_t opcode, bool data)
 {
 	struct nvme_passthru_cmd c = {.opcode = opcode,
@@ -219,11 +229,8 @@ static int nvme_command(const struct target *t, uint8_t opcode, bool data)
 				      .data_len = data ? (uint32_t)t->length : 0,
 				      .cdw10 = (uint32_t)(t->offset / 512),
 				      .cdw12 = (uint32_t)(t->length / 512 - 1)};
-	int ret = ioctl(t->fd, NVME_IOCTL_IO_CMD, &c);
 
-	if (ret > 0)
-		errno = EIO;
-	return ret ? -1 : 0;
+	return nvme_ioctl(t, NVME_IOCTL_IO_CMD, &c);
 }
 
 static int do_nvme(const struct target *t)
@@ -238,11 +245,7 @@ static int do_nvme_zero(const struct target *t)
 
 static int nvme_admin(const struct target *t, struct nvme_passthru_cmd c)
 {
-	int ret = ioctl(t->fd, NVME_IOCTL_ADMIN_CMD, &c);
-
-	if (ret > 0)
-		errno = EIO;
-	return ret ? -1 : 0;
+	return nvme_ioctl(t, NVME_IOCTL_ADMIN_CMD, &c);
 }
 
 static int do_nvme_format(const struct target *t)
@@ -275,11 +278,8 @@ static int do_nvme_io(const struct target *t)
 				  .nblocks = (uint16_t)(t->length / 512 - 1),
 				  .addr = (uintptr_t)t->data,
 				  .slba = t->offset / 512};
-	int ret = ioctl(t->fd, NVME_IOCTL_SUBMIT_IO, &io);
 
-	if (ret > 0)
-		errno = EIO;
-	return ret ? -1 : 0;
+	return nvme_ioctl(t, NVME_IOCTL_SUBMIT_IO, &io);
 }
 
 static const struct {
