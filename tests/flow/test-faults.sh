@@ -3,7 +3,7 @@
 #
 # Connections through a proxy that drops, truncates, resets, stalls and corrupts them. Replication gets through by itself, the
 # result is equal, and what was sent is bounded: no fault makes the agent begin from the start.
-# timeout: 360
+# timeout: 540
 # shellcheck source=tests/flow/functions.sh
 source "$(dirname "$0")/functions.sh"
 
@@ -26,21 +26,27 @@ enrol() {
 enrol >enroll.out 2>&1 || note "refused: $(cat enroll.out)"
 status agent '.machine != null' >/dev/null 2>&1 || enrol
 
-note "initial replication of 32 MiB while connections fail at random"
+note "initial replication of 32 MiB while every connection fails, until 20 have or all is there"
+all_struck() { proxy_stat 'drop + .truncate + .reset + .stall + .corrupt'; }
+# By faults, not by time: how many tries a segment takes is luck, and the back-off between them grows.
+done_or_struck() {
+	[ "$(all_struck)" -ge 20 ] || status agent '.disks[0].state == "protected"'
+}
 proxy random 100 12000000
 ctl agent protect a
+until_true 240 "20 faults, or the end of initial replication" done_or_struck
+proxy pass
 wait_protected agent 120
 bookmark agent first 90
 mkdir first-copy
 cp a first-copy/a
 up=$(proxy_stat bytes_up)
-struck=$(proxy_stat 'drop + .truncate + .reset + .stall + .corrupt')
+struck=$(all_struck)
 note "$struck faults, $((up / mib)) MiB passed upwards"
 # each fault may cost the segments in flight (2 workers of 4 MiB), not more
 [ "$up" -lt $(((32 + 16 + struck * 8) * mib)) ] || fail "$up bytes upwards for 32 MiB and $struck faults"
 [ "$struck" -ge 3 ] || fail "hardly a fault struck"
 
-proxy pass
 note "the named faults, one after another, each hitting a delta"
 kinds=("drop up 100000" "drop down 200" "truncate up 300000" "truncate down 100" "reset up 200000"
 	"reset down 1" "stall up 50000 0" "stall down 0 0" "corrupt up 150000" "corrupt down 50" "halfopen"
