@@ -70,7 +70,7 @@ vm_patience() {		# [KERNEL]
 # what no healthy kernel prints
 vm_alarms='WARNING:|BUG:|BUG at|Oops|kernel BUG|lockup|INFO: task|blocked for more than'
 vm_alarms+='|rcu:? .*(stall|detected)|general protection|Unable to handle|Kernel panic|Call Trace'
-vm_alarms+='|KASAN|KCSAN|KFENCE|UBSAN|possible (recursive|circular|irq)|inconsistent lock'
+vm_alarms+='|KASAN|KFENCE|UBSAN|possible (recursive|circular|irq)|inconsistent lock'
 vm_alarms+='|suspicious RCU|list_(add|del) corruption|refcount_t|Bad page|Out of memory|oom-kill'
 vm_alarms+='|page allocation (failure|stall)|scheduling while atomic|bad unlock|held lock'
 vm_alarms+='|I/O error|EXT4-fs error|XFS .*(orruption|metadata I/O)|JBD2: .*rror'
