@@ -8,6 +8,7 @@
 
 #include "agent/queue.h"
 #include "agent/scan_digests.h"
+#include "agent/split.h"
 #include "agent/uplink.h"
 #include "lib/clock.h"
 
@@ -28,26 +29,38 @@ struct senders {
 
 struct put {
 	struct agent *agent;
-	struct parcel *parcel;
-	const uint8_t *data;
-	size_t len;
+	struct split split;
 };
 
 static int put_once(struct api *api, void *request, struct err *e)
 {
 	struct put *q = request;
-	struct parcel *p = q->parcel;
+	struct split *x = &q->split;
+	const struct parcel *p = x->parcel;
 	struct put_outcome out = {0};
 	uint64_t began = clock_monotonic_ns();
-	int r = api_put_segment(api, p->disk->id, p->epoch, p->segment, q->data, q->len, &out, e);
+	int r = api_put_segment(api, p->disk->id, p->epoch, x->number, x->data, x->len, &out, e);
 
 	atomic_fetch_add(&q->agent->totals.sent_bytes, out.sent);
 	if (!r) {
-		stage_add(&q->agent->stages, STAGE_SEND, clock_monotonic_ns() - began, q->len);
+		stage_add(&q->agent->stages, STAGE_SEND, clock_monotonic_ns() - began, x->len);
 		stages_add_timing(&q->agent->stages, out.timing);
-	} else if (r == -EILSEQ) {
-		err_prefix(e, "%s", p->disk->name);
+		return 0;
 	}
+	if (r == -EILSEQ)
+		err_prefix(e, "%s", p->disk->name);
+	split_failed(x, r, out.sent);
+	return r;
+}
+
+static int send_parcel(struct uplink *u, struct put *q, struct parcel *p, struct err *e)
+{
+	int r;
+
+	split_begin(&q->split, p);
+	do
+		r = uplink_until(u, put_once, q, e);
+	while (!r && split_next(&q->split));
 	return r;
 }
 
@@ -70,24 +83,23 @@ static void *sender_main(void *arg)
 
 	/* A node without a parcel says that the end has come. */
 	while ((node = next_filled(s)) != &s->end) {
+		struct parcel *p = caa_container_of(node, struct parcel, node);
 		struct err e = {0};
-		int r;
+		int r = send_parcel(&u, &q, p, &e);
 
-		q.parcel = caa_container_of(node, struct parcel, node);
-		frame_finish(q.parcel->builder, &q.data, &q.len);
-		r = uplink_until(&u, put_once, &q, &e);
-		queue_put(&s->empty, &q.parcel->node);
+		queue_put(&s->empty, &p->node);
 		s->events.ended(s->events.arg, r, &e);
 	}
 	sem_post(&s->ended);
+	split_clear(&q.split);
 	uplink_clear(&u);
 	return NULL;
 }
 
-/* What the workers' read buffers leave of the budget. */
+/* What the workers' read buffers, and parts of segments, leave of the budget. */
 static unsigned int parcels_in_budget(const struct config *c)
 {
-	uint64_t buffers = c->workers * SCAN_CHUNK, n;
+	uint64_t buffers = c->workers * SCAN_CHUNK + c->connections * SPLIT_MAX, n;
 
 	n = c->memory_limit > buffers ? (c->memory_limit - buffers) / PARCEL_BYTES : 0;
 	/* Each worker may hold one; with another the data goes on moving. */

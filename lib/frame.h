@@ -42,6 +42,9 @@ int frame_add_digested(struct frame_builder *b, struct codec *c, enum wire_codec
 		       uint64_t offset, const void *data, size_t len,
 		       const uint8_t digest[DIGEST_BYTES]);
 int frame_add_zero(struct frame_builder *b, uint64_t offset, uint64_t len);
+struct frame_extent;
+/* Add an extent as another segment has it stored. */
+int frame_add_stored(struct frame_builder *b, const struct frame_extent *x);
 
 size_t frame_extents(const struct frame_builder *b); /* extents so far */
 /* Complete the segment; *out and *len are borrowed from b until the next frame_begin. */

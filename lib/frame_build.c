@@ -155,6 +155,24 @@ static int check_data(const struct frame_builder *b, uint64_t offset, size_t len
 	return check_range(b, offset, len);
 }
 
+/* What is stored is in its place already. */
+static int append_stored(struct frame_builder *b, uint64_t offset, size_t len, size_t stored,
+			 enum wire_codec codec, const uint8_t digest[DIGEST_BYTES])
+{
+	struct wire_extent x = {
+		.offset = htole64(offset),
+		.length = htole64(len),
+		.payload_off = htole64(b->payload),
+		.stored_len = htole32((uint32_t)stored),
+		.type = WIRE_DATA,
+		.codec = (uint8_t)codec,
+	};
+
+	memcpy(x.digest, digest, DIGEST_BYTES);
+	b->payload += stored;
+	return append_extent(b, &x, offset + len);
+}
+
 /*
  * Room is asked for the uncompressed length: what would only perhaps fit begins the next segment,
  * and no compression is done in vain.
@@ -174,23 +192,27 @@ static int append_data(struct frame_builder *b, struct codec *c, enum wire_codec
 		memcpy(out, data, len);
 	}
 
-	struct wire_extent x = {
-		.offset = htole64(offset),
-		.length = htole64(len),
-		.payload_off = htole64(b->payload),
-		.stored_len = htole32((uint32_t)stored),
-		.type = WIRE_DATA,
-		.codec = (uint8_t)codec,
-	};
-
-	memcpy(x.digest, digest, DIGEST_BYTES);
-	b->payload += stored;
-	return append_extent(b, &x, offset + len);
+	return append_stored(b, offset, len, stored, codec, digest);
 }
 
 static bool has_room(const struct frame_builder *b, size_t len)
 {
 	return b->extents < WIRE_EXTENTS_MAX && len <= b->payload_max - b->payload;
+}
+
+int frame_add_stored(struct frame_builder *b, const struct frame_extent *x)
+{
+	int r;
+
+	if (x->type == WIRE_ZERO)
+		return frame_add_zero(b, x->offset, x->length);
+	r = check_data(b, x->offset, x->length);
+	if (r)
+		return r;
+	if (!has_room(b, x->stored_len))
+		return -ENOSPC;
+	memcpy(b->buf + PAYLOAD_AT + b->payload, x->stored, x->stored_len);
+	return append_stored(b, x->offset, x->length, x->stored_len, x->codec, x->digest);
 }
 
 int frame_add_digested(struct frame_builder *b, struct codec *c, enum wire_codec codec, int level,

@@ -13,6 +13,7 @@
 
 #include "agent/backoff.h"
 #include "agent/scan_digests.h"
+#include "agent/split.h"
 #include "agent/uplink.h"
 #include "tests/unit/agent/support.h"
 
@@ -254,8 +255,8 @@ static void check_budget(unsigned int workers, uint64_t memory, unsigned int exp
 
 START_TEST(as_many_parcels_as_the_budget_has_room_for)
 {
-	/* What the read buffers of the workers leave, in parcels. */
-	check_budget(2, 2 * SCAN_CHUNK + 9 * PARCEL_BYTES + PARCEL_BYTES / 2, 9);
+	/* What the read buffers of the workers, and parts of segments, leave, in parcels. */
+	check_budget(2, 2 * SCAN_CHUNK + 2 * SPLIT_MAX + 9 * PARCEL_BYTES + PARCEL_BYTES / 2, 9);
 }
 END_TEST
 
