@@ -32,8 +32,7 @@ make_disk 0 1
 make_disk 1 2
 insmod /mobility.ko pool_bytes=$((64 << 20)) || die "the module does not load"
 oracle format --threads $threads --rows 6 "${delayed[@]}"
-oracle write --pause 30000 --progress $progress "${delayed[@]}" >/tmp/oracle.log 2>&1 &
-oracle_pid=$!
+oracle_pause=30000 oracle_write "${delayed[@]}"
 load_yield
 drain attach --dirty "${delayed[@]}"
 truncate -s "$(blockdev --getsize64 "${delayed[0]}")" "${copies[@]}"

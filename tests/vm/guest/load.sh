@@ -8,7 +8,8 @@
 #   load_yield           from here on, what the script starts goes before the load: a guest without
 #                        KVM is slow, and its load takes all that it can get
 #   load_stop            ends all of them, and waits; fails if one of them failed
-#   oracle_start DISK@OFFSET…   formats these and starts the oracle's writers ($progress)
+#   oracle_write DISK@OFFSET…   starts the oracle's writers ($progress, $oracle_pause) on what is formatted
+#   oracle_start DISK@OFFSET…   formats these first
 #   oracle_stop          ends them; fails if one of their writes failed
 
 # shellcheck source=tests/vm/guest/base.sh
@@ -62,10 +63,21 @@ load_stop() {
 	[ $failed -eq 0 ] || [ $failed -eq 128 ] || { echo "a load failed, status $failed"; return 1; }
 }
 
-oracle_start() {
-	oracle format "$@"
+# The progress file is complete when its first word is there: who is told of it reads it at once.
+oracle_begun() {
+	[[ $(od -An -N 8 -t x8 $progress 2>/dev/null) == *[1-9a-f]* ]]
+}
+
+oracle_write() {
+	rm -f $progress
 	oracle write --pause "${oracle_pause:-5000}" --progress $progress "$@" >/tmp/oracle.log 2>&1 &
 	oracle_pid=$!
+	wait_until 30 "the oracle's writers do not begin" oracle_begun
+}
+
+oracle_start() {
+	oracle format "$@"
+	oracle_write "$@"
 }
 
 oracle_stop() {

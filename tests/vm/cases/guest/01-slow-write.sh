@@ -76,8 +76,7 @@ dmsetup load slow --table "$(slow_table 20)"
 dmsetup resume --noudevsync slow
 oracle format --threads direct:512,direct:4096,vector:1536,direct:3584,aio:8192,dsync:1024 --rows 8 \
 	$slow $other
-oracle write --pause 1000 --progress $progress $slow $other >/tmp/oracle.log 2>&1 &
-oracle_pid=$!
+oracle_pause=1000 oracle_write $slow $other
 load_yield
 bounds="--at-least $progress.before --at-most $progress.after"
 drain run --epochs "$boundaries" --abort-every 7 --random-order --read 16 --progress $progress \

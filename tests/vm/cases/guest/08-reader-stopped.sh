@@ -48,8 +48,7 @@ is_torn() {
 insmod /mobility.ko pool_bytes=$pool
 oracle format --threads direct:512,direct:4096,vector:12288,direct:16384,aio:8192,dsync:1536 --rows 8 \
 	"${disks[@]}"
-oracle write --pause 1000 --progress $progress "${disks[@]}" >/tmp/oracle.log 2>&1 &
-oracle_pid=$!
+oracle_pause=1000 oracle_write "${disks[@]}"
 load_yield
 drain attach --dirty "${disks[@]}"
 drain run --epochs 1 --torn-ok "${pairs[@]}"

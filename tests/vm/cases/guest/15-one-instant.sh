@@ -71,8 +71,7 @@ dmsetup create --noudevsync slow --table \
 dmsetup mknodes slow
 oracle format --threads direct:512,direct:4096,vector:1536,nowait:3584,aio:8192,dsync:1024 --rows 32 \
 	"${ordered[@]}"
-oracle write --pause 2000 --progress $progress "${ordered[@]}" >/tmp/oracle.log 2>&1 &
-oracle_pid=$!
+oracle_pause=2000 oracle_write "${ordered[@]}"
 load_yield
 drain attach --dirty "${ordered[@]}" $slow
 drain run --epochs 1 "${pairs[@]}"
