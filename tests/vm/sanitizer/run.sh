@@ -18,12 +18,14 @@ export MOBILITY_KERNEL=$kind CASE_TIMEOUT=3600
 failed=0
 cases/run.sh "$@" || failed=1
 if [ $# -eq 0 ]; then
-	for name in ioctl-fuzz torn track-only; do
-		log=../../build/vm/$kind-$name.log
-		if "./test-$name.sh" >"$log" 2>&1; then
+	tests=("./test-ioctl-fuzz.sh" "./test-torn.sh" "./test-track-only.sh" "sanitizer/races.sh")
+	[ "$kind" != kcsan ] || tests+=("sanitizer/races.sh --seeded")
+	for test in "${tests[@]}"; do
+		log=../../build/vm/$kind-$(basename "${test// /}" .sh).log
+		if $test >"$log" 2>&1; then
 			grep "^PASS" "$log"
 		else
-			grep "^FAIL" "$log" || echo "FAIL test-$name: $log"
+			grep "^FAIL" "$log" || echo "FAIL $test: $log"
 			failed=1
 		fi
 	done

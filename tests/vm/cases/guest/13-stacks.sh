@@ -91,6 +91,16 @@ expect_exact() {		# PAIR...
 	done
 }
 
+# The md of 5.9 to 5.13 puts its own completion over the module's, which does not know the rest of a write that was split at the edge of
+# a chunk again: its bytes count twice.
+expect_array() {	# BYTES
+	if [ "$1" -gt "$bytes" ] && [ "$1" -lt $((2 * bytes)) ] && grep -qw md_end_io /proc/kallsyms; then
+		echo "$mode: the array's writes count as $1 bytes instead of $bytes"
+		return 0
+	fi
+	expect "bytes of the array" "$bytes" "$1"
+}
+
 exact_counts() {	# of both stacks, from a state in which disks and replicas are equal
 	local before below before_writes
 
@@ -107,7 +117,7 @@ exact_counts() {	# of both stacks, from a state in which disks and replicas are 
 	expect "writes of the volume" "$writes" \
 		$(($(value writes "$(drain status $on_raid)") - before_writes))
 	expect "bytes of the volume" "$bytes" $(($(written $on_raid) - before))
-	expect "bytes of the array" "$bytes" $(($(written /dev/md0) - before_md))
+	expect_array $(($(written /dev/md0) - before_md))
 	expect "bytes of the members" "$bytes" $(($(written "${disk[2]}" "${disk[3]}") - below))
 	expect_exact "${pairs[@]:1}"
 	drain run --epochs 1 "${pairs[@]}" >/dev/null
