@@ -75,8 +75,7 @@ static void set_limit(struct split *s, size_t limit)
 
 void split_failed(struct split *s, int code, uint64_t sent)
 {
-	bool whole = s->to == UINT32_MAX;
-	size_t limit = whole ? SPLIT_MAX : s->limit / SPLIT_STEP;
+	size_t limit = s->limit ? s->limit / SPLIT_STEP : SPLIT_MAX;
 
 	/* Without a byte of it the connection was never there, which no size mends. */
 	if (code != -EHOSTDOWN || !sent)
@@ -86,7 +85,7 @@ void split_failed(struct split *s, int code, uint64_t sent)
 		return;
 	while (limit >= s->len)
 		limit /= SPLIT_STEP;
-	if (limit < SPLIT_MIN || (whole && !can_part(s)))
+	if (limit < SPLIT_MIN || (s->to == UINT32_MAX && !can_part(s)))
 		return;
 	log_info("connections break before %zu KiB are through: sending %zu KiB at a time",
 		 s->len >> 10, limit >> 10);

@@ -210,6 +210,24 @@ START_TEST(parts_grow_when_they_pass)
 }
 END_TEST
 
+START_TEST(parts_that_grew_within_a_segment_get_smaller_again)
+{
+	uint32_t from;
+
+	fill(WIRE_VERSION);
+	split_begin(&split, &parcel);
+	fail_midway();
+	split.passed = SPLIT_TRUST - 1;
+	from = check_request(NUMBER, 0);
+	ck_assert(split_next(&split));
+	ck_assert_uint_eq(split.limit, 0);
+	/* The next segment would go whole; what is left of this one does not pass. */
+	fail_midway();
+	ck_assert_uint_lt(split.len, SPLIT_MAX / SPLIT_STEP + 4 * KIB);
+	ck_assert_uint_eq(check_request(NUMBER + 1, from), 3);
+}
+END_TEST
+
 START_TEST(a_short_segment_is_parted_too)
 {
 	static const uint8_t id[UUID_BYTES] = {1};
@@ -255,6 +273,7 @@ int main(void)
 	tcase_add_loop_test(tc, a_segment_that_breaks_off_goes_in_parts, 0, 2);
 	tcase_add_test(tc, parts_get_smaller_as_long_as_they_break_off);
 	tcase_add_test(tc, parts_grow_when_they_pass);
+	tcase_add_test(tc, parts_that_grew_within_a_segment_get_smaller_again);
 	tcase_add_test(tc, a_short_segment_is_parted_too);
 	tcase_add_test(tc, thousands_of_zeros_are_parted_by_their_table);
 	return run_tcase("split", tc);
