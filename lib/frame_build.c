@@ -215,10 +215,11 @@ int frame_add_stored(struct frame_builder *b, const struct frame_extent *x)
 	return append_stored(b, x->offset, x->length, x->stored_len, x->codec, x->digest);
 }
 
-int frame_add_digested(struct frame_builder *b, struct codec *c, enum wire_codec codec, int level,
-		       uint64_t offset, const void *data, size_t len,
-		       const uint8_t digest[DIGEST_BYTES])
+/* Without a digest it is computed, when it is known that it is wanted. */
+static int add_data(struct frame_builder *b, struct codec *c, enum wire_codec codec, int level,
+		    uint64_t offset, const void *data, size_t len, const uint8_t *digest)
 {
+	uint8_t own[DIGEST_BYTES];
 	int r = check_data(b, offset, len);
 
 	if (r)
@@ -227,23 +228,22 @@ int frame_add_digested(struct frame_builder *b, struct codec *c, enum wire_codec
 		return frame_add_zero(b, offset, len);
 	if (!has_room(b, len))
 		return -ENOSPC;
-	return append_data(b, c, codec, level, offset, data, len, digest);
+	if (!digest)
+		digest_sha256(data, len, own);
+	return append_data(b, c, codec, level, offset, data, len, digest ? digest : own);
+}
+
+int frame_add_digested(struct frame_builder *b, struct codec *c, enum wire_codec codec, int level,
+		       uint64_t offset, const void *data, size_t len,
+		       const uint8_t digest[DIGEST_BYTES])
+{
+	return add_data(b, c, codec, level, offset, data, len, digest);
 }
 
 int frame_add_data(struct frame_builder *b, struct codec *c, enum wire_codec codec, int level,
 		   uint64_t offset, const void *data, size_t len)
 {
-	uint8_t digest[DIGEST_BYTES];
-	int r = check_data(b, offset, len);
-
-	if (r)
-		return r;
-	if (mem_is_zero(data, len))
-		return frame_add_zero(b, offset, len);
-	if (!has_room(b, len))
-		return -ENOSPC;
-	digest_sha256(data, len, digest);
-	return append_data(b, c, codec, level, offset, data, len, digest);
+	return add_data(b, c, codec, level, offset, data, len, NULL);
 }
 
 void frame_finish(struct frame_builder *b, const uint8_t **out, size_t *len)

@@ -26,7 +26,6 @@ while read -r _ name number; do
 	v[$name]=$number
 done < <(grep -a '^value ' "$vm_build/main/output.log")
 
-calc() { awk "BEGIN { printf \"%.3f\", $1 }"; }
 absent() { calc "(${v[before.$1]} + ${v[after.$1]}) / 2"; }
 added() { calc "${v[$1]} - ${v[base]}"; }
 

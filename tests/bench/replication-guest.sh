@@ -38,7 +38,6 @@ rm -f "$vm_build"/*.img
 the_value() {
 	tr -d '\r' <"$vm_build/main/output.log" | awk -v k="$1" '$1 == "value" && $2 == k && $3 != "null" { print $3 }' | quantile "$2"
 }
-calc() { awk "BEGIN { printf \"%.4f\", $1 }"; }
 
 {
 	row "delta of 1 %, tracked; rsync --inplace" "s of guest" "$(the_value delta 0.5)" "$(the_value rsync 0.5)" "<= 0.1"

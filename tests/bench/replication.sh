@@ -26,6 +26,8 @@ if [ "${BENCH_DISK:-}" = ram ]; then
 fi
 # shellcheck source=tests/flow/functions.sh
 source "$bench/../flow/functions.sh"
+# shellcheck source=tests/bench/figures.sh
+source "$bench/figures.sh"
 runs=${BENCH_RUNS:-3}
 ip link set lo up
 image=$("$bench/image.sh")
@@ -35,8 +37,7 @@ rows=$tmp/rows
 
 # --- measuring -------------------------------------------------------------------------------------
 
-calc() { awk "BEGIN { printf \"%.4f\", $1 }"; }
-row() { printf '%s\t%s\t%s\t%s\t%s\n' "$@" >>"$rows"; }
+keep() { row "$@" >>"$rows"; }
 wire() { awk '$1 == "lo:" { print $10 }' /proc/self/net/dev; }
 now() { date +%s.%N; }
 median() { printf '%s\n' "$@" | sort -g | sed -n "$((($# + 1) / 2))p"; }
@@ -188,17 +189,17 @@ row_initial() {
 		alone
 		digests+=("$digest_cpu") codecs+=("$codec_cpu")
 	done
-	row "initial replication, durable; nbdcopy TLS" s "$(median "${our_wall[@]}")" "$(median "${nbd_wall[@]}")" "<= 1.0"
-	row "  bytes on the wire" MB "$(calc "$(median "${our_wire[@]}") / 1e6")" \
+	keep "initial replication, durable; nbdcopy TLS" s "$(median "${our_wall[@]}")" "$(median "${nbd_wall[@]}")" "<= 1.0"
+	keep "  bytes on the wire" MB "$(calc "$(median "${our_wire[@]}") / 1e6")" \
 		"$(calc "$(median "${nbd_wire[@]}") / 1e6")" "<= 0.45"
-	row "  CPU of both ends" s "$(median "${our_cpu[@]}")" "$(median "${nbd_cpu[@]}")" "<= 1.5"
-	row "the same, compression off" s "$(median "${off_wall[@]}")" "$(median "${nbd_wall[@]}")" "<= 0.8"
-	row "(both durable: initial replication; nbdcopy TLS and its flush)" s "$(median "${our_wall[@]}")" "$(median "${nbd_durable[@]}")" ">= 0"
-	row "(the same, compression off)" s "$(median "${off_wall[@]}")" "$(median "${nbd_durable[@]}")" ">= 0"
-	row "(CPU of digests and compression alone; of nbdcopy in all)" s \
+	keep "  CPU of both ends" s "$(median "${our_cpu[@]}")" "$(median "${nbd_cpu[@]}")" "<= 1.5"
+	keep "the same, compression off" s "$(median "${off_wall[@]}")" "$(median "${nbd_wall[@]}")" "<= 0.8"
+	keep "(both durable: initial replication; nbdcopy TLS and its flush)" s "$(median "${our_wall[@]}")" "$(median "${nbd_durable[@]}")" ">= 0"
+	keep "(the same, compression off)" s "$(median "${off_wall[@]}")" "$(median "${nbd_durable[@]}")" ">= 0"
+	keep "(CPU of digests and compression alone; of nbdcopy in all)" s \
 		"$(calc "$(median "${digests[@]}") + $(median "${codecs[@]}")")" "$(median "${nbd_cpu[@]}")" ">= 0"
-	row "(CPU of digests alone; of nbdcopy in all)" s "$(median "${digests[@]}")" "$(median "${nbd_cpu[@]}")" ">= 0"
-	row "(the store's disk alone: as many bytes, flushed)" s "$(median "${disk_wall[@]}")" - ">= 0"
+	keep "(CPU of digests alone; of nbdcopy in all)" s "$(median "${digests[@]}")" "$(median "${nbd_cpu[@]}")" ">= 0"
+	keep "(the store's disk alone: as many bytes, flushed)" s "$(median "${disk_wall[@]}")" - ">= 0"
 }
 
 # As many bytes as were sent, written to the same disk and flushed: what nothing that is durable on arrival can be faster than.
@@ -256,8 +257,8 @@ row_delta() {
 		timed rsync --inplace --no-whole-file "$disk" "$copy"
 		peer+=("$wall")
 	done
-	row "delta of 1 % by a scan (two readings); rsync" s "$(median "${our_wall[@]}")" "$(median "${peer[@]}")" ">= 0"
-	row "  bytes on the wire; payload" MB "$(calc "$(median "${our_wire[@]}") / 1e6")" "$(calc "$changed / 1e6")" "<= 1.02"
+	keep "delta of 1 % by a scan (two readings); rsync" s "$(median "${our_wall[@]}")" "$(median "${peer[@]}")" ">= 0"
+	keep "  bytes on the wire; payload" MB "$(calc "$(median "${our_wire[@]}") / 1e6")" "$(calc "$changed / 1e6")" "<= 1.02"
 	our_wall=() our_wire=() peer=()
 	for ((i = 0; i < runs; i++)); do
 		change "$disk" "1$i"
@@ -268,8 +269,8 @@ row_delta() {
 		timed rsync --inplace --no-whole-file "$disk" "$copy"
 		peer+=("$wall")
 	done
-	row "resync, 1 % changed; rsync --inplace" s "$(median "${our_wall[@]}")" "$(median "${peer[@]}")" "<= 0.5"
-	row "  bytes on the wire; payload + 0.2 %" MB "$(calc "$(median "${our_wire[@]}") / 1e6")" \
+	keep "resync, 1 % changed; rsync --inplace" s "$(median "${our_wall[@]}")" "$(median "${peer[@]}")" "<= 0.5"
+	keep "  bytes on the wire; payload + 0.2 %" MB "$(calc "$(median "${our_wire[@]}") / 1e6")" \
 		"$(calc "($changed + 0.002 * $size) / 1e6")" "<= 1.0"
 	row_resync_same "$disk"
 	rm -f "$disk" "$copy"
@@ -306,9 +307,9 @@ row_resync_same() {
 		timed halves "$disk"
 		peer+=("$wall")
 	done
-	row "resync, nothing changed: rate; sha256sum, 2 cores" MB/s "$(calc "$size / 1e6 / $(median "${ours[@]}")")" \
+	keep "resync, nothing changed: rate; sha256sum, 2 cores" MB/s "$(calc "$size / 1e6 / $(median "${ours[@]}")")" \
 		"$(calc "$size / 1e6 / $(median "${peer[@]}")")" ">= 0.8"
-	row "  read by the appliance from its disk" MB "$(calc "$read / 1e6")" - "<= 1"
+	keep "  read by the appliance from its disk" MB "$(calc "$read / 1e6")" - "<= 1"
 }
 
 # An export is durable when it ends.
@@ -331,7 +332,7 @@ row_export() {
 		peer+=("$wall")
 	done
 	rm -rf "$tmp/exported"
-	row "export of a point: rate; cp and sync" MB/s "$(calc "$size / 1e6 / $(median "${ours[@]}")")" \
+	keep "export of a point: rate; cp and sync" MB/s "$(calc "$size / 1e6 / $(median "${ours[@]}")")" \
 		"$(calc "$size / 1e6 / $(median "${peer[@]}")")" ">= 0.7"
 }
 
@@ -340,7 +341,7 @@ row_memory() {
 	replicate "$image"
 	truncate -s 15T "$tmp/huge.img" # the most that ext4 lets a file have is just below 16 TiB
 	replicate_huge
-	row "agent memory, peak, a 15 TiB sparse disk" MiB \
+	keep "agent memory, peak, a 15 TiB sparse disk" MiB \
 		"$(calc "$(awk '/^VmHWM/ { print $2 }' "/proc/${pid_of[agent]}/status") / 1024")" - "<= 96"
 	rm -f "$tmp/huge.img"
 }
@@ -375,10 +376,10 @@ row_growth() {
 		c+=("$(calc "$(median "${cpus[@]}") / $gib")")
 		rm -f "$tmp/grown.img"
 	done
-	row "cost growth: wall of a GiB, 16 GiB; 4 GiB" s "${w[2]}" "${w[1]}" "<= 1.1"
-	row "  CPU of a GiB, 16 GiB; 4 GiB" s "${c[2]}" "${c[1]}" "<= 1.1"
-	row "  wall of a GiB, 4 GiB; 1 GiB" s "${w[1]}" "${w[0]}" "<= 1.1"
-	row "  CPU of a GiB, 4 GiB; 1 GiB" s "${c[1]}" "${c[0]}" "<= 1.1"
+	keep "cost growth: wall of a GiB, 16 GiB; 4 GiB" s "${w[2]}" "${w[1]}" "<= 1.1"
+	keep "  CPU of a GiB, 16 GiB; 4 GiB" s "${c[2]}" "${c[1]}" "<= 1.1"
+	keep "  wall of a GiB, 4 GiB; 1 GiB" s "${w[1]}" "${w[0]}" "<= 1.1"
+	keep "  CPU of a GiB, 4 GiB; 1 GiB" s "${c[1]}" "${c[0]}" "<= 1.1"
 }
 
 [ $# -gt 0 ] || set -- initial delta export memory growth
