@@ -246,31 +246,43 @@ static noinline void mob_write_failed(struct mob_io *io, blk_status_t status)
 	mob_track_mark(io->disk, io->sector, io->sectors);
 }
 
-/* The bio is the submitter's again; its end_io may free it. */
-static __always_inline void mob_finish(struct mob_io *io, struct bio *bio)
+/*
+ * Counted down last: the count is what unloading waits for, so it covers what the end
+ * of the bio called. The epoch only seals a little later for it.
+ */
+static __always_inline void mob_done(struct mob_io *io)
 {
-	struct mob_disk *disk = io->disk;
 	unsigned int parity = mob_parity(io->epoch);
+	struct mob_disk *disk = io->disk;
 	unsigned long flags;
 
-	mob_test_delay(MOB_DELAY_COMPLETED);
-	if (io->end_io)
-		io->end_io(bio);
-	/*
-	 * Counted down last: the count is what unloading waits for, so it covers the call
-	 * above. The epoch only seals a little later for it.
-	 */
 	local_irq_save(flags);
 	mob_io_push(io);
 	this_cpu_ptr(disk->cpu)->in_flight[parity]--;
 	local_irq_restore(flags);
 }
 
-static void mob_finish_work(struct work_struct *work)
+/*
+ * What bio_endio() does with a part. bio_chain_endio() is only the mark of one: newer
+ * kernels (7.x) make calling it a BUG().
+ */
+static void mob_end_part(struct mob_io *io, struct bio *part)
+{
+	struct bio *whole = io->private;
+
+	mob_test_delay(MOB_DELAY_COMPLETED);
+	if (part->bi_status && !READ_ONCE(whole->bi_status))
+		WRITE_ONCE(whole->bi_status, part->bi_status);
+	bio_put(part);
+	bio_endio(whole);
+	mob_done(io);
+}
+
+static void mob_end_part_work(struct work_struct *work)
 {
 	struct mob_io *io = container_of(work, struct mob_io, work);
 
-	mob_finish(io, io->bio);
+	mob_end_part(io, io->bio);
 }
 
 /*
@@ -286,6 +298,18 @@ static bool mob_chain_is_deep(const struct mob_io *io)
 	       ((struct mob_io *)parent->bi_private)->end_io == mob_chain_endio;
 }
 
+static noinline void mob_end_chained(struct mob_io *io, struct bio *bio)
+{
+	if (!mob_chain_is_deep(io)) {
+		mob_end_part(io, bio);
+		return;
+	}
+	io->bio = bio;
+	INIT_WORK(&io->work, mob_end_part_work);
+	queue_work(mob_end_wq, &io->work);
+}
+
+/* The bio is the submitter's again; its end_io may free it. */
 void mob_track_endio(struct bio *bio)
 {
 	struct mob_io *io = bio->bi_private;
@@ -294,13 +318,14 @@ void mob_track_endio(struct bio *bio)
 	bio->bi_private = io->private;
 	if (unlikely(bio->bi_status))
 		mob_write_failed(io, bio->bi_status);
-	if (unlikely(io->end_io == mob_chain_endio) && mob_chain_is_deep(io)) {
-		io->bio = bio;
-		INIT_WORK(&io->work, mob_finish_work);
-		queue_work(mob_end_wq, &io->work);
+	if (unlikely(io->end_io == mob_chain_endio)) {
+		mob_end_chained(io, bio);
 		return;
 	}
-	mob_finish(io, bio);
+	mob_test_delay(MOB_DELAY_COMPLETED);
+	if (io->end_io)
+		io->end_io(bio);
+	mob_done(io);
 }
 
 void mob_track_mark(struct mob_disk *disk, sector_t sector, u64 sectors)

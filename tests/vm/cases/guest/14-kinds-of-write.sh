@@ -152,8 +152,13 @@ blkio sg-read /dev/sg0 0 4096
 blkio sg-ready /dev/sda 0 4096
 [ "$(status_of events /dev/sda)" = 0 ] || die "a read by passthrough is suspected of being a write"
 passthrough /dev/sda sg /dev/sda
-passthrough /dev/sda sg-format /dev/sda
-passthrough /dev/sda sg-format /dev/sg0
+# the disk of 7.3's scsi_debug is formatted like a tape that it has not, which is a NULL pointer
+if grep -qw partition_tape /proc/kallsyms; then
+	cannot=$((cannot + 2))
+else
+	passthrough /dev/sda sg-format /dev/sda
+	passthrough /dev/sda sg-format /dev/sg0
+fi
 passthrough /dev/sda sg /dev/sg0
 slow_passthrough /dev/sda
 drain detach /dev/sda
