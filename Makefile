@@ -100,7 +100,7 @@ unit_helpers = $(filter-out $(wildcard tests/unit/$(1)/test_*.c),$(wildcard test
 $(B)/unit/lib/%: $(B)/obj/tests/unit/lib/%.o $(call obj,$(call unit_helpers,lib)) $(B)/libmobility.a
 	@mkdir -p $(@D)
 	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,check $(agent_libs))
-$(B)/unit/agent/%: $(B)/obj/tests/unit/agent/%.o $(call obj,$(call unit_helpers,agent)) $(B)/libagent.a $(B)/libmobility.a
+$(B)/unit/agent/%: $(B)/obj/tests/unit/agent/%.o $(call obj,$(call unit_helpers,agent) tests/unit/lib/support.c) $(B)/libagent.a $(B)/libmobility.a
 	@mkdir -p $(@D)
 	$(CC) $(all_ldflags) $(call unit_wraps,tests/unit/agent/$*.c) -o $@ $^ $(call pkg,check $(agent_libs))
 $(B)/unit/appliance/%: $(B)/obj/tests/unit/appliance/%.o $(call obj,$(call unit_helpers,appliance)) $(B)/libappliance.a $(B)/libmobility.a

@@ -8,14 +8,6 @@
 
 static_assert(SPLIT_MAX >= WIRE_EXTENT_DATA_MAX, "every extent fits into a part");
 
-static void take_whole(struct split *s)
-{
-	s->data = s->whole;
-	s->len = s->whole_len;
-	s->from = 0;
-	s->to = UINT32_MAX;
-}
-
 /* The extents from `from` on that the limit has room for: at least one. */
 static void take_part(struct split *s)
 {
@@ -58,10 +50,11 @@ void split_begin(struct split *s, struct parcel *p)
 {
 	s->parcel = p;
 	s->number = p->segment;
-	if (!s->trust)
-		s->trust = SPLIT_TRUST;
 	frame_finish(p->builder, &s->whole, &s->whole_len);
-	take_whole(s);
+	s->data = s->whole;
+	s->len = s->whole_len;
+	s->from = 0;
+	s->to = (uint32_t)frame_extents(p->builder);
 	if (s->limit && can_part(s))
 		take_part(s);
 	new_request(s);
@@ -85,12 +78,12 @@ void split_failed(struct split *s, int code, uint64_t sent)
 		return;
 	while (limit >= s->len)
 		limit /= SPLIT_STEP;
-	if (limit < SPLIT_MIN || (s->to == UINT32_MAX && !can_part(s)))
+	if (limit < SPLIT_MIN || (s->data == s->whole && !can_part(s)))
 		return;
 	log_info("connections break before %zu KiB are through: sending %zu KiB at a time",
 		 s->len >> 10, limit >> 10);
-	if (s->grown && s->trust < SPLIT_TRUST_MAX)
-		s->trust *= 2;
+	if (s->grown && s->early < SPLIT_EARLY_MAX)
+		s->early++;
 	s->grown = false;
 	set_limit(s, limit);
 	take_part(s);
@@ -100,10 +93,10 @@ void split_failed(struct split *s, int code, uint64_t sent)
 /* Larger parts after many that passed, and whole segments in the end; all is forgotten when these pass. */
 static void passed(struct split *s)
 {
-	if (++s->passed < s->trust)
+	if (++s->passed < SPLIT_TRUST << s->early)
 		return;
 	if (!s->limit) {
-		s->trust = SPLIT_TRUST;
+		s->early = 0;
 		s->grown = false;
 		return;
 	}
@@ -116,7 +109,7 @@ static void passed(struct split *s)
 bool split_next(struct split *s)
 {
 	passed(s);
-	if (s->to == UINT32_MAX || s->to >= s->frame.extent_count)
+	if (s->to == frame_extents(s->parcel->builder))
 		return false;
 	s->from = s->to;
 	s->number = atomic_fetch_add(&s->parcel->disk->segments, 1);

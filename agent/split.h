@@ -19,8 +19,8 @@
 #define SPLIT_PATIENCE 2 /* so many tries break off before a request is made smaller */
 #define SPLIT_PATIENCE_SENT 6 /* the same, when the answer alone may be what is missing */
 /* So many parts pass before they get larger, and twice as many each time that this was too early. */
-#define SPLIT_TRUST 16
-#define SPLIT_TRUST_MAX 64
+#define SPLIT_TRUST 16u
+#define SPLIT_EARLY_MAX 2
 
 struct split {
 	/* the request, borrowed until the next call */
@@ -30,7 +30,7 @@ struct split {
 
 	size_t limit; /* payload of a part; 0: segments are sent whole */
 	unsigned int passed; /* requests since the limit changed */
-	unsigned int trust; /* so many are to pass; 0: SPLIT_TRUST */
+	unsigned int early; /* times that they got larger too early */
 	bool grown; /* the limit was raised last */
 	struct frame_builder *builder; /* of parts; NULL until there are any */
 	struct parcel *parcel;

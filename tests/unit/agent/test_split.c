@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "tests/unit/agent/support.h"
+#include "tests/unit/lib/support.h"
 
 #define KIB 1024u
 #define EXTENT (64 * KIB)
@@ -19,12 +19,7 @@ static uint8_t noise[DATA][EXTENT], out[WIRE_EXTENT_DATA_MAX];
 
 static void set_up(void)
 {
-	uint32_t x = 1;
-
-	for (size_t i = 0; i < sizeof(noise); i++) {
-		x = x * 1664525 + 1013904223;
-		((uint8_t *)noise)[i] = (uint8_t)(x >> 24);
-	}
+	fill_noise(noise, sizeof(noise), 1);
 	atomic_store(&disk.segments, NUMBER + 1);
 	split = (struct split){0};
 	parcel.builder = frame_builder_new(SEGMENT_PAYLOAD);
@@ -37,18 +32,18 @@ static void tear_down(void)
 	frame_builder_free(parcel.builder);
 }
 
-static void fill(uint16_t version)
+static void fill(uint16_t version, unsigned int data)
 {
 	static const uint8_t id[UUID_BYTES] = {1};
 	struct codec *c = codec_new();
 
 	frame_builder_version(parcel.builder, version);
 	frame_begin(parcel.builder, id, 7, NUMBER);
-	for (unsigned int i = 0; i < DATA; i++)
+	for (unsigned int i = 0; i < data; i++)
 		ck_assert_int_eq(frame_add_data(parcel.builder, c, WIRE_CODEC_ZSTD, 1, i * EXTENT,
 						noise[i], EXTENT),
 				 0);
-	ck_assert_int_eq(frame_add_zero(parcel.builder, DATA * EXTENT, 4 * EXTENT), 0);
+	ck_assert_int_eq(frame_add_zero(parcel.builder, data * EXTENT, 4 * EXTENT), 0);
 	codec_free(c);
 }
 
@@ -104,7 +99,7 @@ static unsigned int send_all(uint32_t number)
 
 START_TEST(a_network_that_holds_gets_whole_segments)
 {
-	fill(WIRE_VERSION);
+	fill(WIRE_VERSION, DATA);
 	split_begin(&split, &parcel);
 	ck_assert_uint_eq(send_all(NUMBER), 1);
 	ck_assert_uint_eq(atomic_load(&disk.segments), NUMBER + 1);
@@ -117,7 +112,7 @@ START_TEST(one_break_or_what_is_no_break_changes_nothing)
 	const uint8_t *data;
 	size_t len;
 
-	fill(WIRE_VERSION);
+	fill(WIRE_VERSION, DATA);
 	split_begin(&split, &parcel);
 	data = split.data;
 	len = split.len;
@@ -135,7 +130,7 @@ END_TEST
 
 START_TEST(what_may_be_stored_keeps_its_bytes_for_longer)
 {
-	fill(WIRE_VERSION);
+	fill(WIRE_VERSION, DATA);
 	split_begin(&split, &parcel);
 	/* All of it went, and the answer was lost, or not. */
 	split_failed(&split, -EHOSTDOWN, split.len);
@@ -152,7 +147,7 @@ START_TEST(a_segment_that_breaks_off_goes_in_parts)
 	uint16_t version = _i ? WIRE_VERSION : WIRE_VERSION_OLD;
 	unsigned int parts;
 
-	fill(version);
+	fill(version, DATA);
 	split_begin(&split, &parcel);
 	fail_midway();
 	ck_assert_uint_le(split.len, SPLIT_MAX + 4 * KIB);
@@ -167,7 +162,7 @@ START_TEST(parts_get_smaller_as_long_as_they_break_off)
 {
 	size_t before;
 
-	fill(WIRE_VERSION);
+	fill(WIRE_VERSION, DATA);
 	split_begin(&split, &parcel);
 	for (before = split.len; fail_midway(), split.len < before; before = split.len)
 		;
@@ -193,7 +188,7 @@ static unsigned int until_whole(void)
 
 START_TEST(parts_grow_when_they_pass)
 {
-	fill(WIRE_VERSION);
+	fill(WIRE_VERSION, DATA);
 	split_begin(&split, &parcel);
 	fail_midway();
 	ck_assert_uint_eq(until_whole(), SPLIT_TRUST);
@@ -214,7 +209,7 @@ START_TEST(parts_that_grew_within_a_segment_get_smaller_again)
 {
 	uint32_t from;
 
-	fill(WIRE_VERSION);
+	fill(WIRE_VERSION, DATA);
 	split_begin(&split, &parcel);
 	fail_midway();
 	split.passed = SPLIT_TRUST - 1;
@@ -230,15 +225,7 @@ END_TEST
 
 START_TEST(a_short_segment_is_parted_too)
 {
-	static const uint8_t id[UUID_BYTES] = {1};
-	struct codec *c = codec_new();
-
-	frame_begin(parcel.builder, id, 7, NUMBER);
-	for (unsigned int i = 0; i < 3; i++)
-		ck_assert_int_eq(frame_add_data(parcel.builder, c, WIRE_CODEC_NONE, 1, i * EXTENT,
-						noise[i], EXTENT),
-				 0);
-	codec_free(c);
+	fill(WIRE_VERSION, 3);
 	split_begin(&split, &parcel);
 	fail_midway();
 	ck_assert_uint_eq(check_request(NUMBER, 0), 1);
