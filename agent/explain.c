@@ -13,6 +13,8 @@ static void take(struct agent *a, struct explain_sample *s)
 	s->mono_ns = clock_monotonic_ns();
 	for (int i = 0; i < STAGE_COUNT; i++)
 		s->sums.ns[i] = atomic_load(&a->stages.ns[i]);
+	s->sums.answered = atomic_load(&a->stages.count[STAGE_SEND]);
+	s->sums.broken = atomic_load(&a->stages.broken);
 	s->sums.appliance_ns = atomic_load(&a->stages.appliance_ns);
 	s->sums.appliance_disk_ns = atomic_load(&a->stages.appliance_disk_ns);
 	s->sums.upload_ns = atomic_load(&a->http_link.upload_ns);
@@ -43,6 +45,8 @@ static struct explain_sample difference(const struct explain_sample *from,
 	d.sums.window_ns = to->mono_ns - from->mono_ns;
 	for (int i = 0; i < STAGE_COUNT; i++)
 		d.sums.ns[i] = to->sums.ns[i] - from->sums.ns[i];
+	d.sums.answered = to->sums.answered - from->sums.answered;
+	d.sums.broken = to->sums.broken - from->sums.broken;
 	d.sums.appliance_ns = to->sums.appliance_ns - from->sums.appliance_ns;
 	d.sums.appliance_disk_ns = to->sums.appliance_disk_ns - from->sums.appliance_disk_ns;
 	d.sums.upload_ns = to->sums.upload_ns - from->sums.upload_ns;
@@ -69,8 +73,10 @@ static const char *what_text(enum bound b)
 	static const char *const text[BOUND_COUNT] = {
 		[BOUND_NOTHING] =
 			"Replication keeps up; the RPO is that of the interval between epochs.",
-		[BOUND_UNREACHABLE] = "The appliance cannot be reached.",
 		[BOUND_PAUSED] = "Replication is paused.",
+		[BOUND_UNREACHABLE] = "The appliance cannot be reached.",
+		[BOUND_BREAKS] = "Connections to the appliance break before a request is through.",
+		[BOUND_READS] = "A read of a protected disk does not complete.",
 		[BOUND_WRITES] =
 			"Writes to a protected disk do not complete, and a boundary waits for them.",
 		[BOUND_DISK] = "Reading the protected disks takes the most time.",
@@ -89,8 +95,14 @@ static const char *help_text(const struct config *c, enum bound b)
 {
 	static const char *const text[BOUND_COUNT] = {
 		[BOUND_NOTHING] = "A shorter min_epoch_interval, if the RPO shall be better.",
-		[BOUND_UNREACHABLE] = "mobilityctl status tells why.",
 		[BOUND_PAUSED] = "mobilityctl resume",
+		[BOUND_UNREACHABLE] = "mobilityctl status tells why.",
+		[BOUND_BREAKS] =
+			"Find what ends them on the way: a firewall, proxy or load balancer that bounds "
+			"a connection's time or bytes, or a line that loses packets. Smaller requests "
+			"are sent meanwhile.",
+		[BOUND_READS] =
+			"mobilityctl status tells which disk; the kernel's log tells what does not answer.",
 		[BOUND_WRITES] =
 			"The kernel's log tells which disk, or path to one, does not answer.",
 		[BOUND_DISK] =
@@ -166,6 +178,7 @@ json_t *explain_json(struct agent *a, struct err *e)
 
 	if (!status)
 		return NULL;
+	d.sums.connections = a->config.connections;
 	d.sums.connected = agent_link_get(a).connected;
 	d.sums.paused = json_is_true(json_object_get(status, "paused"));
 	d.sums.hanging = reads_hang(a);

@@ -19,8 +19,10 @@
 
 enum bound {
 	BOUND_NOTHING, /* it keeps up: only the epochs' interval is left */
-	BOUND_UNREACHABLE,
 	BOUND_PAUSED,
+	BOUND_UNREACHABLE,
+	BOUND_BREAKS, /* connections end while requests are on their way */
+	BOUND_READS, /* ours: one does not complete */
 	BOUND_WRITES, /* of others: they do not complete, and a boundary waits for them */
 	BOUND_DISK,
 	BOUND_CPU,
@@ -36,8 +38,10 @@ enum bound {
 struct explain_in {
 	bool connected, paused;
 	bool sealing, hanging; /* a boundary has waited too long for writes, we for a read */
+	unsigned int connections; /* that there may be at a time */
 	uint64_t window_ns;
 	uint64_t ns[STAGE_COUNT];
+	uint64_t answered, broken; /* segments: durably there, and tries whose connection broke */
 	uint64_t appliance_ns, appliance_disk_ns; /* within STAGE_SEND */
 	uint64_t upload_ns; /* STAGE_SEND, with the requests that are under way */
 	uint64_t paced_ns; /* waited for the bandwidth limit, within upload_ns */

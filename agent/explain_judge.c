@@ -5,11 +5,15 @@
 
 /* Less than half a thread busy in all: whatever took the time, there was time left. */
 #define IDLE_THREADS 0.5
+/* One try in so many. */
+#define BREAKS_OFTEN 10
 
 static const char *const names[BOUND_COUNT] = {
 	[BOUND_NOTHING] = "nothing",
-	[BOUND_UNREACHABLE] = "unreachable",
 	[BOUND_PAUSED] = "paused",
+	[BOUND_UNREACHABLE] = "unreachable",
+	[BOUND_BREAKS] = "breaks",
+	[BOUND_READS] = "reads",
 	[BOUND_WRITES] = "writes",
 	[BOUND_DISK] = "disk",
 	[BOUND_CPU] = "cpu",
@@ -44,6 +48,16 @@ static void split_send(const struct explain_in *in, uint64_t ns[BOUND_COUNT])
 }
 
 /*
+ * Requests get through, but connections break again and again: an appliance that goes away, or one
+ * that starts again, breaks each of them once.
+ */
+static bool breaks(const struct explain_in *in)
+{
+	return in->answered && in->broken > 2 * in->connections &&
+	       in->broken * BREAKS_OFTEN > in->answered + in->broken;
+}
+
+/*
  * The largest part of the threads' time. Waiting for memory is the consequence of a slow stage after
  * it as long as that one is busier than what waits; else too little is on its way at a time.
  */
@@ -66,10 +80,12 @@ void explain_judge(const struct explain_in *in, struct explain_out *out)
 	}
 	if (in->paused)
 		out->bound = BOUND_PAUSED;
+	else if (breaks(in))
+		out->bound = BOUND_BREAKS;
 	else if (!in->connected)
 		out->bound = BOUND_UNREACHABLE;
 	else if (in->hanging)
-		out->bound = BOUND_DISK;
+		out->bound = BOUND_READS;
 	else if (in->sealing)
 		out->bound = BOUND_WRITES;
 	else if (all < IDLE_THREADS)

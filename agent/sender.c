@@ -49,7 +49,8 @@ static int put_once(struct api *api, void *request, struct err *e)
 	}
 	if (r == -EILSEQ)
 		err_prefix(e, "%s", p->disk->name);
-	split_failed(x, r, out.sent);
+	if (split_failed(x, r, out.sent))
+		atomic_fetch_add(&q->agent->stages.broken, 1);
 	return r;
 }
 

@@ -66,16 +66,11 @@ static void set_limit(struct split *s, size_t limit)
 	s->passed = 0;
 }
 
-void split_failed(struct split *s, int code, uint64_t sent)
+/* Smaller requests from here on, beginning with this one, if it can be taken apart. */
+static void shrink(struct split *s)
 {
 	size_t limit = s->limit ? s->limit / SPLIT_STEP : SPLIT_MAX;
 
-	/* Without a byte of it the connection was never there, which no size mends. */
-	if (code != -EHOSTDOWN || !sent)
-		return;
-	s->all_sent |= sent >= s->len;
-	if (++s->broken < (s->all_sent ? SPLIT_PATIENCE_SENT : SPLIT_PATIENCE))
-		return;
 	while (limit >= s->len)
 		limit /= SPLIT_STEP;
 	if (limit < SPLIT_MIN || (s->data == s->whole && !can_part(s)))
@@ -88,6 +83,17 @@ void split_failed(struct split *s, int code, uint64_t sent)
 	set_limit(s, limit);
 	take_part(s);
 	new_request(s);
+}
+
+bool split_failed(struct split *s, int code, uint64_t sent)
+{
+	/* Without a byte of it the connection was never there, which no size mends. */
+	if (code != -EHOSTDOWN || !sent)
+		return false;
+	s->all_sent |= sent >= s->len;
+	if (++s->broken >= (s->all_sent ? SPLIT_PATIENCE_SENT : SPLIT_PATIENCE))
+		shrink(s);
+	return true;
 }
 
 /* Larger parts after many that passed, and whole segments in the end; all is forgotten when these pass. */

@@ -44,8 +44,11 @@ struct split {
 
 /* The first request of p, which is not touched by anybody else until the last one is done. */
 void split_begin(struct split *s, struct parcel *p);
-/* A try ended with code, other than 0, having put so many bytes of the body on the wire. */
-void split_failed(struct split *s, int code, uint64_t sent);
+/*
+ * A try ended with code, other than 0, having put so many bytes of the body on the wire. True when the
+ * connection broke on the way.
+ */
+bool split_failed(struct split *s, int code, uint64_t sent);
 /* The request is done: whether there is another of the same parcel. Takes its number from the disk. */
 bool split_next(struct split *s);
 void split_clear(struct split *s);

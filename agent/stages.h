@@ -23,6 +23,8 @@ struct stages {
 	_Atomic uint64_t ns[STAGE_COUNT], bytes[STAGE_COUNT], count[STAGE_COUNT];
 	/* As the appliance's answers to segments tell: all its work on one, and its disk's part. */
 	_Atomic uint64_t appliance_ns, appliance_disk_ns;
+	/* Segments whose connection broke when some of their bytes were on the wire. */
+	_Atomic uint64_t broken;
 };
 
 void stage_add(struct stages *s, enum stage st, uint64_t ns, uint64_t bytes);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # A network that carries no connection for as long as a segment takes: what is in the way resets each after 700 kB. Replication goes on in
-# smaller parts, and whole segments come back when connections hold.
+# smaller parts, explain says so, and whole segments come back when connections hold.
 # timeout: 240
 # shellcheck source=tests/flow/functions.sh
 source "$(dirname "$0")/functions.sh"
@@ -23,6 +23,8 @@ proxy close
 ctl agent protect a
 wait_protected agent 150
 grep -q 'sending 256 KiB at a time' agent/agent.log || fail "segments were not parted"
+ctl agent explain >explain.out
+grep -q '^Bound by    breaks: .* break' explain.out || fail "explain says: $(cat explain.out)"
 bookmark agent first
 point_equals agent first a
 up=$(proxy_stat bytes_up)

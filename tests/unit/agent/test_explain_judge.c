@@ -9,7 +9,7 @@ static struct explain_out out;
 
 static struct explain_in minute(void)
 {
-	return (struct explain_in){.connected = true, .window_ns = 60 * S};
+	return (struct explain_in){.connected = true, .connections = 4, .window_ns = 60 * S};
 }
 
 static void judged(const struct explain_in *in, enum bound want)
@@ -40,7 +40,7 @@ START_TEST(a_disk_that_does_not_answer)
 	in.sealing = true;
 	judged(&in, BOUND_WRITES);
 	in.hanging = true;
-	judged(&in, BOUND_DISK);
+	judged(&in, BOUND_READS);
 	in.connected = false;
 	judged(&in, BOUND_UNREACHABLE);
 }
@@ -126,6 +126,31 @@ START_TEST(a_slow_appliance_and_its_disk)
 }
 END_TEST
 
+/* Whether the last try broke or not does not matter; that something was answered does. */
+START_TEST(connections_that_break_again_and_again)
+{
+	struct explain_in in = minute();
+
+	in.ns[STAGE_SEND] = 100 * S;
+	in.answered = 30;
+	in.broken = 9;
+	judged(&in, BOUND_BREAKS);
+	in.connected = false;
+	judged(&in, BOUND_BREAKS);
+	in.broken = 8; /* as an appliance that started again and went away does it */
+	judged(&in, BOUND_UNREACHABLE);
+	in.broken = 9;
+	in.answered = 0;
+	judged(&in, BOUND_UNREACHABLE);
+	in.connected = true;
+	in.answered = 10000;
+	judged(&in, BOUND_NETWORK);
+	in.answered = 30;
+	in.paused = true;
+	judged(&in, BOUND_PAUSED);
+}
+END_TEST
+
 START_TEST(what_stops_all_of_it_comes_first)
 {
 	struct explain_in in = minute();
@@ -151,6 +176,7 @@ int main(void)
 	tcase_add_test(tc, the_bandwidth_limit);
 	tcase_add_test(tc, too_little_memory_for_what_is_on_its_way);
 	tcase_add_test(tc, a_slow_appliance_and_its_disk);
+	tcase_add_test(tc, connections_that_break_again_and_again);
 	tcase_add_test(tc, what_stops_all_of_it_comes_first);
 	return run_tcase("explain_judge", tc);
 }

@@ -116,12 +116,12 @@ START_TEST(one_break_or_what_is_no_break_changes_nothing)
 	split_begin(&split, &parcel);
 	data = split.data;
 	len = split.len;
-	split_failed(&split, -EHOSTDOWN, 1000);
+	ck_assert(split_failed(&split, -EHOSTDOWN, 1000));
 	for (unsigned int i = 0; i < 100; i++) {
-		split_failed(&split, -EHOSTDOWN, 0); /* refused, or no way there */
-		split_failed(&split, -EAGAIN, 1000); /* the appliance is busy */
-		split_failed(&split, -ENOSPC, 1000);
-		split_failed(&split, -EILSEQ, len);
+		ck_assert(!split_failed(&split, -EHOSTDOWN, 0)); /* refused, or no way there */
+		ck_assert(!split_failed(&split, -EAGAIN, 1000)); /* the appliance is busy */
+		ck_assert(!split_failed(&split, -ENOSPC, 1000));
+		ck_assert(!split_failed(&split, -EILSEQ, len));
 	}
 	ck_assert_ptr_eq(split.data, data);
 	ck_assert_uint_eq(split.len, len);
