@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/cpumask.h>
 #include <linux/mempool.h>
+#include <linux/mm.h>
 #include <linux/slab.h>
 
 #include "io.h"
-
-/* Contexts that memory pressure cannot take. */
-#define MOB_IO_RESERVE	256
 
 DEFINE_PER_CPU(struct mob_io_cache, mob_io_cache);
 
@@ -30,12 +29,22 @@ void mob_io_free(struct mob_io *io)
 	mempool_free(io, mob_io_pool);
 }
 
+/*
+ * Contexts that memory pressure cannot take. A machine that swaps to a tracked disk has hundreds of
+ * writes in flight, of a page each, at the moment that it has no page left. What CPUs keep
+ * at hand may come out of the reserve.
+ */
+static unsigned int mob_io_reserve(void)
+{
+	return clamp(totalram_pages() / 32, 1024UL, 4096UL) + num_online_cpus() * MOB_IO_CACHE_MAX;
+}
+
 int mob_io_init(void)
 {
 	mob_io_slab = KMEM_CACHE(mob_io, SLAB_HWCACHE_ALIGN);
 	if (!mob_io_slab)
 		return -ENOMEM;
-	mob_io_pool = mempool_create_slab_pool(MOB_IO_RESERVE, mob_io_slab);
+	mob_io_pool = mempool_create_slab_pool(mob_io_reserve(), mob_io_slab);
 	if (mob_io_pool)
 		return 0;
 	kmem_cache_destroy(mob_io_slab);

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # A small machine swaps to a tracked disk while that is written to and drained, until it is out of
 # memory and something is killed: nothing stalls, nobody reclaims memory while a write is held, points are right or
-# torn, every byte equals. Then, with a
-# module that gets no memory for a write (faults/09-no-slab.patch): its reserve carries on, exactly;
+# torn, every byte equals, and the disk is not suspect, although the module gets no memory for the writes' contexts
+# when memory is out (faults/09-no-slab.patch). With a small reserve the same module carries on, exactly, as far as that goes;
 # beyond it SUSPECT is raised and the epoch is torn, and no write fails. EPOCHS (4) are drained each time.
 set -euo pipefail
 # shellcheck source=tests/vm/cases/case-lib.sh
