@@ -76,8 +76,7 @@ static int mob_disk_alloc_maps(struct mob_disk *disk)
 
 static int mob_disk_alloc(struct mob_disk *disk)
 {
-	disk->held_wq = alloc_workqueue("mob_%.19s", WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI, 0,
-					disk->name);
+	disk->held_wq = alloc_workqueue("mob_%.19s", MOB_WQ_FLAGS, 0, disk->name);
 	return disk->held_wq ? mob_disk_alloc_maps(disk) : -ENOMEM;
 }
 

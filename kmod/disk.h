@@ -41,6 +41,8 @@
 #define MOB_DISKS_MAX		64
 #define MOB_HASH_BITS		7
 #define MOB_DISK_MAPS		3
+/* Writes wait for what is queued, those that free memory as well. */
+#define MOB_WQ_FLAGS		(WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI)
 
 /* What the write path counts, on the CPU that it runs on, interrupts off. */
 struct mob_disk_cpu {

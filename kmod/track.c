@@ -436,10 +436,10 @@ int mob_track_init(void)
 	if (ret)
 		return ret;
 	ret = -ENOMEM;
-	mob_wq = alloc_workqueue("mobility", WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI, 0);
+	mob_wq = alloc_workqueue("mobility", MOB_WQ_FLAGS, 0);
 	if (!mob_wq)
 		goto exit_io;
-	mob_end_wq = alloc_workqueue("mobility_end", WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI, 0);
+	mob_end_wq = alloc_workqueue("mobility_end", MOB_WQ_FLAGS, 0);
 	if (mob_end_wq)
 		return 0;
 	destroy_workqueue(mob_wq);
