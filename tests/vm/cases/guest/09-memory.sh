@@ -97,7 +97,7 @@ end_tracking() {
 	status=$(drain status $disk)
 	torn=$((torn + $(value torn_epochs "$info")))
 	us=$(value held_max_us "$info")
-	[ "$us" -le $held_max_us ] || held_max_us=$us
+	[ "$us" -le "$held_max_us" ] || held_max_us=$us
 	[ "$(value events "$status")" = 0 ] || die "the disk has events: $status"
 	[ "$(value failed_writes "$status")" = 0 ] || die "writes failed: $status"
 	drain detach $disk
