@@ -241,9 +241,10 @@ clean: kmod-clean
 .PHONY: help
 help:
 	@echo 'make all                 build mobilityd, mobilityctl, vss-shim and mobility-appliance into build/bin'
-	@echo 'make kmod KDIR=DIR       build kmod/mobility.ko for the kernel whose headers are in DIR'
+	@echo 'make kmod KDIR=DIR       build mobility.ko for the kernel whose headers are in DIR'
+	@echo 'make kmod-install KDIR=DIR   install it for that kernel'
 	@echo 'make demo                protect a live guest, kill it, recover it; ends with a table'
-	@echo 'make check               every test: lint, unit (sanitizers), fuzz, flow, guests'
+	@echo 'make check               every test: lint, unit (sanitizers), model, fuzz, flow, guests, cases, demo'
 	@echo 'make check-unit|check-flow|check-vm|check-cases|check-fuzz   one part of it'
 	@echo 'make check-mutations     does each case fail without the protection that it is about?'
 	@echo 'make kmatrix             build, load and test the module on kernels from 5.10 to 7.x'

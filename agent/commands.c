@@ -284,8 +284,11 @@ static int refuse_disk(const struct disk *d, struct err *e)
 	char done[32], all[32];
 
 	if (!d->source && d->error[0])
-		return err_set(e, -ENODEV, "no recovery point can be made: %s cannot be reached",
-			       d->name);
+		return err_set(
+			e, -ENODEV,
+			"no recovery point can be made: %s cannot be reached (mobilityctl status tells "
+			"why)",
+			d->name);
 	if (d->state == DISK_PROTECTED)
 		return 0;
 	if (d->waiting)
@@ -337,7 +340,8 @@ static int may_bookmark(struct agent *a, struct err *e)
 	if (r)
 		return r;
 	if (!st.machine[0])
-		r = err_set(e, -EPERM, "this machine is not enrolled with an appliance");
+		r = err_set(e, -EPERM,
+			    "this machine is not enrolled with an appliance: mobilityctl enroll");
 	else if (st.paused)
 		r = err_set(e, -EBUSY, "replication is paused: mobilityctl resume");
 	else if (!st.disk_count)

@@ -110,7 +110,7 @@ static const char *help_text(const struct config *c, enum bound b)
 			"less other load on it.",
 		[BOUND_MEMORY] = "A larger memory_limit.",
 		[BOUND_NETWORK] =
-			"More bandwidth to the appliance; more workers where the delay is long.",
+			"More bandwidth to the appliance; more connections where the delay is long.",
 		[BOUND_LIMIT] = "A higher bandwidth_limit, or another timetable.",
 		[BOUND_APPLIANCE] = "A faster or less loaded appliance.",
 		[BOUND_APPLIANCE_DISK] = "A faster disk for the appliance's store.",

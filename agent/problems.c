@@ -102,7 +102,7 @@ static void resync_waits(const struct disk_view *d, json_t *list)
 	snprintf(remedy, sizeof(remedy), "To begin at once: mobilityctl resync --now %s.", d->name);
 	if (d->starts_ns == UINT64_MAX)
 		add(list, "error", remedy,
-		    "%s must be resynchronised and no resync_window is set: %s. There are no new "
+		    "%s must be resynchronised and resync_window is never: %s. There are no new "
 		    "recovery points until it is.",
 		    d->name, d->resync_cause);
 	else
@@ -163,7 +163,8 @@ static void point_problems(const struct status_view *v, json_t *list)
 	if (v->facts.fuzzy[0]) {
 		add(list, "warning",
 		    "Nothing to do: every change is on the appliance, and a later epoch becomes a recovery "
-		    "point. If it persists: a larger pool (module parameter), or quieter disks.",
+		    "point. If it persists: a larger pool (module parameter pool_bytes), or quieter "
+		    "disks.",
 		    "The last epoch is not a recovery point: %s.", v->facts.fuzzy);
 		return;
 	}

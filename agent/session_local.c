@@ -230,6 +230,12 @@ static const char *remedy_for(int code)
 	case -ENODEV:
 		return "Bring the disk back or load the module (modprobe mobility), or end its "
 		       "protection with mobilityctl unprotect.";
+	case -EOPNOTSUPP:
+		return "End its protection with mobilityctl unprotect; protect it again with "
+		       "--source scan.";
+	case -ENOSPC:
+		return "Protect it with --source scan, or load the module with a larger "
+		       "bitmap_bytes. It tracks 64 disks.";
 	case -ENOTUNIQ:
 		return "Give the disks different UUIDs, or detach the copy.";
 	default:

@@ -227,6 +227,11 @@ static int attach(struct kmod_disk *d, int control, int bdev, struct err *e)
 				       "the kernel module cannot track %s: it is zoned, or can be "
 				       "written past the block layer (DAX, a RAM disk)",
 				       d->path);
+		if (errno == ENOSPC)
+			return err_set(e, -ENOSPC,
+				       "the kernel module cannot track %s: it tracks 64 disks "
+				       "already, or all bitmaps together would get too large",
+				       d->path);
 		return err_errno(e, -errno, "the kernel module cannot track %s", d->path);
 	}
 	d->fd = a.disk_fd;

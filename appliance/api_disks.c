@@ -54,6 +54,12 @@ static int put_disk(struct request *r, const struct body_disk *b, struct disk_ro
 	struct catalog *c = r->app->home.catalog;
 	int rc = catalog_disk_by_key(c, r->machine, b->key, d, e);
 
+	if (rc == 0 && !d->active && b->size < d->size) {
+		rc = catalog_disk_retire(c, d->id, e);
+		if (rc < 0)
+			return rc;
+		rc = -ENOENT;
+	}
 	if (rc == -ENOENT) {
 		new_disk(d, r, b);
 		log_info("machine %s: protects %s (%llu bytes) as disk %s", r->machine, b->name,

@@ -91,6 +91,8 @@ int catalog_disks(struct catalog *c, const char *machine, bool active_only, stru
 		  struct err *e);
 /* Add the disk, or store name, size, granule, state, replicated and active of one that exists. */
 int catalog_disk_put(struct catalog *c, const struct disk_row *d, struct err *e);
+/* Another disk may have the key of this one from here on; its recovery points stay. */
+int catalog_disk_retire(struct catalog *c, const char *id, struct err *e);
 /* Forget a disk and its epochs; recovery points keep naming it. */
 int catalog_disk_remove(struct catalog *c, const char *id, struct err *e);
 /* Forget a machine and everything of it but its disks' data. */

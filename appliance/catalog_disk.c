@@ -105,6 +105,14 @@ int catalog_disk_put(struct catalog *c, const struct disk_row *d, struct err *e)
 	return rc < 0 ? rc : 0;
 }
 
+int catalog_disk_retire(struct catalog *c, const char *id, struct err *e)
+{
+	CATALOG_GUARD(c);
+	int rc = db_exec(c, e, "UPDATE disk SET key = 'retired:' || id WHERE id = ?", "s", id);
+
+	return rc < 0 ? rc : 0;
+}
+
 int catalog_disk_remove(struct catalog *c, const char *id, struct err *e)
 {
 	CATALOG_GUARD(c);

@@ -84,7 +84,7 @@ static int found(void *arg, const struct damage *d, struct err *e)
 	printf("damaged: %s, disk %s, %" PRIu64 " bytes at %" PRIu64 ": %s; harms recovery points ",
 	       r->machine->hostname, r->disk->name, length, d->offset, d->text);
 	rc = print_harmed(r, d, length, e);
-	printf("; remedy: run `mobilityctl resync %s` on the machine, points after that are whole\n",
+	printf("; remedy: run `mobilityctl resync --now %s` on the machine, points after that are whole\n",
 	       r->disk->name);
 	return rc;
 }

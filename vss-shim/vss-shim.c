@@ -60,9 +60,10 @@ static int parse(int argc, char **argv, struct options *o)
 			o->run.json = true;
 		else if (letter == 't' && take_window(optarg, o))
 			return -EINVAL;
-		else if (letter == 1 && !verb)
+		else if (letter == 1 && !verb) {
 			verb = optarg;
-		else if (letter == 1) {
+			o->serve = !strcmp(verb, "serve");
+		} else if (letter == 1) {
 			optind--; /* the command, without -- before it */
 			break;
 		} else if (letter == 'h') {
@@ -73,7 +74,6 @@ static int parse(int argc, char **argv, struct options *o)
 		}
 	}
 	o->run.argv = argv + optind;
-	o->serve = verb && !strcmp(verb, "serve");
 	if (!verb || (!o->serve && strcmp(verb, "run") != 0))
 		return -EINVAL;
 	return o->serve == (optind == argc) ? 0 : -EINVAL;

@@ -52,9 +52,13 @@ static int read_token(const char *path, char out[TOKEN_MAX], struct err *e)
 	if (f != stdin)
 		fclose(f);
 	if (!line)
-		return err_set(e, -ENODATA, "there is no token in %s", path);
+		out[0] = '\0';
 	out[strcspn(out, "\r\n")] = '\0';
-	return out[0] ? 0 : err_set(e, -ENODATA, "there is no token in %s", path);
+	return out[0] ? 0
+		      : err_set(e, -ENODATA,
+				"there is no token in %s: its first line is to be the one that "
+				"mobility-appliance token prints",
+				path);
 }
 
 int ctl_enroll(struct ctl *c)
@@ -65,7 +69,9 @@ int ctl_enroll(struct ctl *c)
 	int status;
 
 	if (!c->fingerprint || !c->token_file) {
-		fputs("mobilityctl: enroll needs --fingerprint and --token-file\n", stderr);
+		fputs("mobilityctl: enroll needs --fingerprint and --token-file: mobility-appliance token, run "
+		      "on the appliance, prints what they hold\n",
+		      stderr);
 		return CTL_USAGE;
 	}
 	if (read_token(c->token_file, token, &e))
@@ -142,20 +148,21 @@ int ctl_unprotect(struct ctl *c)
 int ctl_resync(struct ctl *c)
 {
 	_cleanup_json_ json_t *answer = NULL;
+	const json_t *starts;
+	char when[32];
 	int status;
 
 	answer = ask(c,
 		     json_pack("{s:s, s:o, s:b}", "command", "resync", "disks", disk_list(c), "now",
 			       c->now),
 		     &status);
-	if (answer && json_is_integer(json_object_get(answer, "starts"))) {
-		char when[32];
-
-		printf("it begins with the next resync_window, %s; at once: mobilityctl resync --now\n",
-		       clock_format_utc((uint64_t)json_integer_value(
-						json_object_get(answer, "starts")),
-					when));
-	}
+	starts = json_object_get(answer, "starts");
+	if (json_is_integer(starts))
+		printf("it begins with the next resync_window, %s; at once: mobilityctl resync --now %s\n",
+		       clock_format_utc((uint64_t)json_integer_value(starts), when), c->args[0]);
+	else if (starts)
+		printf("resync_window is never: only mobilityctl resync --now %s begins it\n",
+		       c->args[0]);
 	return status;
 }
 
@@ -193,7 +200,8 @@ static int judge_application(const struct ctl *c, const json_t *answer)
 
 	if (!c->app || (consistency && !strcmp(consistency, "application")))
 		return CTL_OK;
-	fprintf(stderr, "mobilityctl: it is not application-consistent: %s\n",
+	fprintf(stderr,
+		"mobilityctl: it is not application-consistent: %s (mobilityctl writers shows all)\n",
 		reason && *reason ? reason : "mobilityd does not say why");
 	return CTL_ONLY_CRASH;
 }
@@ -236,7 +244,9 @@ int ctl_explain(struct ctl *c)
 	text = c->json ? json_dumps(answer, JSON_INDENT(2) | JSON_REAL_PRECISION(4))
 		       : text_explain(answer);
 	if (!text) {
-		fputs("mobilityctl: the answer of mobilityd cannot be understood\n", stderr);
+		fputs("mobilityctl: the answer of mobilityd cannot be understood: are both of one "
+		      "release?\n",
+		      stderr);
 		return CTL_FAILED;
 	}
 	printf("%s%s", text, c->json ? "\n" : "");
@@ -253,7 +263,9 @@ static int print_status(const struct ctl *c, json_t *answer, bool *healthy)
 	text = c->json ? json_dumps(answer, c->watch ? JSON_COMPACT : JSON_INDENT(2))
 		       : text_status(answer);
 	if (!text) {
-		fputs("mobilityctl: the status of mobilityd cannot be understood\n", stderr);
+		fputs("mobilityctl: the status of mobilityd cannot be understood: are both of one "
+		      "release?\n",
+		      stderr);
 		return CTL_FAILED;
 	}
 	/* On a terminal the screen is drawn anew; a file or pipe gets one after the other. */

@@ -42,7 +42,8 @@ static int read_diskstats(struct watched *w, struct err *e)
 	if (r)
 		return r;
 	if (churn_diskstats(text, w->name, &w->written))
-		return err_set(e, -ENODEV, "%s is not in /proc/diskstats", w->name);
+		return err_set(e, -ENODEV, "%s is not in /proc/diskstats: is it still there?",
+			       w->name);
 	return 0;
 }
 
@@ -57,7 +58,10 @@ static int look(struct watched *w, struct err *e)
 	if (r)
 		return r;
 	if (st.events & SOURCE_GONE)
-		return err_set(e, -ENODEV, "%s is gone, or was detached from the module", w->path);
+		return err_set(
+			e, -ENODEV,
+			"%s is gone, or was detached from the module: plan again when it is back",
+			w->path);
 	w->written = st.written_bytes;
 	/* After a boundary, which a running agent takes, the bitmap begins anew. */
 	w->distinct += st.dirty_bytes >= w->dirty ? st.dirty_bytes - w->dirty : st.dirty_bytes;
@@ -77,8 +81,11 @@ static int find_device(struct watched *w, const char *path, struct err *e)
 	if (!realpath(path, w->path))
 		return err_errno(e, -errno, "cannot find %s", path);
 	if (stat(w->path, &st) || !S_ISBLK(st.st_mode))
-		return err_set(e, -ENOTBLK,
-			       "%s is not a disk: writes to a plain file cannot be watched", path);
+		return err_set(
+			e, -ENOTBLK,
+			"%s is not a disk: writes to a plain file cannot be watched, but those to "
+			"the disk that it is on can",
+			path);
 	base = strrchr(w->path, '/') + 1;
 	if (strlen(base) >= sizeof(w->name))
 		return err_set(e, -ENAMETOOLONG, "%s has too long a name", path);

@@ -58,7 +58,11 @@ static int send_request(int fd, const json_t *request, struct err *e)
 	}
 	explicit_bzero(text, len + 1); /* it may hold a token */
 	free(text);
-	return done == len + 1 ? 0 : err_errno(e, -errno, "mobilityd does not take the request");
+	return done == len + 1
+		       ? 0
+		       : err_errno(
+				 e, -errno,
+				 "mobilityd does not take the request (journalctl -u mobilityd may tell why)");
 }
 
 static int receive(int fd, char **out, size_t *len, struct err *e)
@@ -83,9 +87,13 @@ static int receive(int fd, char **out, size_t *len, struct err *e)
 			*len += (size_t)n;
 	}
 	if (n < 0)
-		return err_errno(e, -errno, "mobilityd does not answer");
+		return err_errno(
+			e, -errno,
+			"mobilityd does not answer (journalctl -u mobilityd may tell why)");
 	if (!*len)
-		return err_set(e, -EPIPE, "mobilityd ended without an answer");
+		return err_set(
+			e, -EPIPE,
+			"mobilityd ended without an answer: try again; journalctl -u mobilityd may tell why");
 	return 0;
 }
 

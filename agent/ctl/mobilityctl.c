@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/config.h"
 #include "agent/ctl/actions.h"
+#include "lib/cleanup.h"
 #include "lib/clock.h"
 
 static void usage(FILE *to)
@@ -104,10 +106,29 @@ static int take_option(struct ctl *c, int letter, const char **config, char *see
 	}
 }
 
-/* The index of the command, or a negative errno. */
-static int parse(int argc, char **argv, struct ctl *c, const char **config)
+static int __attribute__((format(printf, 1, 2))) wrong(const char *format, ...)
 {
-	char seen[64] = "";
+	va_list args;
+
+	fputs("mobilityctl: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return -EINVAL;
+}
+
+static const char *option_name(int letter)
+{
+	const struct option *o = options;
+
+	while (o->name && o->val != letter)
+		o++;
+	return o->name;
+}
+
+static int take_options(int argc, char **argv, struct ctl *c, const char **config, char seen[64])
+{
 	int letter;
 
 	while ((letter = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -115,23 +136,42 @@ static int parse(int argc, char **argv, struct ctl *c, const char **config)
 			usage(stdout);
 			exit(0);
 		}
-		if (strlen(seen) + 2 > sizeof(seen) || take_option(c, letter, config, seen))
+		if (letter == '?') /* getopt has said what is wrong */
 			return -EINVAL;
+		if (strlen(seen) + 2 > 64)
+			return wrong("too many options");
+		if (take_option(c, letter, config, seen))
+			return wrong("--%s cannot be '%s'", option_name(letter), optarg);
 	}
-	if (optind >= argc)
+	return 0;
+}
+
+/* The index of the command, or -EINVAL: what is wrong has been said. */
+static int parse(int argc, char **argv, struct ctl *c, const char **config)
+{
+	char seen[64] = "";
+	size_t i = 0, taken;
+
+	if (take_options(argc, argv, c, config, seen))
 		return -EINVAL;
+	if (optind >= argc)
+		return wrong("a command is missing");
 	c->args = argv + optind + 1;
 	c->arg_count = argc - optind - 1;
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(commands[i].name, argv[optind]) != 0)
-			continue;
-		if (c->arg_count < commands[i].least || c->arg_count > commands[i].most ||
-		    strspn(seen, commands[i].options) != strlen(seen))
-			return -EINVAL;
-		/* A bookmark has one name. */
-		return c->name && c->arg_count ? -EINVAL : (int)i;
-	}
-	return -EINVAL;
+	while (i < ARRAY_SIZE(commands) && strcmp(commands[i].name, argv[optind]) != 0)
+		i++;
+	if (i == ARRAY_SIZE(commands))
+		return wrong("there is no command '%s'", argv[optind]);
+	taken = strspn(seen, commands[i].options);
+	if (seen[taken])
+		return wrong("%s takes no --%s", commands[i].name, option_name(seen[taken]));
+	/* A bookmark has one name. */
+	if (c->arg_count > commands[i].most || (c->name && c->arg_count))
+		return wrong("%s: '%s' is one too many", commands[i].name,
+			     c->args[c->arg_count - 1]);
+	if (c->arg_count < commands[i].least)
+		return wrong("%s: an argument is missing", commands[i].name);
+	return (int)i;
 }
 
 int main(int argc, char **argv)

@@ -215,7 +215,9 @@ int ctl_plan(struct ctl *c)
 	if (r)
 		fprintf(stderr, "mobilityctl: %s\n", e.text);
 	else if (!w[0].count)
-		fputs("mobilityctl: interrupted before the first interval was over\n", stderr);
+		fputs("mobilityctl: interrupted before the first interval was over; a shorter --interval "
+		      "shows something sooner\n",
+		      stderr);
 	else
 		status = show(c, w);
 	for (int i = 0; w && i < c->arg_count; i++)

@@ -148,7 +148,7 @@ static void show_wait(FILE *f, const json_t *d)
 		fprintf(f, "waits for the window, %s",
 			clock_format_utc(num(d, "resync_starts"), when));
 	else
-		fputs("waits for mobilityctl resync --now", f);
+		fprintf(f, "waits for mobilityctl resync --now %s", str(d, "name"));
 }
 
 static void show_verify(FILE *f, const json_t *v)

@@ -74,7 +74,11 @@ int ctl_writers(struct ctl *c)
 
 		json_object_del(answer, "ok");
 		text = json_dumps(answer, JSON_INDENT(2));
-		return text && puts(text) >= 0 ? CTL_OK : CTL_FAILED;
+		if (!text) {
+			fputs("mobilityctl: out of memory\n", stderr);
+			return CTL_FAILED;
+		}
+		return puts(text) >= 0 ? CTL_OK : CTL_FAILED;
 	}
 	if (!json_array_size(json_object_get(answer, "writers")))
 		puts("There are no writers; filesystems are frozen all the same.");

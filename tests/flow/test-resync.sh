@@ -76,4 +76,20 @@ wait_for agent 60 '.disks[0].error == null and .disks[0].state == "protected"'
 point_equals agent grown grown/a
 bookmark agent whole-again
 point_equals agent whole-again a
+
+note "its protection ended and begun again, the smaller disk is a new one; the points of the old one stay"
+stop agent
+cp a grown/a
+truncate -s 24M a
+start_agent agent
+wait_for agent 30 '.disks[0].error | length > 0'
+ctl agent unprotect a
+for ((i = 0; i < 50; i++)); do
+	ctl agent protect a 2>protect.err && break
+	sleep 0.2	# the appliance may not have been told yet
+done
+wait_protected agent
+bookmark agent smaller
+point_equals agent smaller a
+point_equals agent whole-again grown/a
 finish

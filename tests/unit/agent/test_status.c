@@ -146,7 +146,7 @@ START_TEST(problems_of_a_disk)
 	disk.starts_ns = NOW + 60 * NSEC_PER_SEC;
 	expect_one(&v, "error", "waits for the resync_window");
 	disk.starts_ns = UINT64_MAX;
-	expect_one(&v, "error", "no resync_window is set");
+	expect_one(&v, "error", "resync_window is never");
 	/* What the operator wants later takes nothing away now. */
 	v = healthy();
 	disk.scheduled = true;
