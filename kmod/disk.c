@@ -9,6 +9,7 @@
 
 #include "compat.h"
 #include "disk.h"
+#include "multipath.h"
 #include "pool.h"
 #include "preserve.h"
 #include "track.h"
@@ -21,6 +22,7 @@
 DEFINE_MUTEX(mob_mutex);
 LIST_HEAD(mob_disk_list);
 struct hlist_head mob_disk_hash[1 << MOB_HASH_BITS] __read_mostly;
+unsigned int mob_multipath_disks __read_mostly;
 
 static unsigned int mob_next_id = 1;
 
@@ -94,6 +96,8 @@ static struct mob_disk *mob_disk_new(struct block_device *bdev, const struct mob
 	disk->bdev = bdev;
 	disk->gd = bdev->bd_disk;
 	disk->sectors = get_capacity(disk->gd);
+	disk->bio_based = disk->gd->fops->submit_bio;
+	disk->multipath = disk->bio_based && mob_is_namespace(disk->gd);
 	ret = mob_room_reserve(&disk->room, mob_disk_bytes(disk), bdev_logical_block_size(bdev),
 			       args->granule_shift);
 	if (ret) {
@@ -134,6 +138,7 @@ static int mob_disk_hook(struct mob_disk *disk)
 	disk->first_epoch = mob_epoch_active(&mob_epochs);
 	list_add_tail(&disk->list, &mob_disk_list);
 	WRITE_ONCE(disk->hooked, true);
+	WRITE_ONCE(mob_multipath_disks, mob_multipath_disks + disk->multipath);
 	hlist_add_head_rcu(&disk->hash, &mob_disk_hash[hash_ptr(disk->gd, MOB_HASH_BITS)]);
 	return 0;
 }
@@ -227,6 +232,7 @@ void mob_disk_unhook(struct mob_disk *disk)
 {
 	hlist_del_rcu(&disk->hash);
 	WRITE_ONCE(disk->hooked, false);
+	WRITE_ONCE(mob_multipath_disks, mob_multipath_disks - disk->multipath);
 	mob_stats_remove_disk(disk);
 	/* From here on no section finds it; its writes in flight become only fewer. */
 	mob_sections_sync();
@@ -287,6 +293,18 @@ void mob_disk_detach_all(void)
 			return;
 		msleep(20);
 	}
+}
+
+struct mob_disk *mob_disk_head_of(const struct gendisk *gd)
+{
+	struct mob_disk *disk;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(mob_disk_hash); i++)
+		hlist_for_each_entry_rcu(disk, &mob_disk_hash[i], hash, irqs_disabled())
+			if (disk->multipath && mob_is_path_of(gd, disk->gd))
+				return disk;
+	return NULL;
 }
 
 struct mob_disk *mob_disk_find_get(const struct gendisk *gd)

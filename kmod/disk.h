@@ -9,7 +9,7 @@
  *
  *	function			context
  *	mob_disk_maybe			any
- *	mob_disk_find, _find_in		interrupts off; the result is valid while they are
+ *	mob_disk_find, _find_in, _head_of	interrupts off; the result is valid while they are
  *	mob_disk_find_get, _by_id	process; takes a reference
  *	mob_disk_get, _raise		any
  *	mob_disk_put			process, may sleep
@@ -59,6 +59,8 @@ struct mob_disk {
 	struct mob_disk_cpu __percpu *cpu;
 	sector_t sectors;		/* capacity that is tracked; grow.c changes it */
 	unsigned int shift;		/* sectors of a granule, as a power of two */
+	bool bio_based;			/* its driver takes bios, not requests */
+	bool multipath;			/* an NVMe namespace with paths, each a disk of its own */
 	unsigned int id;
 	struct mob_bitmap map[2];	/* dirty bits, by parity of the epoch */
 	/* Granules of the ended epoch that need no preserving: a copy is visible, or drained. */
@@ -95,6 +97,8 @@ struct mob_disk {
 extern struct mutex mob_mutex;
 extern struct list_head mob_disk_list;
 extern struct hlist_head mob_disk_hash[1 << MOB_HASH_BITS];
+/* How many of the hooked disks are multipath. */
+extern unsigned int mob_multipath_disks;
 
 #define mob_disk_for_each(disk)	list_for_each_entry(disk, &mob_disk_list, list)
 
@@ -124,6 +128,9 @@ static __always_inline struct mob_disk *mob_disk_find(const struct gendisk *gd)
 {
 	return mob_disk_find_in(mob_disk_head(gd), gd);
 }
+
+/* The hooked disk that @gd is a path of, or NULL. */
+struct mob_disk *mob_disk_head_of(const struct gendisk *gd);
 
 struct mob_disk *mob_disk_find_get(const struct gendisk *gd);
 struct mob_disk *mob_disk_find_by_id(unsigned int id);

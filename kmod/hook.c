@@ -28,10 +28,12 @@ const char *mob_hook_reason(void)
 
 /*
  * The function returns to the submitter in place of the block layer's when a bio
- * is held: the bio belongs to the preserver by then.
+ * is held: the bio belongs to the preserver by then. Until 5.15 what is returned is
+ * where to poll for the bio: nowhere.
  */
-static noinline void mob_hook_swallow(struct bio *bio)
+static noinline unsigned int mob_hook_swallow(struct bio *bio)
 {
+	return MOB_POLL_NOWHERE;
 }
 
 /*

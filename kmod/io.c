@@ -15,12 +15,15 @@ bool mob_io_refill(void)
 {
 	struct mob_io *io = mempool_alloc(mob_io_pool, GFP_NOWAIT | __GFP_NOWARN);
 	unsigned long flags;
+	bool kept;
 
 	if (!io)
 		return false;
 	local_irq_save(flags);
-	mob_io_push(io);
+	kept = mob_io_push(io);
 	local_irq_restore(flags);
+	if (!kept)	/* an interrupt filled the cache */
+		mob_io_free(io);
 	return true;
 }
 

@@ -4,7 +4,7 @@
  * behind them is a slab, and behind that a reserve that memory pressure cannot take.
  *
  *	mob_io_pop, mob_io_push		interrupts off
- *	mob_io_refill			any context; does not sleep
+ *	mob_io_refill, mob_io_free	any context but that (PREEMPT_RT); do not sleep
  *	mob_io_init, mob_io_exit	process context; no context is in use
  */
 #ifndef MOB_IO_H
@@ -24,6 +24,7 @@ struct mob_io {
 	void *private;
 	sector_t sector;		/* of the whole write, for the case that it fails */
 	unsigned int sectors;
+	bool late;			/* part of it was on its way before the attachment */
 	u64 epoch;			/* the tag */
 	union {
 		struct mob_io *next;	/* in a cache */
@@ -63,17 +64,17 @@ static __always_inline struct mob_io *mob_io_pop(void)
 	return io;
 }
 
-static __always_inline void mob_io_push(struct mob_io *io)
+/* False: the cache is full, and the context to be freed. */
+static __always_inline bool mob_io_push(struct mob_io *io)
 {
 	struct mob_io_cache *cache = this_cpu_ptr(&mob_io_cache);
 
-	if (unlikely(cache->count >= MOB_IO_CACHE_MAX)) {
-		mob_io_free(io);
-		return;
-	}
+	if (unlikely(cache->count >= MOB_IO_CACHE_MAX))
+		return false;
 	io->next = cache->free;
 	cache->free = io;
 	cache->count++;
+	return true;
 }
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "compat.h"
 #include "disk.h"
+#include "multipath.h"
 #include "passthrough.h"
 #include "track.h"
 
@@ -60,16 +61,6 @@ static bool mob_scsi_writes(const u8 *cdb)
 	}
 }
 
-/* NVMe multipath: nvme0c1n2 is a path, by controller 1, to what users have as nvme0n2. */
-static bool mob_is_path_of(const struct gendisk *path, const struct gendisk *head)
-{
-	int system, controller, namespace, head_system, head_namespace;
-
-	return sscanf(path->disk_name, "nvme%dc%dn%d", &system, &controller, &namespace) == 3 &&
-	       sscanf(head->disk_name, "nvme%dn%d", &head_system, &head_namespace) == 2 &&
-	       system == head_system && namespace == head_namespace;
-}
-
 /* Every transport's driver has it in its name. */
 static bool mob_is_nvme_driver(const struct request_queue *q)
 {
@@ -110,11 +101,10 @@ static bool mob_nvme_admin_writes(struct request *rq)
 static bool mob_is_of_controller(const struct gendisk *gd, const struct request_queue *q)
 {
 	const struct blk_mq_tag_set *set = gd->queue->tag_set;
-	int system, namespace;
 
 	if (set)
 		return set->driver_data == q->tag_set->driver_data;
-	return sscanf(gd->disk_name, "nvme%dn%d", &system, &namespace) == 2;
+	return mob_is_namespace(gd);
 }
 
 /* The request, for a queue without a disk if @to is NULL, may change what is on @gd. */

@@ -5,6 +5,7 @@
 #include "compat.h"
 #include "disk.h"
 #include "io.h"
+#include "late.h"
 #include "preserve.h"
 #include "testdelay.h"
 #include "track.h"
@@ -15,10 +16,10 @@ static const char mob_reason_overwritten[] = "overwritten before it was read (tr
 struct mob_epochs mob_epochs;
 struct workqueue_struct *mob_wq;
 bool mob_track_only;
+bio_end_io_t *mob_chain_endio;
 
 /* Completions that may not recurse. Nothing on it ever waits, for a disk or for a lock. */
 static struct workqueue_struct *mob_end_wq;
-static bio_end_io_t *mob_chain_endio;
 static bool mob_window_writes;
 
 enum mob_verdict {
@@ -97,16 +98,6 @@ static noinline void mob_blind(struct mob_disk *disk)
 	mob_epoch_tear_all(&mob_epochs, mob_reason_blind);
 }
 
-/*
- * The rest of a bio that its driver split, a path that failed over, or one that we held:
- * counted already. The same bio on another disk below is not.
- */
-static __always_inline bool mob_bio_is_ours(const struct bio *bio)
-{
-	return bio->bi_end_io == mob_track_endio &&
-	       ((struct mob_io *)bio->bi_private)->disk->gd == mob_bio_disk(bio);
-}
-
 /* The write is counted in flight from here on. Interrupts off. */
 static __always_inline void mob_interpose(struct mob_io *io, struct bio *bio,
 					  struct mob_disk *disk, u64 epoch, sector_t sector)
@@ -115,11 +106,13 @@ static __always_inline void mob_interpose(struct mob_io *io, struct bio *bio,
 	io->disk = disk;
 	io->sector = sector;
 	io->sectors = bio_sectors(bio);
+	io->late = false;
 	io->epoch = epoch;
 	io->end_io = bio->bi_end_io;
 	io->private = bio->bi_private;
 	bio->bi_private = io;
-	bio->bi_end_io = mob_track_endio;
+	/* A part of the bio from before the attachment may end meanwhile, and look (mob_is_covered). */
+	smp_store_release(&bio->bi_end_io, mob_track_endio);
 }
 
 /* The marking section. Interrupts off. */
@@ -135,6 +128,10 @@ static __always_inline enum mob_verdict mob_section(struct bio *bio, struct gend
 
 	if (!disk)
 		return MOB_PASS;
+	if (unlikely(disk->bio_based) && !mob_late_may_count(bio)) {
+		mob_late_mark_polled(disk, bio);
+		return MOB_PASS;
+	}
 	io = mob_io_pop();
 	if (unlikely(!io) && !blind)
 		return MOB_REFILL;
@@ -156,14 +153,17 @@ static __always_inline enum mob_verdict mob_section(struct bio *bio, struct gend
 		return MOB_PASS;
 	}
 	mob_interpose(io, bio, disk, epoch, sector);
+	if (unlikely(disk->bio_based))
+		mob_late_note_front(io, bio);
 	if (likely(mob_word_phase(word) == MOB_PHASE_OPEN))
 		return MOB_PASS;
 	return mob_overwrite(disk, word, g);
 }
 
 /*
- * The marking section of most writes: to one granule, with no epoch ended. It calls
- * nothing, so it keeps nothing on the stack. False: this is another one, nothing is done.
+ * The marking section of most writes: to one granule of a disk that takes requests, with no
+ * epoch ended. It calls nothing, so it keeps nothing on the stack. False: this is another
+ * one, nothing is done.
  */
 static __always_inline bool mob_section_short(struct bio *bio, struct hlist_head *head)
 {
@@ -173,7 +173,7 @@ static __always_inline bool mob_section_short(struct bio *bio, struct hlist_head
 	struct mob_io *io;
 	u64 word, granule;
 
-	if (unlikely(!disk))
+	if (unlikely(!disk || disk->bio_based))
 		return false;
 	sector = mob_bio_sector(bio);
 	last = sector + bio_sectors(bio) - 1;
@@ -257,7 +257,11 @@ static __always_inline void mob_done(struct mob_io *io)
 	unsigned long flags;
 
 	local_irq_save(flags);
-	mob_io_push(io);
+	if (unlikely(!mob_io_push(io))) {
+		local_irq_restore(flags);
+		mob_io_free(io);
+		local_irq_save(flags);
+	}
 	this_cpu_ptr(disk->cpu)->in_flight[parity]--;
 	local_irq_restore(flags);
 }
@@ -294,8 +298,12 @@ static bool mob_chain_is_deep(const struct mob_io *io)
 {
 	const struct bio *parent = io->private;
 
-	return parent->bi_end_io == mob_track_endio &&
-	       ((struct mob_io *)parent->bi_private)->end_io == mob_chain_endio;
+	if (parent->bi_end_io != mob_track_endio)
+		return false;
+	/* Tracked at several levels, it has a context of each. */
+	for (io = parent->bi_private; io->end_io == mob_track_endio; io = io->private)
+		;
+	return io->end_io == mob_chain_endio;
 }
 
 static noinline void mob_end_chained(struct mob_io *io, struct bio *bio)
@@ -318,6 +326,8 @@ void mob_track_endio(struct bio *bio)
 	bio->bi_private = io->private;
 	if (unlikely(bio->bi_status))
 		mob_write_failed(io, bio->bi_status);
+	else if (unlikely(io->late))
+		mob_track_mark(io->disk, io->sector, io->sectors);
 	if (unlikely(io->end_io == mob_chain_endio)) {
 		mob_end_chained(io, bio);
 		return;
@@ -339,63 +349,6 @@ void mob_track_mark(struct mob_disk *disk, sector_t sector, u64 sectors)
 	g = mob_granules(disk, sector, sectors);
 	mob_set_dirty(disk, this_cpu_ptr(disk->cpu), parity, g);
 	local_irq_restore(flags);
-}
-
-/* The part of a split write that its driver completes while the whole is tracked. */
-static bool mob_is_part_of_tracked(const struct bio *bio)
-{
-	return bio->bi_end_io == mob_chain_endio &&
-	       ((struct bio *)bio->bi_private)->bi_end_io == mob_track_endio;
-}
-
-/*
- * How many bytes of its pages a bio has left behind it. A clone shares the pages of
- * its parent, perhaps from somewhere in the middle: then this is more than it did.
- */
-static u64 mob_bio_bytes_behind(const struct bio *bio)
-{
-	u64 bytes = mob_iter_offset(&bio->bi_iter);
-	unsigned int i;
-
-	for (i = 0; i < bio->bi_iter.bi_idx; i++)
-		bytes += bio->bi_io_vec[i].bv_len;
-	return bytes;
-}
-
-/*
- * A write that was submitted before its disk was attached completes. Its bio may have
- * been advanced over what it did; one without pages (discard) has lost its range then.
- * A write proper has pages: one without any range is a flush of a bio-based disk.
- */
-static noinline void mob_complete_untracked(struct bio *bio)
-{
-	u64 behind = mob_bio_bytes_behind(bio) >> SECTOR_SHIFT;
-	bool has_range = behind || bio_sectors(bio);
-	struct mob_disk *disk;
-	unsigned long flags;
-
-	if (!has_range && bio_op(bio) == REQ_OP_WRITE)
-		return;
-	local_irq_save(flags);
-	disk = mob_disk_find(mob_bio_disk(bio));
-	if (disk) {
-		sector_t sector = mob_bio_sector(bio);
-
-		atomic64_inc(&mob_stats.untracked);
-		behind = min_t(u64, behind, sector);
-		if (has_range)
-			mob_track_mark(disk, sector - behind, behind + bio_sectors(bio));
-		else
-			mob_disk_raise(disk, MOB_EVENT_SUSPECT);
-	}
-	local_irq_restore(flags);
-}
-
-void mob_track_complete_other(struct bio *bio)
-{
-	if (likely(!mob_disk_maybe(mob_bio_disk(bio))) || mob_is_part_of_tracked(bio))
-		return;
-	mob_complete_untracked(bio);
 }
 
 bool mob_track_window_writes(void)

@@ -17,12 +17,16 @@
 #include "compat.h"
 #include "disk.h"
 #include "epoch.h"
+#include "io.h"
+#include "late.h"
 
 extern struct mob_epochs mob_epochs;
 /* Retiring epochs and watching disks: it may wait for mob_mutex, so no write may wait for it. */
 extern struct workqueue_struct *mob_wq;
 /* MOB_MODE_TRACK_ONLY: nothing can be held, an overwrite tears the epoch instead. */
 extern bool mob_track_only;
+/* What ends the parts of a bio; the kernel does not export it. */
+extern bio_end_io_t *mob_chain_endio;
 
 int mob_track_init(void);
 /* No hook calls any more, no disk is hooked. Waits out what may still run. */
@@ -49,14 +53,22 @@ static __always_inline bool mob_track_submit(struct bio *bio)
 
 /* What tracked bios have for their bi_end_io. */
 void mob_track_endio(struct bio *bio);
-/* A bio that is not tracked, at its completion. */
-void mob_track_complete_other(struct bio *bio);
+
+/*
+ * The rest of a bio that its driver split, a path that failed over, or one that we held:
+ * counted already. The same bio on another disk below is not.
+ */
+static __always_inline bool mob_bio_is_ours(const struct bio *bio)
+{
+	return bio->bi_end_io == mob_track_endio &&
+	       ((struct mob_io *)bio->bi_private)->disk->gd == mob_bio_disk(bio);
+}
 
 /* Every bio at its completion, before its bi_end_io is called. Any context. */
 static __always_inline void mob_track_complete(struct bio *bio)
 {
-	if (op_is_write(bio_op(bio)) && bio->bi_end_io != mob_track_endio)
-		mob_track_complete_other(bio);
+	if (op_is_write(bio_op(bio)) && !mob_bio_is_ours(bio))
+		mob_late_complete(bio);
 }
 
 /*

@@ -105,15 +105,33 @@ static inline unsigned int mob_iter_offset(const struct bvec_iter *iter)
 #endif
 }
 
+#ifdef MOB_HAVE_REQ_POLLED
+#define MOB_REQ_POLLED	REQ_POLLED
+#else
+#define MOB_REQ_POLLED	REQ_HIPRI
+#endif
+
+/* What submit_bio() returned until 5.15 for a bio that cannot be polled for. */
+#define MOB_POLL_NOWHERE	-1U
+
+/* Nobody polls for the bio: an interrupt ends it, so what it was allocated from must bear that. */
+static inline void mob_bio_clear_polled(struct bio *bio)
+{
+#ifdef MOB_HAVE_BIO_CLEAR_POLLED
+	bio_clear_polled(bio);
+#else
+	bio->bi_opf &= ~MOB_REQ_POLLED;
+#ifdef MOB_HAVE_BIO_PERCPU_CACHE
+	bio_clear_flag(bio, BIO_PERCPU_CACHE);
+#endif
+#endif
+}
+
 /* A bio that another thread issues may wait, and nobody polls for it. */
 static inline void mob_bio_make_patient(struct bio *bio)
 {
 	bio->bi_opf &= ~REQ_NOWAIT;
-#ifdef MOB_HAVE_REQ_POLLED
-	bio_clear_polled(bio);	/* what it was allocated from is not safe in interrupts, either */
-#else
-	bio->bi_opf &= ~REQ_HIPRI;
-#endif
+	mob_bio_clear_polled(bio);
 }
 
 /* A bio for reading; with a @bs that has a reserve and a @gfp that may wait never NULL. */

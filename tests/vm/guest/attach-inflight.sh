@@ -1,28 +1,90 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# In the guest; see ../test-attach-inflight.sh. The disk takes one write a second.
+# In the guest; see ../test-attach-inflight.sh. The disks take one write a second.
 set -euo pipefail
 # shellcheck source=tests/vm/guest/base.sh
 . /guest/base.sh
-disk=/dev/mob/slow replica=/tmp/replica
-writes=16
+replica=/tmp/replica
+ways=0 late=0
 
-dd if=/dev/urandom of=/tmp/new bs=4k count=$writes status=none
-for ((i = 0; i < writes; i++)); do
-	dd if=/tmp/new of=$disk bs=4k count=1 skip=$i seek=$((i * 16)) oflag=direct conv=notrunc status=none &
-done
-until [ "$(awk '{ print $2 }' /sys/block/vda/inflight)" -ge $((writes - 2)) ]; do
-	sleep 0.05
-done
+dd if=/dev/urandom of=/tmp/new bs=4k count=48 status=none
+
+in_flight() { awk '{ print $2 }' "/sys/block/$1/inflight"; }
+
+are_in_flight() {	# COUNT NAME…: so many of these disks' writes together
+	local sum=0 name
+
+	for name in "${@:2}"; do
+		sum=$((sum + $(in_flight "$name")))
+	done
+	[ $sum -ge "$1" ]
+}
+
+# The disk is attached while what was begun is on its way to the disks NAME…, read whole, and has all of it in the end.
+attach_and_compare() {	# DISK NAME…
+	local disk=$1 begun differing name sum=0
+
+	shift
+	truncate -s 0 $replica
+	truncate -s "$(blockdev --getsize64 "$disk")" $replica
+	drain attach --dirty "$disk" >/dev/null
+	drain run --epochs 1 "$disk=$replica" >/dev/null
+	for name in "$@"; do
+		sum=$((sum + $(in_flight "$name")))
+	done
+	[ $sum -gt 0 ] || die "$disk: nothing was in flight any more after the first epoch: nothing was shown"
+	late=$((late + sum))
+	wait
+	begun=$(status_of writes "$disk")
+	drain run --epochs 1 "$disk=$replica" >/dev/null
+	differing=$(value differing_granules "$(drain diff "$disk=$replica")")
+	[ "$differing" = 0 ] || die "$disk: $differing granules of writes from before the attachment are lost"
+	cmp <(dd if="$disk" bs=1M iflag=direct status=none) $replica || die "$disk and its replica differ"
+	drain detach "$disk"
+	ways=$((ways + 1))
+	echo "$disk: $sum in flight after the first epoch, $begun counted"
+}
+
+# Small writes, none of them split.
+whole() {		# DISK NAME
+	local i
+
+	for ((i = 0; i < 16; i++)); do
+		dd if=/tmp/new of="$1" bs=4k count=1 skip=$i seek=$((i * 16)) oflag=direct conv=notrunc status=none &
+	done
+	wait_until 30 "the writes do not arrive at $2" are_in_flight 14 "$2"
+	attach_and_compare "$1" "$2"
+}
+
+# One write in parts of 4 KiB, of which the queues of the disks NAME… take four at a time.
+one_in_parts() {	# KIB DISK NAME…
+	local name kib=$1
+
+	shift
+	for name in "${@:2}"; do
+		echo 4 >"/sys/block/$name/queue/max_sectors_kb"
+		echo 4 >"/sys/block/$name/queue/nr_requests"
+	done
+	dd if=/tmp/new of="$1" bs="${kib}k" count=1 seek=3 oflag=direct conv=notrunc status=none &
+	wait_until 30 "the parts do not arrive at ${*:2}" are_in_flight 3 "${@:2}"
+	attach_and_compare "$@"
+}
+
+name_of() { basename "$(readlink -f "/dev/mob/$1")"; }
+
+modprobe nvme
+modprobe dm-mod
+wait_until 20 "there is no NVMe disk in a subsystem" [ -b /dev/nvme0n1 ]
+path=$(find /sys/block/ -name 'nvme*c*n1' | head -n 1)
+path=${path##*/}
+[ -n "$path" ] || die "the NVMe namespace has no path below a head"
+echo "0 $(($(blockdev --getsz /dev/mob/leg1) * 2)) striped 2 8 /dev/mob/leg1 0 /dev/mob/leg2 0" |
+	dmsetup create --noudevsync striped
+dmsetup mknodes striped
 insmod /mobility.ko
-truncate -s "$(blockdev --getsize64 $disk)" $replica
-drain attach --dirty $disk >/dev/null
-drain run --epochs 1 $disk=$replica >/dev/null
-late=$(awk '{ print $2 }' /sys/block/vda/inflight)
-wait
-[ "$late" -gt 0 ] || die "no write was in flight any more after the first epoch: nothing was shown"
-[ "$(value writes "$(drain status $disk)")" = 0 ] || die "the writes came after the attachment: nothing was shown"
-drain run --epochs 1 $disk=$replica >/dev/null
-differing=$(value differing_granules "$(drain diff $disk=$replica)")
-[ "$differing" = 0 ] || die "$differing writes from before the attachment are lost"
-echo "late=$late"
+whole /dev/mob/slow "$(name_of slow)"
+one_in_parts 64 /dev/mob/split "$(name_of split)"
+one_in_parts 192 /dev/mapper/striped "$(name_of leg1)" "$(name_of leg2)"
+whole /dev/nvme0n1 "$path"
+rmmod mobility
+echo "ways=$ways late=$late"

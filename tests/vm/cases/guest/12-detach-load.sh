@@ -77,6 +77,34 @@ unload_during_write() {
 	wait $pid || die "the write during which the module was unloaded failed"
 }
 
+# Device mapper takes bi_private of a polled bio for a list of its own when it splits it.
+polled_stripes() {
+	local disk=/dev/mapper/striped replica=/tmp/striped
+
+	echo "0 $(($(blockdev --getsz /dev/mob/leg1) * 2)) striped 2 8 /dev/mob/leg1 0 /dev/mob/leg2 0" |
+		dmsetup create --noudevsync striped
+	dmsetup mknodes striped
+	truncate -s "$(blockdev --getsize64 $disk)" $replica
+	insmod /mobility.ko
+	fio --output=/tmp/fio-striped --name=polled --filename=$disk --time_based --runtime=3600 --thread --rw=randwrite \
+		--bs=64k --direct=1 --ioengine=io_uring --hipri --iodepth=4 --rate_iops=40 --randrepeat=0 --allow_mounted_write=1 &
+	load_pids+=($!)
+	load_ready
+	for _ in 1 2 3 4 5 6; do
+		drain attach --dirty $disk >/dev/null
+		drain run --epochs 1 --torn-ok $disk=$replica >/dev/null
+		drain run --epochs 1 --torn-ok $disk=$replica >/dev/null
+		drain detach $disk
+	done
+	drain attach --dirty $disk >/dev/null
+	drain run --epochs 2 --torn-ok $disk=$replica >/dev/null
+	load_stop || { cat /tmp/fio-striped; die "a polled I/O of fio failed"; }
+	drain run --epochs 1 --torn-ok $disk=$replica >/dev/null
+	cmp $disk $replica || die "the replica of $disk differs"
+	rmmod mobility
+	dmsetup remove --noudevsync striped
+}
+
 # with a queue for polled I/O
 # A null_blk with memory may sleep under its own lock when it is polled (6.1), which a kernel that checks itself reports.
 poll=1
@@ -85,6 +113,7 @@ null_blk nullb0 blocksize=512 queue_mode=2 submit_queues=2 size=8 memory_backed=
 null_blk nullb1 blocksize=512 queue_mode=2 submit_queues=2 size=8 irqmode=2 completion_nsec=3000000000 \
 	'?poll_queues=1'
 unload_during_write
+polled_stripes
 oracle_pause=40000 oracle_start "${oracle_disks[@]}"
 fio_disk data1 "${disks[0]}" psync uring polled trim
 fio_disk data2 "${disks[1]}" libaio vector
