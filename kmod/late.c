@@ -59,13 +59,14 @@ void mob_late_mark_polled(struct mob_disk *disk, struct bio *bio)
 
 /*
  * Is the range tracked as @bio, or a part of it? Contexts of disks that it was remapped from
- * stand behind one another. The bio may just be getting one: see mob_interpose().
+ * stand behind one another. The bio may just be getting one.
  */
 static bool mob_is_tracked(const struct bio *bio, const struct mob_disk *disk, sector_t sector,
 			   u64 sectors)
 {
 	const struct mob_io *io;
 
+	/* Pairs with mob_interpose(): the context is seen by whoever sees that there is one. */
 	if (smp_load_acquire(&bio->bi_end_io) != mob_track_endio)
 		return false;
 	for (io = bio->bi_private;; io = io->private) {
@@ -121,7 +122,7 @@ static noinline void mob_complete_untracked(struct bio *bio, struct gendisk *gd)
 	local_irq_restore(flags);
 }
 
-/* May the bio have come to @gd from an attached disk whose path that is, without being tracked there? */
+/* May the bio have come down the path @gd of an attached disk that did not track it? */
 static bool mob_is_on_path(const struct bio *bio, const struct gendisk *gd)
 {
 	if (likely(!READ_ONCE(mob_multipath_disks)) || !(gd->flags & GENHD_FL_HIDDEN))

@@ -15,9 +15,10 @@ struct mob_disk;
 struct mob_io;
 
 /*
- * Device mapper keeps a list of its own in the bi_private of a bio that is polled for, so nobody
- * polls for one that we count on a disk that takes bios. False: it has its list already, from before the attachment. Then
- * the bio is to be passed to mob_late_mark_polled(), and its completion marks it again.
+ * On a disk that takes bios. Device mapper keeps a list of its own in the bi_private of a bio
+ * that is polled for, so nobody polls for one that we count. False: it has its list already, from
+ * before the attachment. Then the bio is to be passed to mob_late_mark_polled(), and its completion
+ * marks it again.
  */
 bool mob_late_may_count(struct bio *bio);
 void mob_late_mark_polled(struct mob_disk *disk, struct bio *bio);
