@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "lib/err.h"
 
@@ -57,10 +58,11 @@ struct skip_wish {
 int skip_find(const struct skip_wish *w, struct skip_set *out, struct err *e);
 
 /*
- * skip_fsmap.c: what the filesystem that is mounted at `mount` calls free in [from, to) of its device,
- * which begins at `start` of the disk: twice, with a sync in between.
+ * skip_fsmap.c: what the filesystem of `device`, mounted at `mount`, calls free in [from, to) of it;
+ * the device begins at `start` of the disk. Asked twice, with a sync in between. -EXDEV: another
+ * filesystem is there, mounted over it.
  */
-int skip_fsmap(const char *mount, uint64_t start, uint64_t from, uint64_t to, struct skip_set *out,
-	       struct err *e);
+int skip_fsmap(const char *mount, dev_t device, uint64_t start, uint64_t from, uint64_t to,
+	       struct skip_set *out, struct err *e);
 
 #endif

@@ -167,12 +167,14 @@ static int add_free(const struct part *p, const struct skip_wish *w, struct skip
 	if (!m)
 		return err_set(e, -ENOMEM, "out of memory");
 	r = io_read_file("/proc/self/mountinfo", MOUNTINFO_MAX, &text, &len, e);
-	for (char *next = text, *line; !r && (line = strsep(&next, "\n"));) {
+	for (char *next = text, *line; (line = strsep(&next, "\n"));) {
 		if (!parse_mount(line, m) || makedev(m->major, m->minor) != p->dev ||
 		    !tells_what_is_free(m))
 			continue;
-		/* Mounted several times, it is one filesystem. */
-		return skip_fsmap(m->point, p->start, from, to, out, e);
+		/* Mounted several times, it is one filesystem; where one is hidden another may not be. */
+		r = skip_fsmap(m->point, p->dev, p->start, from, to, out, e);
+		if (!r)
+			return 0;
 	}
 	return r;
 }

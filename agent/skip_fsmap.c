@@ -92,8 +92,8 @@ static int twice(int fd, uint32_t device, uint64_t start, uint64_t from, uint64_
 	return r;
 }
 
-int skip_fsmap(const char *mount, uint64_t start, uint64_t from, uint64_t to, struct skip_set *out,
-	       struct err *e)
+int skip_fsmap(const char *mount, dev_t device, uint64_t start, uint64_t from, uint64_t to,
+	       struct skip_set *out, struct err *e)
 {
 	_cleanup_close_ int fd = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct skip_set found = {0};
@@ -102,9 +102,13 @@ int skip_fsmap(const char *mount, uint64_t start, uint64_t from, uint64_t to, st
 
 	if (fd < 0 || fstat(fd, &st))
 		return err_errno(e, -errno, "cannot open the filesystem at %s", mount);
-	r = twice(fd, encode_device(st.st_dev), start, from, to, &found);
+	/* Of what was opened, whatever is mounted there by now. */
+	r = st.st_dev == device ? twice(fd, encode_device(device), start, from, to, &found)
+				: -EXDEV;
 	for (size_t i = 0; !r && i < found.count; i++)
 		r = skip_add(out, found.range[i].from, found.range[i].to, SKIP_FREE);
 	skip_clear(&found);
+	if (r == -EXDEV)
+		return err_set(e, r, "another filesystem is mounted over the one at %s", mount);
 	return r ? err_errno(e, r, "the filesystem at %s does not tell what is free", mount) : 0;
 }
