@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What of a disk initial replication need not read: the contents of swap areas, and blocks that are
+ * What of a disk initial replication need not read: the contents of swap that is in use, and blocks that are
  * free in mounted ext4 and XFS filesystems. docs/design.md has the argument why that is safe, and what
  * it needs: a source that tracks, and that no boundary is taken between skip_find and the one that
  * ends the epoch.

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #define SECTOR 512
 #define SWAP_HEADER 65536 /* the first page, however large pages are */
 #define MOUNTINFO_MAX (16u << 20)
+#define SWAPS_MAX (1u << 20)
 
 /* The disk itself, or one of its partitions. */
 struct part {
@@ -76,6 +78,22 @@ static bool overlaps(const struct part *p, const struct skip_wish *w)
 	return p->start < w->to && p->start + p->size > w->from;
 }
 
+/* The kernel's lists write blanks and backslashes as octal numbers. In place. */
+static void unescape(char *s)
+{
+	char *to = s;
+
+	while (*s) {
+		if (s[0] == '\\' && s[1] && s[2] && s[3]) {
+			*to++ = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
+			s += 4;
+		} else {
+			*to++ = *s++;
+		}
+	}
+	*to = '\0';
+}
+
 /* --- swap ------------------------------------------------------------------------------------- */
 
 /* An image of hibernation is another type to libblkid, and is sent. */
@@ -98,13 +116,42 @@ static bool is_swap(const char *name)
 	return yes;
 }
 
+/*
+ * Up to where the device is in use as swap; 0: it is not. The list counts the pages that are used: all but the header and bad
+ * ones, so that it never says more than the header does.
+ */
+static uint64_t swap_in_use(dev_t dev)
+{
+	_cleanup_free_ char *text = NULL;
+	char name[PATH_MAX];
+	struct stat st;
+	uint64_t kib;
+	size_t len;
+
+	if (io_read_file("/proc/swaps", SWAPS_MAX, &text, &len, NULL))
+		return 0;
+	for (char *next = text, *line; (line = strsep(&next, "\n"));) {
+		if (sscanf(line, "%4095s partition %" SCNu64, name, &kib) != 2)
+			continue;
+		unescape(name);
+		if (!stat(name, &st) && S_ISBLK(st.st_mode) && st.st_rdev == dev)
+			return (uint64_t)sysconf(_SC_PAGESIZE) + kib * 1024;
+	}
+	return 0;
+}
+
 static int add_swap(const struct part *p, const struct skip_wish *w, struct skip_set *out,
 		    struct err *e)
 {
+	uint64_t end = swap_in_use(p->dev);
+
 	(void)w;
-	if (!is_swap(p->name))
+	/* A signature alone may be a leftover on what is something else now. */
+	if (!end || !is_swap(p->name))
 		return 0;
-	if (skip_add(out, p->start + SWAP_HEADER, p->start + p->size, SKIP_SWAP))
+	if (end > p->size)
+		end = p->size;
+	if (skip_add(out, p->start + SWAP_HEADER, p->start + end, SKIP_SWAP))
 		return err_set(e, -ENOMEM, "out of memory");
 	return 0;
 }
@@ -115,22 +162,6 @@ struct mounted {
 	unsigned int major, minor;
 	char point[PATH_MAX], type[32], options[PATH_MAX];
 };
-
-/* mountinfo writes blanks and backslashes as octal numbers. In place. */
-static void unescape(char *s)
-{
-	char *to = s;
-
-	while (*s) {
-		if (s[0] == '\\' && s[1] && s[2] && s[3]) {
-			*to++ = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
-			s += 4;
-		} else {
-			*to++ = *s++;
-		}
-	}
-	*to = '\0';
-}
 
 static bool parse_mount(const char *line, struct mounted *m)
 {

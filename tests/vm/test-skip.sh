@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# What initial replication leaves out: the contents of swap and the free blocks of mounted ext4 and XFS filesystems, all full of
+# What initial replication leaves out: the contents of swap that is in use and the free blocks of mounted ext4 and XFS filesystems, all full of
 # old data, while files in them come and go. The filesystems of a point taken under that load recover and are clean, those of
 # the last point have every file as it is on the disk; what was left out is zeros. Then a disk of which a part cannot be read.
 set -euo pipefail

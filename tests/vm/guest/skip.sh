@@ -43,6 +43,9 @@ modprobe xfs
 mkdir -p /ext4 /xfs
 mount -t ext4 "$(part $disk 1)" /ext4
 mount -t xfs "$(part $disk 2)" /xfs
+# In use, and nothing is swapped out: what the host reads of it stays as it was made.
+echo 0 >/proc/sys/vm/swappiness
+swapon "$(part $disk 3)"
 n=0
 echo "writing"
 while [ ! -e /run/stop ]; do
