@@ -228,6 +228,7 @@ static int scan_first(struct epoch *ep, struct err *e)
 			d->scanned_ns = now;
 		else if (d->replicated || d->slice_end < d->size)
 			epoch_fuzzy(ep, "%s was read over several epochs", d->name);
+		verify_scan_begin(d);
 		scan_digests_begin(d->digests);
 	}
 	return any(ep, scanned) ? drain(ep, scanned, e) : 0;

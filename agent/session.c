@@ -142,7 +142,7 @@ static uint64_t until_scan(const struct session *s, uint64_t now)
 
 		if (!d->source || d->source->ops->tracks || d->state != DISK_PROTECTED)
 			continue;
-		left = !d->scanned_ns || verify_scan(d) || now - d->scanned_ns >= interval
+		left = !d->scanned_ns || verify_scan_due(d) || now - d->scanned_ns >= interval
 			       ? 0
 			       : interval - (now - d->scanned_ns);
 		best = left < best ? left : best;

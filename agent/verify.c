@@ -13,6 +13,7 @@
 
 #define SLICE_BYTES (256ull << 20) /* short enough that epochs are not late for it */
 #define SLICE_LEAST (16ull << 20)
+#define SLICE_SURE ((uint64_t)VERIFY_SUSPECTS * WIRE_BLOCK) /* all of it may differ */
 #define AGAIN_NS (60 * NSEC_PER_SEC) /* when the disk could not be opened */
 
 void verify_init(struct verify *v)
@@ -50,6 +51,7 @@ void verify_reset(struct disk *d)
 
 void verify_ask(struct disk *d)
 {
+	atomic_store(&d->verify.untried, true);
 	atomic_store(&d->verify.asked, true);
 }
 
@@ -81,7 +83,7 @@ static int begin_slice(struct session *s, struct disk *d, uint64_t bytes, struct
 		       struct err *e)
 {
 	struct verify *v = &d->verify;
-	uint64_t end = d->size - v->cursor <= bytes ? d->size : v->cursor + bytes;
+	uint64_t end;
 	int r = 0;
 
 	if (!v->live)
@@ -91,7 +93,10 @@ static int begin_slice(struct session *s, struct disk *d, uint64_t bytes, struct
 	if (!v->cursor)
 		v->pass_mismatches = atomic_load(&v->mismatched_bytes);
 	v->count = 0;
+	if (v->too_many && bytes > SLICE_SURE)
+		bytes = SLICE_SURE;
 	v->too_many = false;
+	end = d->size - v->cursor <= bytes ? d->size : v->cursor + bytes;
 	v->end = end;
 	v->sliced_ns = clock_monotonic_ns();
 	skip_clear(&v->left_out);
@@ -152,10 +157,28 @@ bool verify_needs_epoch(const struct session *s)
 	return false;
 }
 
-bool verify_scan(const struct disk *d)
+static bool scan_asked(const struct disk *d)
 {
 	return d->source && !tracked(d) && d->state == DISK_PROTECTED &&
 	       atomic_load(&d->verify.asked);
+}
+
+bool verify_scan_due(const struct disk *d)
+{
+	return scan_asked(d) && atomic_load(&d->verify.untried);
+}
+
+/* Who asks from now on is not content with this scan: a part of it may have been remembered. */
+void verify_scan_begin(struct disk *d)
+{
+	d->verify.scanning = scan_asked(d);
+	if (d->verify.scanning)
+		atomic_store(&d->verify.untried, false);
+}
+
+bool verify_scan(const struct disk *d)
+{
+	return d->verify.scanning;
 }
 
 /* Did the epoch have no write to any granule of the range? */
@@ -206,7 +229,10 @@ static void scan_committed(struct disk *d, bool fuzzy, uint64_t boundary_ns)
 {
 	struct verify *v = &d->verify;
 
-	if (fuzzy || !verify_scan(d))
+	if (!v->scanning)
+		return;
+	v->scanning = false;
+	if (fuzzy)
 		return;
 	v->pass_mismatches = atomic_load(&v->mismatched_bytes);
 	pass_done(d, boundary_ns);
@@ -233,6 +259,7 @@ void verify_abandon(struct disk *d)
 {
 	d->verify.end = 0;
 	d->verify.count = 0;
+	d->verify.scanning = false;
 }
 
 void verify_mismatch(struct disk *d, uint64_t offset, uint64_t length)

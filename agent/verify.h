@@ -10,11 +10,13 @@
  *
  * What initial replication leaves out (skip.h) differs by design; blocks that it touches are not judged.
  *
- * A scanned disk: its next scan asks the appliance for every digest instead of remembering them; it proves the disk equal if the scan makes a
- * recovery point. What the appliance has acknowledged and does not have any more is a mismatch.
+ * A scanned disk: its next scan, at once, asks the appliance for every digest instead of remembering them; it proves the disk equal if the scan makes a
+ * recovery point. If not, the ordinary scans after it do the same until one proves it. What the appliance has acknowledged and does not have any more is a
+ * mismatch.
  *
  *	verify_ask		any thread
  *	verify_prove, _mismatch	workers
+ *	verify_scan		the session, workers
  *	all others		the session
  */
 #ifndef MOBILITY_AGENT_VERIFY_H
@@ -38,6 +40,7 @@ struct worker;
 
 struct verify {
 	_Atomic bool asked; /* by the operator: at full speed */
+	_Atomic bool untried; /* of a scanned disk: no scan has begun since */
 	_Atomic uint64_t mismatched_bytes; /* in all passes */
 	/* session; status reads the first two under the disk's lock */
 	uint64_t
@@ -47,12 +50,13 @@ struct verify {
 	uint64_t pass_mismatches; /* bytes, when the pass began */
 	uint64_t sliced_ns; /* monotonic time of the last slice */
 	uint64_t again_ns; /* and before which no slice is begun */
+	bool scanning; /* the scan under way asks the appliance for everything */
 	struct source *live; /* of a tracked disk: reads it as it is */
 	struct skip_set left_out; /* of the slice: what initial replication did not send */
 	/* suspects, under lock */
 	pthread_mutex_t lock;
 	unsigned int count;
-	bool too_many; /* the slice is read again, from the next on */
+	bool too_many; /* for the slice: it is read again, less at a time */
 	struct run suspect[VERIFY_SUSPECTS];
 };
 
@@ -68,7 +72,10 @@ void verify_ask(struct disk *d);
 int verify_slices(struct session *s, struct err *e);
 /* Does some disk need an epoch to go on? */
 bool verify_needs_epoch(const struct session *s);
-/* The next scan of this disk asks the appliance for everything. */
+/* Is a scan of this disk due because somebody asked? Once for each time. */
+bool verify_scan_due(const struct disk *d);
+/* A scan of this disk begins: is it to ask the appliance for everything? */
+void verify_scan_begin(struct disk *d);
 bool verify_scan(const struct disk *d);
 /* The dirty bitmap of the epoch after a slice: mark the mismatches. */
 int verify_judge(struct disk *d, const struct source_map *map, struct err *e);

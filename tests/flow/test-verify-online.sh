@@ -59,7 +59,13 @@ until_true 20 "the writer" grep -q writing writer.log
 ctl agent verify a
 sleep 3
 [ "$(verified)" -eq "$second" ] || fail "a busy disk was said to be proven equal"
+note "one request is one scan at once: the next comes when one is due anyway"
+scanned=$(status agent .totals.read_bytes)
+sleep 3
+[ "$(status agent .totals.read_bytes)" -eq "$scanned" ] || fail "it is scanned again and again"
+status agent '.disks[0].verify.running' || fail "the request is forgotten"
 kill9 writer
+ctl agent verify a
 wait_for agent 40 ".disks[0].verify | .proven_equal > $second and .running == false"
 bookmark agent last
 point_equals agent last a

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What becomes of the differences that a slice of a tracked disk showed: written since, or a mismatch. */
+/*
+ * What becomes of the differences that a slice of a tracked disk showed: written since, or a mismatch. When scans of others ask the appliance for
+ * everything.
+ */
 /* wraps: drain_run compare_begin compare_end */
 #include <errno.h>
 #include <string.h>
@@ -134,6 +137,53 @@ START_TEST(a_pass_is_made_of_slices)
 }
 END_TEST
 
+/* --- a scanned disk ------------------------------------------------------------------------------------ */
+
+static const struct source_ops scanned_ops = {.name = "fake", .close = fake_close};
+static struct source scanned = {.ops = &scanned_ops, .size = SIZE, .shift = 16, .poll_fd = -1};
+
+START_TEST(one_request_forces_one_scan)
+{
+	disk_set_source(d, &scanned);
+	ck_assert(!verify_scan_due(d));
+	verify_ask(d);
+	ck_assert(verify_scan_due(d));
+	verify_scan_begin(d);
+	ck_assert(verify_scan(d));
+	ck_assert(!verify_scan_due(d));
+	/* Something was busy: tried again, when a scan is due anyway. */
+	verify_committed(d, true, 100);
+	ck_assert_uint_eq(d->verify.proven_ns, 7);
+	ck_assert(atomic_load(&d->verify.asked));
+	ck_assert(!verify_scan_due(d));
+	verify_scan_begin(d);
+	ck_assert(verify_scan(d));
+	verify_abandon(d);
+	verify_committed(d, false, 150);
+	ck_assert_uint_eq(d->verify.proven_ns, 7);
+	/* Who asks again is not told to wait. */
+	verify_ask(d);
+	ck_assert(verify_scan_due(d));
+	verify_scan_begin(d);
+	verify_committed(d, false, 200);
+	ck_assert_uint_eq(d->verify.proven_ns, 200);
+	ck_assert(!atomic_load(&d->verify.asked));
+	ck_assert(!verify_scan_due(d));
+}
+END_TEST
+
+START_TEST(a_scan_that_began_before_the_request_proves_nothing)
+{
+	disk_set_source(d, &scanned);
+	verify_scan_begin(d);
+	verify_ask(d);
+	ck_assert(!verify_scan(d));
+	verify_committed(d, false, 100);
+	ck_assert_uint_eq(d->verify.proven_ns, 7);
+	ck_assert(verify_scan_due(d));
+}
+END_TEST
+
 /* --- the reading of a slice, without workers --------------------------------------------------------- */
 
 static unsigned int drains, compares;
@@ -152,7 +202,8 @@ int __wrap_drain_run(struct drain_pool *p, struct drain *dr, void (*beat)(void *
 	drains++;
 	ck_assert_uint_eq(dr->plan.disk_count, 1);
 	ck_assert_int_eq(dr->plan.disks[0].spans[0].mode, PIECE_PROVE);
-	ck_assert_uint_eq(dr->plan.disks[0].spans[0].to, SIZE);
+	ck_assert_uint_eq(dr->plan.disks[0].spans[0].from, d->verify.cursor);
+	ck_assert_uint_eq(dr->plan.disks[0].spans[0].to, d->verify.end);
 	/* It may take longer than a certificate lives: the beat that renews it. */
 	ck_assert(beat == session_drain_beat && arg == &session);
 	ck_assert_uint_eq(compares, 1);
@@ -163,8 +214,8 @@ void __wrap_compare_begin(struct agent *a, struct disk *disk, uint64_t from, uin
 {
 	(void)a;
 	ck_assert_ptr_eq(disk, d);
-	ck_assert_uint_eq(from, 0);
-	ck_assert_uint_eq(to, SIZE);
+	ck_assert_uint_eq(from, d->verify.cursor);
+	ck_assert_uint_eq(to, d->verify.end);
 	compares++;
 }
 
@@ -174,16 +225,24 @@ void __wrap_compare_end(struct disk *disk)
 	compares--;
 }
 
-START_TEST(a_slice_is_read_before_an_epoch)
-{
-	struct agent agent = {.disks = calloc(1, sizeof(struct disk_table) + sizeof(d))};
-	struct err e = {0};
+static struct agent agent;
 
+static void begin_session(void)
+{
 	test_write(test_path("disk"), "what is read without workers");
 	strcpy(d->path, test_path("disk"));
+	agent.disks = calloc(1, sizeof(struct disk_table) + sizeof(d));
+	ck_assert_ptr_nonnull(agent.disks);
 	agent.disks->count = 1;
 	agent.disks->disk[0] = d;
 	session = (struct session){.a = &agent};
+}
+
+START_TEST(a_slice_is_read_before_an_epoch)
+{
+	struct err e = {0};
+
+	begin_session();
 	/* Not asked for, and no rate in the configuration; nor before there is an epoch to compare with. */
 	ck_assert_int_eq(verify_slices(&session, &e), 0);
 	verify_ask(d);
@@ -207,6 +266,37 @@ START_TEST(a_slice_is_read_before_an_epoch)
 }
 END_TEST
 
+static void next_slice(uint64_t from, uint64_t to)
+{
+	struct err e;
+
+	ck_assert_msg(!verify_slices(&session, &e), "%s", e.text);
+	ck_assert_uint_eq(d->verify.cursor, from);
+	ck_assert_uint_eq(d->verify.end, to);
+}
+
+/* At most as much as can differ and be remembered: a disk that is always busy is verified as well. */
+START_TEST(less_is_read_where_too_much_differed)
+{
+	const uint64_t mib = 1 << 20;
+
+	begin_session();
+	session.boundary_ns = 1;
+	d->size = 1024 * mib;
+	verify_ask(d);
+	next_slice(0, 256 * mib);
+	d->verify.too_many = true;
+	verify_committed(d, false, 100);
+	next_slice(0, 64 * mib);
+	ck_assert_uint_eq(d->verify.end / WIRE_BLOCK, VERIFY_SUSPECTS);
+	verify_committed(d, false, 100);
+	next_slice(64 * mib, 320 * mib);
+	verify_committed(d, false, 100);
+	ck_assert_uint_eq(d->verify.cursor, 320 * mib);
+	free(agent.disks);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("verify");
@@ -215,6 +305,9 @@ int main(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, only_what_nobody_wrote_is_a_mismatch);
 	tcase_add_test(tc, a_pass_is_made_of_slices);
+	tcase_add_test(tc, one_request_forces_one_scan);
+	tcase_add_test(tc, a_scan_that_began_before_the_request_proves_nothing);
 	tcase_add_test(tc, a_slice_is_read_before_an_epoch);
+	tcase_add_test(tc, less_is_read_where_too_much_differed);
 	return run_tcase("verify", tc);
 }
