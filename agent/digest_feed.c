@@ -17,14 +17,38 @@ struct digest_feed {
 	uint64_t from, to;
 	digest_feed_ask ask;
 	void *arg;
-	uint8_t *digests; /* of every node; those before `have` are there */
 	volatile bool stop;
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards all below */
-	pthread_cond_t more;
-	uint64_t have; /* bytes of the disk */
+	pthread_cond_t more; /* there is more, or more is wanted, or it ends */
+	/* of the nodes of [kept, have), at their places in a ring; the thread alone writes to the other places */
+	uint8_t *digests;
+	uint64_t kept, have; /* bytes of the disk */
+	uint64_t wanted; /* the furthest that was */
 	bool ended; /* no more will come */
 };
+
+static uint8_t *place(const struct digest_feed *f, uint64_t offset)
+{
+	return f->digests + (offset - f->from) % FEED_WINDOW_BYTES / TREE_NODE * DIGEST_BYTES;
+}
+
+static bool stopping(const struct digest_feed *f)
+{
+	return __atomic_load_n(&f->stop, __ATOMIC_SEQ_CST);
+}
+
+/* Wait until what begins at `at` is wanted soon, and make room for it. False: it ends. */
+static bool make_room(struct digest_feed *f, uint64_t at)
+{
+	pthread_mutex_lock(&f->lock);
+	while (!stopping(f) && at >= f->wanted + FEED_WINDOW_BYTES / 2)
+		pthread_cond_wait(&f->more, &f->lock);
+	if (at + FEED_ASK_BYTES > f->kept + FEED_WINDOW_BYTES)
+		f->kept = at + FEED_ASK_BYTES - FEED_WINDOW_BYTES;
+	pthread_mutex_unlock(&f->lock);
+	return !stopping(f);
+}
 
 static void *feed_main(void *arg)
 {
@@ -32,12 +56,10 @@ static void *feed_main(void *arg)
 	struct err e = {0};
 	int r = 0;
 
-	for (uint64_t at = f->from;
-	     !r && at < f->to && !__atomic_load_n(&f->stop, __ATOMIC_SEQ_CST);) {
+	for (uint64_t at = f->from; !r && at < f->to && make_room(f, at);) {
 		uint64_t length = f->to - at < FEED_ASK_BYTES ? f->to - at : FEED_ASK_BYTES;
 
-		r = f->ask(f->arg, &f->stop, at, length,
-			   f->digests + (at - f->from) / TREE_NODE * DIGEST_BYTES, &e);
+		r = f->ask(f->arg, &f->stop, at, length, place(f, at), &e);
 		at += length;
 		pthread_mutex_lock(&f->lock);
 		if (!r)
@@ -65,11 +87,12 @@ static void feed_free(struct digest_feed *f)
 struct digest_feed *digest_feed_start(uint64_t from, uint64_t to, digest_feed_ask ask, void *arg)
 {
 	struct digest_feed *f = calloc(1, sizeof(*f));
+	uint64_t window = to - from < FEED_WINDOW_BYTES ? to - from : FEED_WINDOW_BYTES;
 	pthread_condattr_t attr;
 
 	if (!f)
 		return NULL;
-	f->from = f->have = from;
+	f->from = f->kept = f->have = f->wanted = from;
 	f->to = to;
 	f->ask = ask;
 	f->arg = arg;
@@ -78,7 +101,7 @@ struct digest_feed *digest_feed_start(uint64_t from, uint64_t to, digest_feed_as
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&f->more, &attr);
 	pthread_condattr_destroy(&attr);
-	f->digests = malloc((to - from + TREE_NODE - 1) / TREE_NODE * DIGEST_BYTES);
+	f->digests = malloc((window + TREE_NODE - 1) / TREE_NODE * DIGEST_BYTES);
 	if (!f->digests || pthread_create(&f->thread, NULL, feed_main, f)) {
 		feed_free(f);
 		return NULL;
@@ -90,7 +113,10 @@ void digest_feed_stop(struct digest_feed *f)
 {
 	if (!f)
 		return;
+	pthread_mutex_lock(&f->lock);
 	__atomic_store_n(&f->stop, true, __ATOMIC_SEQ_CST);
+	pthread_cond_broadcast(&f->more);
+	pthread_mutex_unlock(&f->lock);
 	pthread_join(f->thread, NULL);
 	feed_free(f);
 }
@@ -113,6 +139,10 @@ int digest_feed_get(struct digest_feed *f, uint64_t offset, bool (*given_up)(voi
 	if (!f || offset < f->from || offset >= f->to)
 		return -ENOENT;
 	pthread_mutex_lock(&f->lock);
+	if (offset > f->wanted) {
+		f->wanted = offset;
+		pthread_cond_broadcast(&f->more);
+	}
 	while (offset >= f->have && !f->ended && !r) {
 		wait_a_little(f);
 		pthread_mutex_unlock(&f->lock);
@@ -120,11 +150,10 @@ int digest_feed_get(struct digest_feed *f, uint64_t offset, bool (*given_up)(voi
 			r = -ECANCELED;
 		pthread_mutex_lock(&f->lock);
 	}
-	if (!r && offset >= f->have)
+	if (!r && (offset < f->kept || offset >= f->have))
 		r = -ENOENT;
-	pthread_mutex_unlock(&f->lock);
 	if (!r)
-		memcpy(out, f->digests + (offset - f->from) / TREE_NODE * DIGEST_BYTES,
-		       DIGEST_BYTES);
+		memcpy(out, place(f, offset), DIGEST_BYTES);
+	pthread_mutex_unlock(&f->lock);
 	return r;
 }
