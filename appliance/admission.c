@@ -8,14 +8,20 @@
 
 struct admission_wait {
 	struct admission_wait *next;
-	uint64_t bytes, start; /* start: its turn */
+	struct admission_flow *flow;
+	uint64_t bytes;
 	bool granted;
 	pthread_cond_t wake;
 };
 
 void admission_init(struct admission *a, uint64_t bytes)
 {
-	*a = (struct admission){.free = bytes, .reserve = bytes / ADMISSION_SMALL_SHARE};
+	*a = (struct admission){
+		.now = clock_monotonic_ns,
+		.free = bytes,
+		.reserve = bytes / ADMISSION_SMALL_SHARE,
+		.debt = bytes * (ADMISSION_DEBT_NS / ADMISSION_HOLD_NS),
+	};
 	pthread_mutex_init(&a->lock, NULL);
 	buffers_init(&a->buffers, bytes / ADMISSION_IDLE_SHARE);
 }
@@ -38,32 +44,73 @@ static bool fits(const struct admission *a, uint64_t bytes)
 	return a->free >= reserve && a->free - reserve >= bytes;
 }
 
-static void grant(struct admission *a, struct admission_wait **list)
+/* Count what the flow holds for the time until now. */
+static void charge(const struct admission *a, struct admission_flow *f)
 {
-	struct admission_wait *w = *list;
+	uint64_t now = a->now(), most = a->turn + a->debt;
+	double cost = (double)f->held * (double)(now - f->since) / ADMISSION_HOLD_NS;
 
-	*list = w->next;
+	f->since = now;
+	if (f->finish < most)
+		f->finish = cost < (double)(most - f->finish) ? f->finish + (uint64_t)cost : most;
+}
+
+static uint64_t turn_of(const struct admission *a, const struct admission_flow *f)
+{
+	return f->finish > a->turn ? f->finish : a->turn;
+}
+
+/* Whose turn it is of the large ones; of those with the same turn who came first. */
+static struct admission_wait **next_large(struct admission *a)
+{
+	struct admission_wait **next = &a->large;
+
+	for (struct admission_wait **w = next; *w; w = &(*w)->next) {
+		charge(a, (*w)->flow);
+		if (turn_of(a, (*w)->flow) < turn_of(a, (*next)->flow))
+			next = w;
+	}
+	return next;
+}
+
+static void grant(struct admission *a, struct admission_wait **at)
+{
+	struct admission_wait *w = *at;
+
+	*at = w->next;
 	a->free -= w->bytes;
-	if (w->start > a->turn)
-		a->turn = w->start;
 	w->granted = true;
 	pthread_cond_signal(&w->wake);
 }
 
-/* Whoever is first and does not fit makes those behind wait: else a large body might never be let in. */
-static void grant_all(struct admission *a)
+static void grant_large(struct admission *a, struct admission_wait **at)
 {
-	while (a->small && fits(a, a->small->bytes))
-		grant(a, &a->small);
-	while (!a->small && a->large && fits(a, a->large->bytes))
-		grant(a, &a->large);
+	struct admission_flow *f = (*at)->flow;
+	uint64_t bytes = (*at)->bytes;
+
+	a->turn = turn_of(a, f);
+	f->finish = a->turn + bytes;
+	f->held += bytes;
+	grant(a, at);
 }
 
-static void enqueue(struct admission_wait **list, struct admission_wait *w, bool by_turn)
+/* Whoever is next and does not fit makes those behind wait: else a large body might never be let in. */
+static void grant_all(struct admission *a)
 {
-	while (*list && (!by_turn || (*list)->start <= w->start))
+	struct admission_wait **next;
+
+	while (a->small && fits(a, a->small->bytes))
+		grant(a, &a->small);
+	if (a->small)
+		return;
+	while (*(next = next_large(a)) && fits(a, (*next)->bytes))
+		grant_large(a, next);
+}
+
+static void enqueue(struct admission_wait **list, struct admission_wait *w)
+{
+	while (*list)
 		list = &(*list)->next;
-	w->next = *list;
 	*list = w;
 }
 
@@ -86,7 +133,7 @@ static void wait_granted(struct admission *a, struct admission_wait *w, uint64_t
 int admission_enter(struct admission *a, struct admission_flow *flow, uint64_t bytes,
 		    uint64_t wait_ns)
 {
-	struct admission_wait w = {.bytes = bytes};
+	struct admission_wait w = {.flow = flow, .bytes = bytes};
 	struct admission_wait **list = is_small(bytes) ? &a->small : &a->large;
 	pthread_condattr_t attr;
 
@@ -95,15 +142,12 @@ int admission_enter(struct admission *a, struct admission_flow *flow, uint64_t b
 	pthread_cond_init(&w.wake, &attr);
 	pthread_condattr_destroy(&attr);
 	pthread_mutex_lock(&a->lock);
-	w.start = flow->finish > a->turn ? flow->finish : a->turn;
-	flow->finish = w.start + bytes;
-	enqueue(list, &w, list == &a->large);
+	enqueue(list, &w);
 	grant_all(a);
 	wait_granted(a, &w, wait_ns);
 	if (!w.granted) {
 		withdraw(list, &w);
-		/* What was not given is not counted against it, and those behind may fit now. */
-		flow->finish -= bytes;
+		/* Those behind may fit now. */
 		grant_all(a);
 	}
 	pthread_mutex_unlock(&a->lock);
@@ -111,9 +155,13 @@ int admission_enter(struct admission *a, struct admission_flow *flow, uint64_t b
 	return w.granted ? 0 : -EBUSY;
 }
 
-void admission_leave(struct admission *a, uint64_t bytes)
+void admission_leave(struct admission *a, struct admission_flow *flow, uint64_t bytes)
 {
 	pthread_mutex_lock(&a->lock);
+	if (!is_small(bytes)) {
+		charge(a, flow);
+		flow->held -= bytes;
+	}
 	a->free += bytes;
 	grant_all(a);
 	pthread_mutex_unlock(&a->lock);

@@ -14,10 +14,11 @@ int upload_begin(struct upload *u, struct admission *a, struct admission_flow *f
 	/* One byte more, so that an empty body has a pointer as well. */
 	u->data = buffers_take(&a->buffers, want + 1);
 	if (!u->data) {
-		admission_leave(a, want);
+		admission_leave(a, flow, want);
 		return -ENOMEM;
 	}
 	u->admission = a;
+	u->flow = flow;
 	u->want = want;
 	u->len = 0;
 	return 0;
@@ -42,6 +43,6 @@ void upload_end(struct upload *u)
 	if (!u->data)
 		return;
 	buffers_give(&u->admission->buffers, u->data);
-	admission_leave(u->admission, u->want);
+	admission_leave(u->admission, u->flow, u->want);
 	*u = (struct upload){0};
 }

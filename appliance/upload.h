@@ -14,11 +14,12 @@
 
 struct upload {
 	struct admission *admission;
+	struct admission_flow *flow;
 	uint8_t *data;
 	size_t len, want; /* received, announced */
 };
 
-/* Room for a body of want bytes, after waiting for it: 0, -EBUSY it did not become free in time, -ENOMEM. */
+/* Room for a body of want bytes, after waiting for it: 0, -EBUSY it did not become free in time, -ENOMEM. The flow is used until upload_end(). */
 int upload_begin(struct upload *u, struct admission *a, struct admission_flow *flow, size_t want,
 		 uint64_t wait_ns);
 /* -EOVERFLOW: more than was announced */

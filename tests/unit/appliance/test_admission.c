@@ -31,7 +31,7 @@ static void *come_in(void *arg)
 	pthread_mutex_lock(&a.lock);
 	g->place = ++order;
 	pthread_mutex_unlock(&a.lock);
-	admission_leave(&a, g->bytes);
+	admission_leave(&a, g->flow, g->bytes);
 	return NULL;
 }
 
@@ -67,8 +67,8 @@ START_TEST(small_ones_have_a_part_to_themselves)
 	ck_assert_int_eq(admission_enter(&a, &f, 7 * MIB, 0), 0);
 	ck_assert_int_eq(admission_enter(&a, &f, MIB, 0), -EBUSY);
 	ck_assert_int_eq(admission_enter(&a, &f, ADMISSION_SMALL, 0), 0);
-	admission_leave(&a, ADMISSION_SMALL);
-	admission_leave(&a, 7 * MIB);
+	admission_leave(&a, &f, ADMISSION_SMALL);
+	admission_leave(&a, &f, 7 * MIB);
 	ck_assert_uint_eq(a.free, 8 * MIB);
 	ck_assert_int_eq(admission_enter(&a, &f, 7 * MIB, 0), 0);
 	admission_clear(&a);
@@ -86,7 +86,7 @@ START_TEST(machines_in_turn)
 	for (unsigned int i = 0; i < ARRAY_SIZE(g); i++)
 		queue(&g[i], &greedy, 7 * MIB);
 	queue(&m, &modest, 7 * MIB);
-	admission_leave(&a, 7 * MIB);
+	admission_leave(&a, &holder, 7 * MIB);
 	for (unsigned int i = 0; i < ARRAY_SIZE(g); i++)
 		pthread_join(g[i].thread, NULL);
 	pthread_join(m.thread, NULL);
@@ -102,12 +102,114 @@ START_TEST(machines_in_turn)
 	order = 0;
 	queue(&g[0], &greedy, 7 * MIB);
 	queue(&s, &modest, ADMISSION_SMALL);
-	admission_leave(&a, 4ull * ADMISSION_SMALL);
+	for (int i = 0; i < 4; i++)
+		admission_leave(&a, &holder, ADMISSION_SMALL);
 	pthread_join(s.thread, NULL);
 	ck_assert_uint_eq(s.place, 1);
-	admission_leave(&a, 7 * MIB);
+	admission_leave(&a, &holder, 7 * MIB);
 	pthread_join(g[0].thread, NULL);
 	ck_assert_uint_eq(a.free, 8 * MIB);
+	admission_clear(&a);
+}
+END_TEST
+
+static uint64_t fake_ns;
+
+static uint64_t fake_now(void)
+{
+	return fake_ns;
+}
+
+static void fake_init(uint64_t bytes)
+{
+	order = 0;
+	fake_ns = NSEC_PER_SEC;
+	admission_init(&a, bytes);
+	a.now = fake_now;
+}
+
+static void join(struct guest *g, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		pthread_join(g[i].thread, NULL);
+		ck_assert_int_eq(g[i].rc, 0);
+	}
+}
+
+/* Machines that send slowly hold everything and wait for more; whatever one of them frees goes to the machine that gives it back. */
+START_TEST(memory_goes_to_those_who_give_it_back)
+{
+	struct admission_flow slow[3] = {0}, fast = {0};
+	struct guest s[3], f[4];
+
+	fake_init(8 * MIB);
+	for (unsigned int i = 0; i < 6; i++)
+		ck_assert_int_eq(admission_enter(&a, &slow[i / 2], MIB, 0), 0);
+	ck_assert_int_eq(admission_enter(&a, &slow[0], MIB, 0), 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(s); i++)
+		queue(&s[i], &slow[i], MIB);
+	fake_ns += 140 * NSEC_PER_SEC;
+	for (unsigned int i = 0; i < ARRAY_SIZE(f); i++)
+		queue(&f[i], &fast, MIB);
+	admission_leave(&a, &slow[2], MIB);
+	join(f, ARRAY_SIZE(f));
+	join(s, ARRAY_SIZE(s));
+	for (unsigned int i = 0; i < ARRAY_SIZE(f); i++)
+		ck_assert_uint_le(f[i].place, ARRAY_SIZE(f));
+	/* 560 times its bytes, as promised, and no more. */
+	ck_assert_uint_ge(slow[1].finish, 2 * 561 * MIB);
+	ck_assert_uint_le(slow[1].finish, 2 * 561 * MIB + 8 * MIB);
+	for (unsigned int i = 0; i < 6; i++)
+		admission_leave(&a, &slow[i < 5 ? i / 2 : 0], MIB);
+	ck_assert_uint_eq(a.free, 8 * MIB);
+	admission_clear(&a);
+}
+END_TEST
+
+/* What was held for 5 s costs 20 times its bytes: then it is the slow machine's turn again, whoever else waits. */
+START_TEST(a_slow_machine_gets_its_share)
+{
+	struct admission_flow slow = {0}, fast = {0};
+	struct guest s, f[30];
+
+	fake_init(8 * MIB);
+	ck_assert_int_eq(admission_enter(&a, &slow, 7 * MIB, 0), 0);
+	queue(&s, &slow, 7 * MIB);
+	for (unsigned int i = 0; i < ARRAY_SIZE(f); i++)
+		queue(&f[i], &fast, 7 * MIB);
+	fake_ns += 5 * NSEC_PER_SEC;
+	admission_leave(&a, &slow, 7 * MIB);
+	join(&s, 1);
+	join(f, ARRAY_SIZE(f));
+	ck_assert_uint_ge(s.place, 21);
+	ck_assert_uint_le(s.place, 23);
+	admission_clear(&a);
+}
+END_TEST
+
+/* A machine that held it all for an hour is not kept away for that long, and a machine alone has no turns to wait for. */
+START_TEST(debt_is_bounded)
+{
+	struct admission_flow slow = {0}, fast = {0};
+	uint64_t turn;
+
+	fake_init(8 * MIB);
+	ck_assert_int_eq(admission_enter(&a, &slow, 7 * MIB, 0), 0);
+	fake_ns += 3600 * NSEC_PER_SEC;
+	admission_leave(&a, &slow, 7 * MIB);
+	ck_assert_uint_eq(slow.finish, a.turn + 60 * 4 * 8 * MIB);
+	ck_assert_int_eq(admission_enter(&a, &slow, 7 * MIB, 0), 0);
+	admission_leave(&a, &slow, 7 * MIB);
+	turn = a.turn;
+	/* A small body of a machine in debt takes nobody's turn. */
+	ck_assert_int_eq(admission_enter(&a, &slow, ADMISSION_SMALL, 0), 0);
+	fake_ns += 3600 * NSEC_PER_SEC;
+	admission_leave(&a, &slow, ADMISSION_SMALL);
+	ck_assert_uint_eq(a.turn, turn);
+	ck_assert_uint_eq(slow.finish, turn + 7 * MIB);
+	ck_assert_int_eq(admission_enter(&a, &fast, 7 * MIB, 0), 0);
+	ck_assert_uint_eq(fast.finish, turn + 7 * MIB);
+	admission_leave(&a, &fast, 7 * MIB);
 	admission_clear(&a);
 }
 END_TEST
@@ -134,6 +236,9 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, small_ones_have_a_part_to_themselves);
 	tcase_add_test(t, machines_in_turn);
+	tcase_add_test(t, memory_goes_to_those_who_give_it_back);
+	tcase_add_test(t, a_slow_machine_gets_its_share);
+	tcase_add_test(t, debt_is_bounded);
 	tcase_add_test(t, a_wait_ends);
 	return run_tcase("admission", t);
 }
