@@ -4,6 +4,7 @@
 
 #include "appliance/api.h"
 #include "appliance/body.h"
+#include "lib/cleanup.h"
 #include "lib/log.h"
 
 json_t *json_of_disk(const struct disk_row *d)
@@ -49,11 +50,29 @@ static int update_disk(struct disk_row *d, const struct body_disk *b, struct err
 	return 0;
 }
 
+/* A commit names them all. */
+static int check_count(struct request *r, struct err *e)
+{
+	_cleanup_free_ struct disk_row *disks = NULL;
+	int n = catalog_disks(r->app->home.catalog, r->machine, true, &disks, e);
+
+	if (n < BODY_DISKS_MAX)
+		return n < 0 ? n : 0;
+	return err_set(e, -EEXIST,
+		       "the machine protects %d disks already, and more are not possible: end the "
+		       "protection of one first",
+		       n);
+}
+
 static int put_disk(struct request *r, const struct body_disk *b, struct disk_row *d, struct err *e)
 {
 	struct catalog *c = r->app->home.catalog;
-	int rc = catalog_disk_by_key(c, r->machine, b->key, d, e);
+	int rc = catalog_disk_by_key(c, r->machine, b->key, d, e), count = 0;
 
+	if (rc == -ENOENT || (rc == 0 && !d->active))
+		count = check_count(r, e);
+	if (count < 0)
+		return count;
 	if (rc == 0 && !d->active && b->size < d->size) {
 		rc = catalog_disk_retire(c, d->id, e);
 		if (rc < 0)

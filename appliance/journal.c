@@ -9,6 +9,9 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
+/* A table in leaves, so that a large number alone takes little. */
+#define LEAF 1024u
+
 /* A stored segment: its place, and the disk ranges that it covers, ascending, neighbours merged. */
 struct stored {
 	uint32_t number;
@@ -25,8 +28,8 @@ struct journal {
 	uint64_t reserve;
 	pthread_mutex_t lock;
 	pthread_cond_t synced_more;
-	struct stored **by_number; /* room for number_room pointers, NULL: not stored */
-	size_t number_room;
+	struct stored ***by_number; /* leaf_room leaves of LEAF pointers, NULL: nothing stored */
+	size_t leaf_room;
 	struct stored **in_order; /* as appended */
 	size_t count, order_room;
 	struct ranges durable; /* of the first durable_count in_order, which nothing takes back */
@@ -148,19 +151,53 @@ static int grow(void *array, size_t *room, size_t need, size_t min)
 	return 0;
 }
 
+/* The segment of the number; NULL: not stored. */
+static struct stored *find(const struct journal *j, uint64_t number)
+{
+	uint64_t leaf = number / LEAF;
+
+	return leaf < j->leaf_room && j->by_number[leaf] ? j->by_number[leaf][number % LEAF] : NULL;
+}
+
+/* The smallest stored number from this on; UINT64_MAX: none. */
+static uint64_t find_next(const struct journal *j, uint64_t number)
+{
+	while (number / LEAF < j->leaf_room) {
+		if (find(j, number))
+			return number;
+		number = j->by_number[number / LEAF] ? number + 1 : (number / LEAF + 1) * LEAF;
+	}
+	return UINT64_MAX;
+}
+
+static int make_leaf(struct journal *j, uint32_t number)
+{
+	size_t leaf = number / LEAF;
+
+	if (grow(&j->by_number, &j->leaf_room, leaf + 1, 4) < 0)
+		return -ENOMEM;
+	if (!j->by_number[leaf])
+		j->by_number[leaf] = calloc(LEAF, sizeof(struct stored *));
+	return j->by_number[leaf] ? 0 : -ENOMEM;
+}
+
 static int make_room(struct journal *j, uint32_t number, struct err *e)
 {
-	if (grow(&j->by_number, &j->number_room, (size_t)number + 1, 64) < 0 ||
-	    grow(&j->in_order, &j->order_room, j->count + 1, 64) < 0)
+	if (make_leaf(j, number) < 0 || grow(&j->in_order, &j->order_room, j->count + 1, 64) < 0)
 		return err_set(e, -ENOMEM, "out of memory");
 	return 0;
+}
+
+static void set(struct journal *j, uint32_t number, struct stored *s)
+{
+	j->by_number[number / LEAF][number % LEAF] = s;
 }
 
 static void remember(struct journal *j, struct stored *s, uint64_t bytes)
 {
 	s->at = j->tail;
 	s->serial = ++j->serial;
-	j->by_number[s->number] = s;
+	set(j, s->number, s);
 	j->in_order[j->count++] = s;
 	j->tail += bytes;
 }
@@ -173,7 +210,7 @@ static void roll_back(struct journal *j)
 	while (j->count && j->in_order[j->count - 1]->serial > j->synced) {
 		struct stored *s = j->in_order[--j->count];
 
-		j->by_number[s->number] = NULL;
+		set(j, s->number, NULL);
 		j->tail = s->at;
 		stored_free(s);
 	}
@@ -186,7 +223,7 @@ static void roll_back(struct journal *j)
 /* Is the segment still the one of this serial, or was it rolled back meanwhile? */
 static bool is_stored(const struct journal *j, uint32_t number, uint64_t serial)
 {
-	const struct stored *s = j->by_number[number];
+	const struct stored *s = find(j, number);
 
 	return s && s->serial == serial;
 }
@@ -271,7 +308,7 @@ static int append_locked(struct journal *j, struct stored *s, const void *data, 
 
 int journal_append(struct journal *j, const struct frame *f, const void *data, struct err *e)
 {
-	struct stored *s, *known = NULL;
+	struct stored *s, *known;
 	size_t head = (size_t)(f->payload - (const uint8_t *)data);
 	uint64_t serial = 0, at = 0;
 	int rc = 0;
@@ -282,8 +319,7 @@ int journal_append(struct journal *j, const struct frame *f, const void *data, s
 	if (!s)
 		return err_set(e, -ENOMEM, "out of memory");
 	pthread_mutex_lock(&j->lock);
-	if (f->segment < j->number_room)
-		known = j->by_number[f->segment];
+	known = find(j, f->segment);
 	if (!known) {
 		rc = append_locked(j, s, data, f->total, e);
 		serial = s->serial;
@@ -307,21 +343,19 @@ int journal_append(struct journal *j, const struct frame *f, const void *data, s
 
 bool journal_complete(struct journal *j, uint64_t count, uint32_t *number)
 {
-	bool complete = true;
+	uint64_t n = 0;
+	bool complete;
 
 	pthread_mutex_lock(&j->lock);
-	for (uint64_t n = 0; complete && n < count; n++) {
-		if (n >= j->number_room || !j->by_number[n]) {
-			*number = (uint32_t)n;
-			complete = false;
-		}
+	while (n < count && find(j, n))
+		n++;
+	complete = n == count;
+	if (complete) {
+		n = find_next(j, count);
+		complete = n == UINT64_MAX;
 	}
-	for (size_t n = count; complete && n < j->number_room; n++) {
-		if (j->by_number[n]) {
-			*number = (uint32_t)n;
-			complete = false;
-		}
-	}
+	if (!complete)
+		*number = (uint32_t)n;
 	pthread_mutex_unlock(&j->lock);
 	return complete;
 }
@@ -343,8 +377,7 @@ static int restore(void *arg, uint64_t at, const struct frame *f, const void *da
 	int rc;
 
 	(void)at;
-	if (f->segment >= JOURNAL_SEGMENTS_MAX ||
-	    (f->segment < j->number_room && j->by_number[f->segment]))
+	if (f->segment >= JOURNAL_SEGMENTS_MAX || find(j, f->segment))
 		return err_set(e, -EBADMSG, "segment %u does not belong there", f->segment);
 	rc = make_room(j, f->segment, e);
 	if (rc < 0)
@@ -411,6 +444,8 @@ void journal_close(struct journal *j)
 	for (size_t i = 0; i < j->count; i++)
 		stored_free(j->in_order[i]);
 	free(j->in_order);
+	for (size_t i = 0; i < j->leaf_room; i++)
+		free(j->by_number[i]);
 	free(j->by_number);
 	ranges_clear(&j->durable);
 	store_close(j->object);

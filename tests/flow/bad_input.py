@@ -316,6 +316,26 @@ def raw(a, disk):
             failures.append(f"raw, {what}: closed without a status instead of {sorted(allowed)}")
 
 
+def too_many_disks(a):
+    """As many disks as a commit can name, and not one more; those that are there can be registered again."""
+    def register(n):
+        return a.control("POST", "/v1/disks", {"key": f"path:/many/{n}", "name": f"many{n}", "size": 512, "granule": 512})
+
+    here = len(a.data("GET", "/v1/machine").json["disks"])
+    last = register(0)
+    for n in range(1, 1024 - here):
+        last = register(n)
+    expect("as many disks as there may be", last, 200)
+    over = register(1024)
+    expect("a disk more than there may be", over, 409, "conflict")
+    if "end the protection" not in over.json["message"]:
+        failures.append(f"no remedy for too many disks: {over}")
+    expect("a known disk again", register(0), 200)
+    expect("the end of one", a.control("DELETE", f"/v1/disks/{last.json['id']}"), 200)
+    expect("a disk in its place", register(1024), 200)
+    expect("the one that went comes again", register(1023 - here), 409, "conflict")
+
+
 def open_files(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
@@ -372,6 +392,7 @@ def main():
     paths(a)
     raw(a, disk)
     half_open(a, disk, pid)
+    too_many_disks(a)
     grown = rss_kib(pid) - before
     if grown > 300 << 10:
         failures.append(f"the appliance grew by {grown} KiB")

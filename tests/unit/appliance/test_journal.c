@@ -2,6 +2,7 @@
 /* The journal: what it acknowledged is there after any crash, and nothing else is. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "appliance/journal.h"
+#include "lib/cleanup.h"
 #include "tests/unit/appliance/helpers.h"
 
 #define NAME "machines/m/disks/d/journal/0000000000000001.mj"
@@ -447,6 +449,45 @@ START_TEST(writers_of_the_same)
 }
 END_TEST
 
+/* Of blocks and of mappings; 0 where a sanitizer has the memory. */
+static size_t allocated(void)
+{
+	struct mallinfo2 m = mallinfo2();
+
+	return m.uordblks + m.hblkhd;
+}
+
+START_TEST(a_large_number_takes_little)
+{
+	static const uint32_t numbers[] = {JOURNAL_SEGMENTS_MAX - 1, 1023, 1024, 0};
+	size_t before = allocated();
+	struct journal *j = must_open(store);
+	struct part part = {0, 512, NULL};
+	uint32_t number;
+	uint8_t *s;
+	size_t len;
+	struct err e;
+
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		part.offset = i * 512;
+		s = segment_make(DISK, 1, numbers[i], &part, 1, &len);
+		ck_assert_msg(segment_append(j, s, len, &e) == 0, "%s", e.text);
+		free(s);
+	}
+	ck_assert_uint_lt(allocated() - before, 256 << 10);
+	ck_assert(!journal_complete(j, 4, &number));
+	ck_assert_uint_eq(number, 1);
+	ck_assert(!journal_complete(j, 1, &number));
+	ck_assert_uint_eq(number, 1023);
+	journal_close(j);
+	j = must_open(store);
+	ck_assert(!journal_complete(j, 0, &number));
+	ck_assert_uint_eq(number, 0);
+	ck_assert_uint_eq(journal_bytes(j), ARRAY_SIZE(numbers) * len);
+	journal_close(j);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("journal");
@@ -460,6 +501,7 @@ int main(void)
 	tcase_add_test(t, other_bytes_are_refused);
 	tcase_add_loop_test(t, overlaps_are_refused, 0, 2);
 	tcase_add_test(t, numbers_in_any_order);
+	tcase_add_test(t, a_large_number_takes_little);
 	tcase_add_test(t, full_at_every_byte);
 	tcase_add_test(t, reserve_is_kept);
 	tcase_add_test(t, failed_sync);
