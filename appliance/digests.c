@@ -164,33 +164,57 @@ int digests_node(struct digests *d, uint64_t offset, uint64_t level, uint8_t out
 	return rc;
 }
 
-int digests_fill(struct digests *d, uint64_t *offset, unsigned int blocks, struct err *e)
+/* From the first block on that a journal has, and the short one at the end; all others are the base's, and known. */
+static uint64_t skip_base(const struct digests *d, uint64_t offset)
+{
+	uint64_t next = map_next(&d->image->map, offset), last = d->size - d->size % BASE_BLOCK;
+
+	if (next > last)
+		next = last;
+	return next > offset ? next & ~(uint64_t)(BASE_BLOCK - 1) : offset;
+}
+
+/* Past this block, and the rest of a run of zeros: all of these are known. */
+static uint64_t next_block(const struct digests *d, uint64_t offset)
+{
+	struct piece p;
+	uint64_t n;
+
+	if (map_find(&d->image->map, offset, d->size - offset, &p, &n) && p.kind == PIECE_ZERO &&
+	    n > BASE_BLOCK)
+		return offset + n / BASE_BLOCK * BASE_BLOCK;
+	return offset + BASE_BLOCK;
+}
+
+/* 1: the digest was computed, 0: there was no need to. */
+static int fill_block(struct digests *d, uint64_t offset, struct err *e)
 {
 	uint8_t digest[DIGEST_BYTES];
 	bool remember;
-	int rc;
+	int rc = known(d, offset, digest, &remember, e);
 
-	while (*offset < d->size) {
-		/* What no journal has is the base's, and known; but for the short block at the end. */
-		uint64_t next = map_next(&d->image->map, *offset),
-			 last = d->size - d->size % BASE_BLOCK;
+	if (rc)
+		return rc < 0 ? rc : 0;
+	if (!remember)
+		return 0;
+	rc = compute(d, offset, true, digest, e);
+	return rc < 0 ? rc : 1;
+}
 
-		if (next > last)
-			next = last;
-		if (next > *offset)
-			*offset = next & ~(uint64_t)(BASE_BLOCK - 1);
-		if (*offset >= d->size)
-			break;
-		if (!blocks)
+int digests_fill(struct digests *d, uint64_t *offset, unsigned int budget, struct err *e)
+{
+	for (*offset = skip_base(d, *offset); *offset < d->size; *offset = skip_base(d, *offset)) {
+		unsigned int cost;
+		int rc;
+
+		if (!budget)
 			return 0;
-		rc = known(d, *offset, digest, &remember, e);
-		if (rc == 0 && remember) {
-			blocks--;
-			rc = compute(d, *offset, true, digest, e);
-		}
+		rc = fill_block(d, *offset, e);
 		if (rc < 0)
 			return rc;
-		*offset += BASE_BLOCK;
+		cost = rc ? DIGESTS_COMPUTED : 1;
+		budget -= cost < budget ? cost : budget;
+		*offset = next_block(d, *offset);
 	}
 	*offset = d->size;
 	return 0;

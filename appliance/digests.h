@@ -28,10 +28,12 @@ void digests_close(struct digests *d);
 int digests_node(struct digests *d, uint64_t offset, uint64_t level, uint8_t out[DIGEST_BYTES],
 		 struct err *e);
 
+/* What computing a block's digest costs, where finding out that it is known costs 1. */
+#define DIGESTS_COMPUTED 16
 /*
- * Compute in advance what a query from *offset on would have to read, at most `blocks` of them; *offset is where to go on, the disk's size at
+ * Compute in advance what a query from *offset on would have to read, until that has cost the budget; *offset is where to go on, the disk's size at
  * the end.
  */
-int digests_fill(struct digests *d, uint64_t *offset, unsigned int blocks, struct err *e);
+int digests_fill(struct digests *d, uint64_t *offset, unsigned int budget, struct err *e);
 
 #endif

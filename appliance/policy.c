@@ -14,7 +14,7 @@
 
 #define MAP_IDLE_NS (10 * 60 * NSEC_PER_SEC)
 #define FILL_INTERVAL_NS (3600 * NSEC_PER_SEC) /* of a disk: its map is made from all its indexes */
-#define FILL_BLOCKS 256 /* at a time */
+#define FILL_BUDGET (256 * DIGESTS_COMPUTED) /* at a time */
 
 void policy_thin(const struct config *c, const struct point_row *points, size_t n, uint64_t now,
 		 bool *drop)
@@ -144,7 +144,7 @@ static int fill_part(struct appliance *app, struct live_disk *live, const struct
 
 	if (rc < 0)
 		return rc;
-	rc = digests_fill(&digests, offset, FILL_BLOCKS, e);
+	rc = digests_fill(&digests, offset, FILL_BUDGET, e);
 	digests_close(&digests);
 	return rc;
 }

@@ -171,6 +171,37 @@ START_TEST(the_keeper_reads_ahead)
 }
 END_TEST
 
+/* Whole blocks of a journal are known and still looked at: they count as well, so that nobody waits for all of them. */
+START_TEST(the_keeper_comes_to_an_end)
+{
+	struct live_disk *d = live_disk(live, MACHINE, DISK);
+	struct part parts[41];
+	struct digests digests;
+	uint64_t offset = 0;
+	struct err e;
+
+	random_fill(&(uint64_t){1}, image, 40 * 65536);
+	for (size_t i = 0; i < 40; i++)
+		parts[i] = (struct part){i * 65536, i == 20 ? 512 : 65536, image + i * 65536};
+	parts[40] = (struct part){41 * 65536, 8 * 65536, NULL};
+	epoch_make(&home, &disk, 1, parts, ARRAY_SIZE(parts), true);
+	ck_assert_int_eq(live_read_begin(live, d, &e), 0);
+	ck_assert_int_eq(digests_open(&home, d, &disk, &digests, &e), 0);
+	ck_assert_int_eq(digests_fill(&digests, &offset, 8, &e), 0);
+	ck_assert_uint_eq(offset, 8 * 65536);
+	ck_assert_int_eq(digests_fill(&digests, &offset, 12 + DIGESTS_COMPUTED, &e), 0);
+	ck_assert_uint_eq(offset, 21 * 65536);
+	ck_assert_uint_eq(digests.read_bytes, 65536);
+	/* A run of zeros is one look. */
+	ck_assert_int_eq(digests_fill(&digests, &offset, 20, &e), 0);
+	ck_assert_uint_eq(offset, 49 * 65536);
+	ck_assert_int_eq(digests_fill(&digests, &offset, 1, &e), 0);
+	ck_assert_uint_eq(offset, disk.size);
+	digests_close(&digests);
+	pthread_rwlock_unlock(&d->lock);
+}
+END_TEST
+
 /* Flip a byte of the cache's entry of a block. */
 static void rot(uint64_t block, off_t in)
 {
@@ -254,6 +285,7 @@ int main(void)
 	tcase_add_test(t, parts_are_read_once);
 	tcase_add_test(t, a_fold_makes_the_short_block_unknown);
 	tcase_add_test(t, the_keeper_reads_ahead);
+	tcase_add_test(t, the_keeper_comes_to_an_end);
 	tcase_add_loop_test(t, a_torn_entry_is_none, 0, 3);
 	tcase_add_test(t, a_disk_that_grew_has_another_last_block);
 	tcase_add_test(t, damage_is_not_vouched_for);
