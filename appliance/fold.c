@@ -11,6 +11,7 @@
 #include "lib/log.h"
 
 #define BATCH_BLOCKS 256 /* 16 MiB */
+#define BATCH_LOOKS 65536 /* for blocks to write, before somebody who waits has a turn */
 
 struct fold {
 	struct catalog *catalog;
@@ -23,6 +24,9 @@ struct fold {
 	struct journal_row *journals;
 	int journal_count;
 	/* the batch */
+	unsigned int looks; /* at most so many for it; 0: until it is full, to find one again */
+	uint64_t next; /* where the one after it begins */
+	bool done; /* there is none after it */
 	size_t count, max;
 	uint64_t block[BATCH_BLOCKS];
 	uint8_t digest[BATCH_BLOCKS][DIGEST_BYTES];
@@ -130,22 +134,76 @@ static int fold_block(struct fold *f, uint64_t block, uint8_t *data, uint8_t *di
 	return 0;
 }
 
-/* Compute the next batch at or after *block; count 0 when there is nothing left. */
+/* The first unit of so many bytes, at or after this, in which the object has something; UINT64_MAX: none. */
+static int next_used(struct store_object *o, uint64_t size, uint64_t unit, uint64_t *n,
+		     struct err *e)
+{
+	uint64_t at = *n * unit;
+	int rc = at < size ? store_next_data(o, at, &at, e) : 0;
+
+	*n = at < size ? at / unit : UINT64_MAX;
+	return rc;
+}
+
+/* The first block at or after this that the base may have as something else than zeros and a hole; UINT64_MAX: none. */
+static int next_nonzero(struct fold *f, uint64_t *block, struct err *e)
+{
+	uint64_t digest = *block, data = *block;
+	uint8_t stored[DIGEST_BYTES];
+	int rc = next_used(f->base.digests, f->base.digests_size, DIGEST_BYTES, &digest, e);
+
+	if (rc == 0)
+		rc = next_used(f->base.image, f->base.image_size, BASE_BLOCK, &data, e);
+	if (rc == 0 && digest == *block && data != *block) {
+		rc = base_digest(&f->base, *block, stored, e);
+		if (rc == 0 && base_digest_is_zero(stored))
+			digest++;
+	}
+	if (rc == 0)
+		*block = digest < data ? digest : data;
+	return rc;
+}
+
+/* How many blocks from this on need not be written: journals make all of them zeros, and the base has them so. */
+static int count_zeros(struct fold *f, uint64_t block, uint64_t *count, struct err *e)
+{
+	uint64_t at = block * BASE_BLOCK, next = block, n;
+	struct piece p;
+	int rc;
+
+	*count = 0;
+	if (!map_find(&f->image.map, at, UINT64_MAX - at, &p, &n) || p.kind != PIECE_ZERO ||
+	    n < BASE_BLOCK)
+		return 0;
+	rc = next_nonzero(f, &next, e);
+	if (rc == 0)
+		*count = next - block < n / BASE_BLOCK ? next - block : n / BASE_BLOCK;
+	return rc;
+}
+
+/* Compute the next batch at or after block. It may be empty although others come after it. */
 static int fill_batch(struct fold *f, uint64_t block, struct err *e)
 {
+	uint64_t zeros;
 	int rc = 0;
 
 	f->count = 0;
-	while (rc == 0 && f->count < f->max) {
-		uint64_t at = map_next(&f->image.map, block * BASE_BLOCK);
+	f->next = block;
+	for (unsigned int i = 0; rc == 0 && f->count < f->max && (!f->looks || i < f->looks); i++) {
+		uint64_t at = map_next(&f->image.map, f->next * BASE_BLOCK);
+		size_t k = f->count;
 
-		if (at == UINT64_MAX)
+		f->done = at == UINT64_MAX;
+		if (f->done)
 			break;
-		block = at / BASE_BLOCK;
-		f->block[f->count] = block;
-		rc = fold_block(f, block, f->data + f->count * BASE_BLOCK, f->digest[f->count], e);
-		f->count++;
-		block++;
+		f->next = at / BASE_BLOCK;
+		rc = count_zeros(f, f->next, &zeros, e);
+		if (rc == 0 && !zeros) {
+			f->block[k] = f->next;
+			rc = fold_block(f, f->next, f->data + k * BASE_BLOCK, f->digest[k], e);
+			f->count++;
+		}
+		f->next += zeros ? zeros : 1;
 	}
 	return rc;
 }
@@ -222,6 +280,18 @@ static int check_space(struct fold *f, uint64_t block, struct err *e)
 	return rc < 0 ? rc : err_set(e, -ENOSPC, "the store has no space for folding");
 }
 
+static int put_batch(struct fold *f, uint64_t block, const struct fold_hooks *hooks, struct err *e)
+{
+	int rc = check_space(f, block, e);
+
+	if (rc < 0)
+		return rc;
+	hooks->exclude(hooks->arg);
+	rc = write_batch(f, e);
+	hooks->admit(hooks->arg);
+	return rc;
+}
+
 /* Batches from `block` on, until all is written (0) or somebody wants to read (-EAGAIN). */
 static int fold_batches(struct fold *f, uint64_t block, const struct fold_hooks *hooks,
 			struct err *e)
@@ -229,6 +299,7 @@ static int fold_batches(struct fold *f, uint64_t block, const struct fold_hooks 
 	const struct disk_row *d = f->disk;
 	int rc;
 
+	f->looks = BATCH_LOOKS;
 	for (;;) {
 		rc = catalog_leased(f->catalog, d->machine, clock_monotonic_ns(), e);
 		if (rc < 0)
@@ -238,17 +309,14 @@ static int fold_batches(struct fold *f, uint64_t block, const struct fold_hooks 
 			return rc < 0 ? rc : err_set(e, -EAGAIN, "folding waits for readers");
 		}
 		rc = fill_batch(f, block, e);
-		if (rc < 0 || !f->count)
-			return rc;
-		rc = check_space(f, block, e);
+		if (rc == 0 && f->count)
+			rc = put_batch(f, block, hooks, e);
+		/* What was skipped may have been written by a fold that was killed before its sync. */
+		if (rc == 0 && f->done)
+			return store_sync(f->base.digests, e);
 		if (rc < 0)
 			return rc;
-		hooks->exclude(hooks->arg);
-		rc = write_batch(f, e);
-		hooks->admit(hooks->arg);
-		if (rc < 0)
-			return rc;
-		block = f->block[f->count - 1] + 1;
+		block = f->next;
 		rc = catalog_fold_progress(f->catalog, d->id, block, true, e);
 		if (rc < 0)
 			return rc;
