@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GROWN_ALIGN (1ull << 20) /* a multiple of what is compared */
+#define CURSOR_ALIGN (1ull << 20) /* a multiple of what is compared */
 
 static const char *const state_names[] = {"initial", "resync", "protected"};
 
@@ -87,6 +87,17 @@ static void resync(struct continuity_out *out, const char *cause)
 	snprintf(out->cause, sizeof(out->cause), "%s", cause);
 }
 
+/*
+ * Of a disk that grew only what was added is left to do. Until a commit follows, the appliance tells its
+ * old size, in the middle of a granule: whoever began there would read a part of one.
+ */
+static uint64_t cursor(const struct continuity_in *in)
+{
+	uint64_t align = in->granule > CURSOR_ALIGN ? in->granule : CURSOR_ALIGN;
+
+	return in->state == DISK_PROTECTED ? in->size : in->replicated & ~(align - 1);
+}
+
 void continuity_decide(const struct continuity_in *in, struct continuity_out *out)
 {
 	const char *why = NULL;
@@ -107,16 +118,12 @@ void continuity_decide(const struct continuity_in *in, struct continuity_out *ou
 		return;
 	}
 	*out = (struct continuity_out){.state = in->state, .replicated = in->replicated};
-	if (in->state == DISK_PROTECTED)
-		out->replicated = in->size;
-	if (in->grown && in->state == DISK_RESYNC) {
-		/* Only what was added; its first block began in the old range. */
-		out->replicated &= ~(GROWN_ALIGN - 1);
-		snprintf(out->cause, sizeof(out->cause), "%s",
-			 in->cause[0] ? in->cause : "the disk grew");
+	out->replicated = cursor(in);
+	if (in->state != DISK_RESYNC)
 		return;
-	}
-	if (in->state == DISK_RESYNC)
+	if (in->cause[0])
+		snprintf(out->cause, sizeof(out->cause), "%s", in->cause);
+	else
 		snprintf(out->cause, sizeof(out->cause), "%s",
-			 in->cause[0] ? in->cause : "the appliance has an older state of it");
+			 in->grown ? "the disk grew" : "the appliance has an older state of it");
 }

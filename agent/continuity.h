@@ -32,7 +32,7 @@ struct continuity_in {
 	bool tracked; /* by the module, else scanned */
 	const char *attach_id, *module_id, *boot_id;
 	uint64_t module_epoch, committed_epoch; /* of the module: active, last told to forget */
-	uint64_t size;
+	uint64_t size, granule;
 	/* what the agent recorded when it last decided to go on; "" if never */
 	const char *old_attach_id, *old_module_id, *old_boot_id;
 	const char *cause; /* recorded cause of a resync that is due or under way; "" */
@@ -47,7 +47,7 @@ struct continuity_in {
 
 struct continuity_out {
 	enum disk_state state;
-	uint64_t replicated; /* go on from here */
+	uint64_t replicated; /* go on from here: the size, or a multiple of the granule */
 	bool restart; /* a resync that begins now */
 	char cause[CONTINUITY_CAUSE_BYTES]; /* of a resync, "" else */
 };

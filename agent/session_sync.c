@@ -118,6 +118,7 @@ static void decide(struct session *s, struct disk *d, const struct state_disk *k
 		.module_id = s->module_id,
 		.boot_id = s->boot_id,
 		.size = d->size,
+		.granule = 1ull << d->source->shift,
 		.old_attach_id = known->attach_id,
 		.old_module_id = known->module_id,
 		.old_boot_id = known->boot_id,

@@ -8,6 +8,8 @@
 #define ID_A "00112233445566778899aabbccddeeff"
 #define ID_B "ffeeddccbbaa99887766554433221100"
 #define SIZE (1ull << 30)
+#define MIB (1ull << 20)
+#define CURSOR (64 * MIB)
 
 /*
  * A tracked disk for which nothing speaks against going on: the appliance has epoch 7, the module
@@ -23,6 +25,7 @@ static struct continuity_in good(void)
 		.module_epoch = 9,
 		.committed_epoch = 7,
 		.size = SIZE,
+		.granule = 4096,
 		.old_attach_id = ID_A,
 		.old_module_id = "m1",
 		.old_boot_id = "b1",
@@ -75,11 +78,11 @@ START_TEST(goes_on_where_nothing_was_missed)
 	expect_going_on(&in, DISK_PROTECTED, SIZE);
 	/* Part of an initial replication or of a resync */
 	in.state = DISK_INITIAL;
-	in.replicated = 4096;
-	expect_going_on(&in, DISK_INITIAL, 4096);
+	in.replicated = CURSOR;
+	expect_going_on(&in, DISK_INITIAL, CURSOR);
 	in.state = DISK_RESYNC;
 	in.cause = "the machine was restarted";
-	expect_going_on(&in, DISK_RESYNC, 4096);
+	expect_going_on(&in, DISK_RESYNC, CURSOR);
 	ck_assert_str_eq(decide(&in).cause, "the machine was restarted");
 	in.cause = "";
 	ck_assert_str_ne(decide(&in).cause, "");
@@ -117,7 +120,7 @@ START_TEST(another_attachment_means_resync)
 	expect_resync(&in, "machine was restarted");
 	/* In the middle of initial replication too: what is below the cursor may be old. */
 	in.state = DISK_INITIAL;
-	in.replicated = 4096;
+	in.replicated = CURSOR;
 	expect_resync(&in, "machine was restarted");
 }
 END_TEST
@@ -129,7 +132,7 @@ START_TEST(an_older_appliance_means_resync)
 	in.source = "kmod:" ID_A ":6";
 	expect_resync(&in, "restored from an older state");
 	in.state = DISK_RESYNC;
-	in.replicated = 4096;
+	in.replicated = CURSOR;
 	expect_resync(&in, "restored from an older state");
 	in.source = "kmod:" ID_A ":9";
 	expect_resync(&in, "an epoch that the kernel module does not");
@@ -190,8 +193,8 @@ START_TEST(a_scan_needs_no_proof)
 	in.source = "scan";
 	expect_going_on(&in, DISK_PROTECTED, SIZE);
 	in.state = DISK_RESYNC;
-	in.replicated = 8192;
-	expect_going_on(&in, DISK_RESYNC, 8192);
+	in.replicated = CURSOR;
+	expect_going_on(&in, DISK_RESYNC, CURSOR);
 }
 END_TEST
 
@@ -231,6 +234,31 @@ START_TEST(a_disk_that_grew_keeps_what_it_had)
 }
 END_TEST
 
+/* Between the growth and the first commit of it the agent may begin anew as often as it likes. */
+START_TEST(the_cursor_of_a_disk_that_grew_stays_aligned)
+{
+	struct continuity_in in = good();
+
+	in.state = DISK_RESYNC;
+	in.replicated = 37 * MIB + 1536;
+	in.cause = "the disk grew";
+	expect_going_on(&in, DISK_RESYNC, 37 * MIB);
+	in.grown = true;
+	expect_going_on(&in, DISK_RESYNC, 37 * MIB);
+	/* Granules larger than what is compared */
+	in.granule = 16 * MIB;
+	expect_going_on(&in, DISK_RESYNC, 32 * MIB);
+	in.grown = false;
+	expect_going_on(&in, DISK_RESYNC, 32 * MIB);
+	in.state = DISK_INITIAL;
+	expect_going_on(&in, DISK_INITIAL, 32 * MIB);
+	/* A disk that is complete is so to its end, whatever that is. */
+	in.state = DISK_PROTECTED;
+	in.size = in.replicated;
+	expect_going_on(&in, DISK_PROTECTED, 37 * MIB + 1536);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("continuity");
@@ -244,6 +272,7 @@ int main(void)
 	tcase_add_test(tc, a_request_is_obeyed);
 	tcase_add_test(tc, a_scan_needs_no_proof);
 	tcase_add_test(tc, a_disk_that_grew_keeps_what_it_had);
+	tcase_add_test(tc, the_cursor_of_a_disk_that_grew_stays_aligned);
 	tcase_add_test(tc, the_source_string_there_and_back);
 	return run_tcase("continuity", tc);
 }
