@@ -84,7 +84,6 @@ static void disk_committed(struct epoch *ep, struct disk *d)
 {
 	enum disk_state before = d->state, after = epoch_state_after(d);
 	bool done = after == DISK_PROTECTED;
-	struct err e;
 
 	if (!d->in_epoch) {
 		verify_abandon(d);
@@ -99,8 +98,7 @@ static void disk_committed(struct epoch *ep, struct disk *d)
 	/* Read over several epochs: only a whole reading can make a recovery point. */
 	if (done && before != after && !d->source->ops->tracks)
 		d->scanned_ns = ep->fuzzy[0] ? 0 : ep->s->boundary_ns;
-	if (session_record(ep->s, d, d->restart ? RECORD_CLEAR : RECORD_KEEP, &e))
-		log_error("%s", e.text);
+	session_remember(ep->s, d, d->restart ? RECORD_CLEAR : RECORD_KEEP);
 	d->restart = false;
 	atomic_store(&d->drained, 0);
 	atomic_store(&d->planned, 0);

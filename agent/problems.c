@@ -54,6 +54,29 @@ static const char *link_remedy(int code)
 	}
 }
 
+static const char *store_remedy(int code)
+{
+	switch (code) {
+	case -ENOSPC:
+	case -EDQUOT:
+		return "Make room in the filesystem of that file; the agent tries again by itself.";
+	case -EROFS:
+		return "Look at the kernel's log for why its filesystem is read-only, and mount it writable "
+		       "again; the agent tries again by itself.";
+	default:
+		return "Look after that file and the filesystem that it is on; the agent tries again by itself.";
+	}
+}
+
+static void store_problem(const struct status_view *v, json_t *list)
+{
+	if (v->store.code)
+		add(list, "error", store_remedy(v->store.code),
+		    "%s. Replication goes on, but what changes cannot be remembered: commands are refused, "
+		    "and a resynchronisation may have to wait.",
+		    v->store.text);
+}
+
 static void machine_problems(const struct status_view *v, json_t *list)
 {
 	if (!v->enrolled) {
@@ -203,6 +226,7 @@ json_t *status_problems(const struct status_view *v)
 	json_t *list = json_array();
 	bool explained;
 
+	store_problem(v, list);
 	machine_problems(v, list);
 	module_problems(v, list);
 	explained = sealing_problem(v, list);

@@ -43,7 +43,7 @@ void session_drain_beat(void *s);
  * to them.
  */
 int session_local(struct session *s, struct err *e);
-/* Ask for a resync of d from 0, remembered until the appliance knows. */
+/* Ask for a resync of d from 0, remembered until the appliance knows. Nothing is asked where that fails. */
 int session_request_resync(struct session *s, struct disk *d, const char *cause, struct err *e);
 /*
  * What becomes of a request for a resync that the state may hold (an operator's may come at any
@@ -55,6 +55,11 @@ enum record { RECORD_KEEP, RECORD_REQUEST, RECORD_CLEAR };
  * changed.
  */
 int session_record(struct session *s, struct disk *d, enum record what, struct err *e);
+/*
+ * The same where replication goes on without: what is recorded words a later cause and helps to find the
+ * disk, and a request that is not cleared means a resync more.
+ */
+void session_remember(struct session *s, struct disk *d, enum record what);
 
 /*
  * session_window.c: which resyncs wait for the window; begins those that were scheduled when it opens (synced is false

@@ -85,12 +85,26 @@ int session_record(struct session *s, struct disk *d, enum record what, struct e
 	return differs ? store_update(s->a->store, false, edit_record, &rec, e) : 0;
 }
 
+void session_remember(struct session *s, struct disk *d, enum record what)
+{
+	struct err e;
+
+	/* The store has told of its file. */
+	if (session_record(s, d, what, &e))
+		log_debug("where %s stands is not recorded: %s", d->name, e.text);
+}
+
 int session_request_resync(struct session *s, struct disk *d, const char *cause, struct err *e)
 {
+	int r;
+
 	disk_set_state(d, d->state, d->replicated, cause);
+	r = session_record(s, d, RECORD_REQUEST, e);
+	if (r)
+		return r;
 	s->synced = false;
 	log_warning("%s must be resynchronised: %s", d->name, cause);
-	return session_record(s, d, RECORD_REQUEST, e);
+	return 0;
 }
 
 /* --- the table -------------------------------------------------------------------------------- */
@@ -271,13 +285,17 @@ static void reach(struct session *s, struct disk *d, const struct state_disk *kn
 
 /* --- what happened to attached disks ---------------------------------------------------------- */
 
-/* It begins anew, attached in its new size. */
+/*
+ * It begins anew, attached in its new size. That the attachment is another one calls for the resync
+ * already; a request adds the cause.
+ */
 static int attach_again(struct session *s, struct disk *d, struct err *e)
 {
-	int r = session_request_resync(s, d, "the size of the disk changed", e);
+	int r;
 
-	if (!r)
-		r = d->source->ops->detach(d->source, e);
+	if (session_request_resync(s, d, "the size of the disk changed", e))
+		log_debug("%s: %s", d->name, e->text);
+	r = d->source->ops->detach(d->source, e);
 	if (!r)
 		disk_set_source(d, NULL);
 	d->look_ns = 0;
@@ -340,21 +358,26 @@ static int heed_events(struct session *s, struct disk *d, struct err *e)
 		return heed_resized(s, d, st.events, e);
 	/*
 	 * Recorded first, acknowledged then: whatever happens between, the disk is
-	 * resynchronised.
+	 * resynchronised. Until it can be recorded the event stays, no epoch becomes a recovery point
+	 * for it (epoch.c), and all else goes on.
 	 */
-	r = session_request_resync(
-		s, d,
-		"writes of unknown range (pass-through commands, hibernation, or memory ran out)",
-		e);
-	return r ? r : d->source->ops->ack(d->source, st.events, e);
+	if (session_request_resync(
+		    s, d,
+		    "writes of unknown range (pass-through commands, hibernation, or memory ran out)",
+		    e))
+		return 0;
+	return d->source->ops->ack(d->source, st.events, e);
 }
 
 int session_local(struct session *s, struct err *e)
 {
-	uint64_t generation = store_generation(s->a->store), now = clock_monotonic_ns();
+	uint64_t generation, now = clock_monotonic_ns();
 	struct state st;
-	int r = store_copy(s->a->store, &st, e);
+	int r;
 
+	store_retry(s->a->store);
+	generation = store_generation(s->a->store);
+	r = store_copy(s->a->store, &st, e);
 	if (r)
 		return r;
 	look_for_module(s);

@@ -47,8 +47,10 @@ static int unregister_rest(struct session *s, const struct state *st, struct rem
 			r = 0;
 	}
 	for (size_t i = 0; !r && i < st->disk_count; i++) {
-		if (st->disk[i].removing)
-			r = store_update(s->a->store, false, edit_remove, st->disk[i].key, e);
+		/* Else it is told once more. */
+		if (st->disk[i].removing &&
+		    store_update(s->a->store, false, edit_remove, st->disk[i].key, e))
+			log_debug("%s is not removed yet: %s", st->disk[i].key, e->text);
 	}
 	return r;
 }
@@ -139,8 +141,8 @@ static void decide(struct session *s, struct disk *d, const struct state_disk *k
 	continuity_decide(&in, out);
 }
 
-static int sync_disk(struct session *s, struct disk *d, const struct state_disk *known,
-		     const struct remote_disk *remote, bool grown, struct err *e)
+static void sync_disk(struct session *s, struct disk *d, const struct state_disk *known,
+		      const struct remote_disk *remote, bool grown)
 {
 	struct continuity_out out;
 
@@ -158,9 +160,8 @@ static int sync_disk(struct session *s, struct disk *d, const struct state_disk 
 	d->restart = out.restart;
 	d->resync_now = known->resync_now;
 	/* Nothing is on the appliance yet that a request could mean. */
-	return session_record(s, d,
-			      known->resync_requested && !out.restart ? RECORD_CLEAR : RECORD_KEEP,
-			      e);
+	session_remember(s, d,
+			 known->resync_requested && !out.restart ? RECORD_CLEAR : RECORD_KEEP);
 }
 
 static int sync_disks(struct session *s, const struct state *st, struct remote_machine *m,
@@ -184,7 +185,7 @@ static int sync_disks(struct session *s, const struct state *st, struct remote_m
 			known = &remote;
 		}
 		if (d->source)
-			r = sync_disk(s, d, mine, known, grown, e);
+			sync_disk(s, d, mine, known, grown);
 		else if (known)
 			adopt_unreachable(d, known);
 	}

@@ -56,7 +56,8 @@ int session_heed_window(struct session *s, const struct state *st, struct err *e
 	r = store_update(s->a->store, false, edit_begin, NULL, e);
 	if (!r)
 		s->synced = false;
-	return r;
+	/* It begins when that can be remembered, and nothing else waits for it. */
+	return store_failing(s->a->store, NULL) ? 0 : r;
 }
 
 void session_resync_outcome(struct session *s, int r, const struct err *e)

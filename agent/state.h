@@ -72,6 +72,13 @@ int store_copy(struct store *s, struct state *out, struct err *e); /* state_clea
 int store_update(struct store *s, bool announce,
 		 int (*edit)(struct state *st, void *arg, struct err *e), void *arg, struct err *e);
 uint64_t store_generation(struct store *s);
+/* Did the last write of the file fail? e (NULL: nobody asks): why, code 0 if it did not. */
+bool store_failing(struct store *s, struct err *e);
+/*
+ * If so, and 10 s are over, write what is there: that tells when it works again. Then the generation
+ * grows, so that the session goes through what could not be changed.
+ */
+void store_retry(struct store *s);
 
 /* STATE_DIR/name; borrowed, lives as long as the store. */
 const char *store_ca_file(struct store *s);

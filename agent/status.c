@@ -288,6 +288,7 @@ json_t *status_json(struct agent *a, struct err *e)
 	v.app_interval_ns = a->config.app_consistent_interval;
 	v.cert_expiry_ns = v.enrolled ? enroll_expiry(a) : 0;
 	agent_kmod_view(a, &v.kmod);
+	store_failing(a->store, &v.store);
 	view_sealing(a, &v);
 	r = view_disks(a, &st, &v, e);
 	if (!r) {

@@ -7,12 +7,18 @@
 
 #include "agent/state.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/io.h"
+#include "lib/log.h"
+
+#define RETRY_NS (10 * NSEC_PER_SEC)
 
 struct store {
-	pthread_mutex_t lock; /* guards current and generation, and orders the writes of the file */
+	pthread_mutex_t lock; /* guards the next four, and orders the writes of the file */
 	struct state current;
 	uint64_t generation;
+	struct err failure; /* of the last write; code 0: it did not fail */
+	uint64_t retry_ns; /* monotonic: when it is to be tried again */
 	int lock_fd;
 	char *state_file, *ca_file, *cert_file, *key_file, *new_key_file;
 };
@@ -115,22 +121,49 @@ int store_copy(struct store *s, struct state *out, struct err *e)
 	return r;
 }
 
+/* One line when it fails and one when it works again, however often it is tried between. */
+static void note_outcome(struct store *s, int r)
+{
+	if (r)
+		s->retry_ns = clock_monotonic_ns() + RETRY_NS;
+	if (r == s->failure.code)
+		return;
+	if (!r)
+		log_info("%s is written again", s->state_file);
+	s->failure = (struct err){0};
+	if (!r) {
+		/* What could not be remembered meanwhile is gone through again. */
+		s->generation++;
+		return;
+	}
+	err_errno(&s->failure, r, "%s cannot be written", s->state_file);
+	log_error("%s", s->failure.text);
+}
+
+static int write_locked(struct store *s, const struct state *st, struct err *e)
+{
+	_cleanup_free_ char *text = state_to_text(st);
+	int r;
+
+	if (!text)
+		return err_set(e, -ENOMEM, "out of memory");
+	r = io_write_file_atomic(s->state_file, text, strlen(text), 0600, e);
+	note_outcome(s, r);
+	return r;
+}
+
 static int update_locked(struct store *s, bool announce,
 			 int (*edit)(struct state *st, void *arg, struct err *e), void *arg,
 			 struct err *e)
 {
-	_cleanup_free_ char *text = NULL;
 	struct state next;
 	int r = duplicate(&s->current, &next, e);
 
 	if (r)
 		return r;
 	r = edit(&next, arg, e);
-	if (!r) {
-		text = state_to_text(&next);
-		r = text ? io_write_file_atomic(s->state_file, text, strlen(text), 0600, e)
-			 : err_set(e, -ENOMEM, "out of memory");
-	}
+	if (!r)
+		r = write_locked(s, &next, e);
 	if (r) {
 		state_clear(&next);
 		return r;
@@ -151,6 +184,26 @@ int store_update(struct store *s, bool announce,
 	r = update_locked(s, announce, edit, arg, e);
 	pthread_mutex_unlock(&s->lock);
 	return r;
+}
+
+bool store_failing(struct store *s, struct err *e)
+{
+	bool failing;
+
+	pthread_mutex_lock(&s->lock);
+	failing = s->failure.code != 0;
+	if (e)
+		*e = s->failure;
+	pthread_mutex_unlock(&s->lock);
+	return failing;
+}
+
+void store_retry(struct store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	if (s->failure.code && clock_monotonic_ns() >= s->retry_ns)
+		write_locked(s, &s->current, NULL);
+	pthread_mutex_unlock(&s->lock);
 }
 
 uint64_t store_generation(struct store *s)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The appliance's disk fills up in the middle of a delta: 507, the agent says why and what to do, nothing that was acknowledged is lost
-# and the catalog is whole; when there is space again replication goes on by itself.
+# and the catalog is whole; when there is space again replication goes on by itself. Then the filesystem of the agent's state file fills up:
+# replication goes on, and status tells of that file, not of the appliance.
 # timeout: 150
 # shellcheck source=tests/flow/functions.sh
 source "$(dirname "$0")/functions.sh"
@@ -64,4 +65,27 @@ point_equals agent before before/a
 database=$(grep -rlm1 'SQLite format 3' "$appliance_dir" | head -n 1)
 [ -n "$database" ] || fail "no catalog found in $appliance_dir"
 [ "$(sqlite3 "$database" 'pragma integrity_check')" = ok ] || fail "the catalog is damaged"
+
+note "no room for the agent's state file: a disk that grew is taken up and gets points all the same"
+stop agent
+mv agent/state agent/state.kept
+mkdir agent/state
+mount -t tmpfs -o size=256k none agent/state
+mounts+=("$tmp/agent/state")
+cp -a agent/state.kept/. agent/state
+head -c 1M /dev/zero >agent/state/ballast 2>/dev/null || true
+truncate -s 26M a
+start_agent agent
+wait_for agent 60 ".disks[0].size == 26 * 1048576 and .disks[0].state == \"protected\""
+bookmark agent grown
+point_equals agent grown a
+status agent '[.problems[] | select(.severity == "error")] | length == 1 and (.[0].what | test("state/state.json cannot be written: No space left")) and
+	(.[0].remedy | test("appliance") | not)' >/dev/null || fail "the problems: $(status agent .problems)"
+status agent '.appliance | .connected and .error == null' >/dev/null || fail "the appliance is blamed: $(status agent .appliance)"
+! ctl agent pause >pause.out 2>&1 || fail "a pause that is not remembered"
+grep -q 'No space left' pause.out || fail "the refused pause says: $(cat pause.out)"
+[ "$(grep -c 'state.json cannot be written' agent/agent.log)" -eq 1 ] || fail "not one line in the log: $(grep state.json agent/agent.log)"
+rm agent/state/ballast
+wait_for agent 30 '.problems | length == 0'
+jq -e '.disks[0].last_state == "protected" and (.disks[0].resync_requested | not)' agent/state/state.json >/dev/null || fail "recorded: $(cat agent/state/state.json)"
 finish

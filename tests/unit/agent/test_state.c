@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
+/* wraps: clock_monotonic_ns */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "agent/state.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "tests/unit/agent/support.h"
+
+static uint64_t now = NSEC_PER_SEC;
+
+uint64_t __wrap_clock_monotonic_ns(void);
+
+uint64_t __wrap_clock_monotonic_ns(void)
+{
+	return now;
+}
 
 static void fill(struct state *s)
 {
@@ -164,6 +175,42 @@ START_TEST(the_store_survives_and_excludes)
 }
 END_TEST
 
+START_TEST(a_file_that_cannot_be_written_is_tried_again)
+{
+	const char *here = test_path("state"), *away = test_path("away");
+	struct store *s;
+	struct state st;
+	struct err e;
+
+	ck_assert_int_eq(store_open(here, &s, &e), 0);
+	ck_assert_int_eq(store_update(s, true, edit_fill, NULL, &e), 0);
+	ck_assert(!store_failing(s, &e));
+	ck_assert_int_eq(e.code, 0);
+	/* What an edit refuses is not the file's fault. */
+	ck_assert_int_eq(store_update(s, true, edit_and_fail, NULL, &e), -EBUSY);
+	ck_assert(!store_failing(s, NULL));
+	ck_assert_int_eq(rename(here, away), 0);
+	ck_assert_int_eq(store_update(s, true, edit_fill, NULL, &e), -ENOENT);
+	ck_assert(store_failing(s, &e));
+	ck_assert_int_eq(e.code, -ENOENT);
+	ck_assert_ptr_nonnull(strstr(e.text, "state/state.json cannot be written: "));
+	ck_assert_uint_eq(store_generation(s), 2);
+	ck_assert_int_eq(rename(away, here), 0);
+	store_retry(s);
+	ck_assert(store_failing(s, NULL));
+	now += 10 * NSEC_PER_SEC;
+	store_retry(s);
+	ck_assert(!store_failing(s, NULL));
+	ck_assert_uint_eq(store_generation(s), 3);
+	store_retry(s);
+	ck_assert_uint_eq(store_generation(s), 3);
+	ck_assert_int_eq(store_copy(s, &st, &e), 0);
+	ck_assert_uint_eq(st.disk_count, 2);
+	state_clear(&st);
+	store_close(s);
+}
+END_TEST
+
 START_TEST(a_damaged_file_stops_the_start)
 {
 	struct store *s;
@@ -186,6 +233,7 @@ int main(void)
 	tcase_add_test(tc, text_and_back);
 	tcase_add_test(tc, damaged_text_is_refused);
 	tcase_add_test(tc, the_store_survives_and_excludes);
+	tcase_add_test(tc, a_file_that_cannot_be_written_is_tried_again);
 	tcase_add_test(tc, a_damaged_file_stops_the_start);
 	return run_tcase("state", tc);
 }

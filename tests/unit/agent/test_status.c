@@ -119,6 +119,32 @@ START_TEST(each_problem_by_itself)
 }
 END_TEST
 
+/* The state file is this machine's: nobody is sent to the appliance for it. */
+START_TEST(the_state_file_has_a_problem_of_its_own)
+{
+	static const struct {
+		int code;
+		const char *remedy;
+	} cases[] = {{-ENOSPC, "Make room in the filesystem of that file"},
+		     {-EDQUOT, "Make room in the filesystem of that file"},
+		     {-EROFS, "mount it writable"},
+		     {-EACCES, "Look after that file"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct status_view v = healthy();
+		_cleanup_json_ json_t *list = NULL;
+		const char *remedy;
+
+		err_errno(&v.store, cases[i].code, "/x/state.json cannot be written");
+		expect_one(&v, "error", v.store.text);
+		list = status_problems(&v);
+		remedy = json_string_value(json_object_get(json_array_get(list, 0), "remedy"));
+		ck_assert_ptr_nonnull(strstr(remedy, cases[i].remedy));
+		ck_assert_ptr_null(strstr(remedy, "appliance"));
+	}
+}
+END_TEST
+
 START_TEST(problems_of_a_disk)
 {
 	struct status_view v = healthy();
@@ -258,6 +284,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, nothing_is_wrong);
 	tcase_add_test(tc, each_problem_by_itself);
+	tcase_add_test(tc, the_state_file_has_a_problem_of_its_own);
 	tcase_add_test(tc, problems_of_a_disk);
 	tcase_add_test(tc, the_screen_tells_it_all);
 	tcase_add_test(tc, the_screen_bears_gaps);

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What goes on where the agent cannot remember anything, because its state file cannot be written. */
+/* wraps: api_machine api_register */
+#include <errno.h>
+#include <string.h>
+#include <urcu/urcu-memb.h>
+
+#include "agent/session.h"
+#include "tests/unit/agent/support.h"
+
+#define MIB (1ull << 20)
+#define SIZE (100 * MIB)
+#define DISKS 2
+
+static struct agent agent;
+static struct session session = {.a = &agent};
+static unsigned int acks;
+
+static int fake_status(struct source *s, struct source_status *out, struct err *e)
+{
+	(void)s, (void)e;
+	*out = (struct source_status){.size_now = SIZE, .events = acks ? 0 : SOURCE_SUSPECT};
+	return 0;
+}
+
+static int fake_ack(struct source *s, unsigned int events, struct err *e)
+{
+	(void)s, (void)e;
+	ck_assert_uint_eq(events, SOURCE_SUSPECT);
+	acks++;
+	return 0;
+}
+
+static void fake_close(struct source *s)
+{
+	(void)s;
+}
+
+static const struct source_ops fake_ops = {.name = "fake",
+					   .tracks = true,
+					   .status = fake_status,
+					   .ack = fake_ack,
+					   .close = fake_close};
+
+static struct source source[DISKS] = {
+	{.ops = &fake_ops, .size = SIZE, .shift = 24, .poll_fd = -1, .attach_id = "a"},
+	{.ops = &fake_ops, .size = SIZE, .shift = 12, .poll_fd = -1, .attach_id = "a"}};
+
+/* --- the appliance ---------------------------------------------------------------------------- */
+
+int __wrap_api_machine(struct api *a, struct remote_machine *m, struct err *e);
+int __wrap_api_register(struct api *a, const char *key, const char *name, uint64_t size,
+			uint64_t granule, struct remote_disk *out, struct err *e);
+
+static const char id[] = "6f1c9a5e-0b7e-4b1e-9a57-0123456789ab";
+
+/* The disks grew: what they had was complete. */
+static struct remote_disk remote(const char *key)
+{
+	struct remote_disk d = {.size = SIZE,
+				.replicated = 37 * MIB + 1536,
+				.epoch = 1,
+				.state = DISK_RESYNC,
+				.source = "scan"};
+
+	strcpy(d.id, id);
+	strcpy(d.key, key);
+	return d;
+}
+
+int __wrap_api_machine(struct api *a, struct remote_machine *m, struct err *e)
+{
+	(void)a, (void)e;
+	*m = (struct remote_machine){.epoch = 1, .disk_count = DISKS};
+	m->disk = calloc(DISKS, sizeof(*m->disk));
+	m->disk[0] = remote("one");
+	m->disk[1] = remote("two");
+	return 0;
+}
+
+int __wrap_api_register(struct api *a, const char *key, const char *name, uint64_t size,
+			uint64_t granule, struct remote_disk *out, struct err *e)
+{
+	(void)a, (void)name, (void)size, (void)granule, (void)e;
+	*out = remote(key);
+	return 0;
+}
+
+/* --- the machine ------------------------------------------------------------------------------ */
+
+static void add(struct state *st, const char *key, bool removing)
+{
+	struct state_disk *d = state_add(st);
+
+	strcpy(d->key, key);
+	strcpy(d->name, key);
+	strcpy(d->path, "/nowhere");
+	d->source = SOURCE_SCAN;
+	d->last_state = DISK_PROTECTED;
+	d->removing = removing;
+}
+
+static int edit_disks(struct state *st, void *arg, struct err *e)
+{
+	(void)arg, (void)e;
+	add(st, "one", false);
+	add(st, "two", false);
+	add(st, "gone", true);
+	return 0;
+}
+
+static void local(void)
+{
+	struct err e;
+
+	ck_assert_msg(!session_local(&session, &e), "%s", e.text);
+}
+
+static struct disk *disk(size_t i)
+{
+	return agent.disks->disk[i];
+}
+
+static void set_up(void)
+{
+	static char dir[PATH_MAX];
+	struct err e;
+
+	urcu_memb_register_thread();
+	strcpy(dir, test_path("state"));
+	agent.config.state_dir = dir;
+	ck_assert_msg(!agent_init(&agent, &e), "%s", e.text);
+	ck_assert_int_eq(store_update(agent.store, true, edit_disks, NULL, &e), 0);
+	local();
+	ck_assert_uint_eq(agent.disks->count, DISKS);
+}
+
+static void tear_down(void)
+{
+	agent_destroy(&agent);
+	urcu_memb_unregister_thread();
+}
+
+static void writable(bool yes)
+{
+	const char *here = test_path("state"), *away = test_path("away");
+
+	ck_assert_int_eq(yes ? rename(away, here) : rename(here, away), 0);
+}
+
+static struct state_disk recorded(const char *key)
+{
+	struct state_disk d;
+	struct state st;
+	struct err e;
+
+	ck_assert_int_eq(store_copy(agent.store, &st, &e), 0);
+	d = *state_find(&st, key);
+	state_clear(&st);
+	return d;
+}
+
+START_TEST(an_event_stays_until_it_can_be_remembered)
+{
+	disk_set_source(disk(0), &source[0]);
+	session.synced = true;
+	writable(false);
+	for (int i = 0; i < 3; i++)
+		local();
+	ck_assert_uint_eq(acks, 0);
+	ck_assert(session.synced); /* else all would be agreed upon again, for nothing */
+	ck_assert(store_failing(agent.store, NULL));
+	writable(true);
+	local();
+	ck_assert_uint_eq(acks, 1);
+	ck_assert(!session.synced);
+	ck_assert(recorded("one").resync_requested);
+	ck_assert(!store_failing(agent.store, NULL));
+}
+END_TEST
+
+START_TEST(a_sync_goes_on_and_blames_nobody)
+{
+	struct state st;
+	struct err e;
+
+	acks = 1;
+	for (size_t i = 0; i < DISKS; i++)
+		disk_set_source(disk(i), &source[i]);
+	ck_assert_int_eq(store_copy(agent.store, &st, &e), 0);
+	writable(false);
+	ck_assert_msg(!session_sync(&session, &st, &e), "%s", e.text);
+	state_clear(&st);
+	ck_assert(session.synced);
+	ck_assert_int_eq(agent_link_get(&agent).code, 0);
+	for (size_t i = 0; i < DISKS; i++) {
+		ck_assert_int_eq(disk(i)->state, DISK_RESYNC);
+		ck_assert_str_eq(disk(i)->id, id);
+	}
+	ck_assert(store_failing(agent.store, &e));
+	ck_assert_ptr_nonnull(strstr(e.text, "state/state.json cannot be written: No such file"));
+	ck_assert(recorded("gone").removing);
+	/* What was missed is gone through again. */
+	writable(true);
+	session_remember(&session, disk(0), RECORD_KEEP);
+	ck_assert_int_eq(recorded("one").last_state, DISK_RESYNC);
+	local();
+	ck_assert(!session.synced);
+}
+END_TEST
+
+static int edit_schedule(struct state *st, void *arg, struct err *e)
+{
+	(void)arg, (void)e;
+	state_find(st, "one")->resync_scheduled = true;
+	return 0;
+}
+
+START_TEST(a_scheduled_resync_waits_alone)
+{
+	struct state st;
+	struct err e;
+
+	ck_assert_int_eq(window_parse("always", &agent.config.resync_window, &e), 0);
+	ck_assert_int_eq(store_update(agent.store, false, edit_schedule, NULL, &e), 0);
+	ck_assert_int_eq(store_copy(agent.store, &st, &e), 0);
+	session.synced = true;
+	writable(false);
+	ck_assert_int_eq(session_heed_window(&session, &st, &e), 0);
+	ck_assert(session.synced);
+	writable(true);
+	ck_assert_int_eq(session_heed_window(&session, &st, &e), 0);
+	ck_assert(!session.synced);
+	ck_assert(recorded("one").resync_requested);
+	state_clear(&st);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("session");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, an_event_stays_until_it_can_be_remembered);
+	tcase_add_test(tc, a_sync_goes_on_and_blames_nobody);
+	tcase_add_test(tc, a_scheduled_resync_waits_alone);
+	return run_tcase("session", tc);
+}
