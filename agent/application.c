@@ -67,15 +67,42 @@ static char *disk_numbers(struct epoch *ep)
 	return text;
 }
 
+/*
+ * Nobody is held for an epoch of which no point can be made. One that could not read a disk will hardly be able to
+ * now; if it is, the next one is for the bookmark.
+ */
+static bool put_off(struct epoch *ep)
+{
+	struct application *app = &ep->app;
+
+	snprintf(app->put_off, sizeof(app->put_off), "%s", ep->fuzzy);
+	for (size_t i = 0; !app->put_off[0] && i < ep->table->count; i++) {
+		struct disk *d = ep->table->disk[i];
+		uint64_t bytes = disk_unread_told(d);
+
+		if (bytes)
+			snprintf(app->put_off, sizeof(app->put_off),
+				 "%llu bytes of %s could not be read", (unsigned long long)bytes,
+				 d->name);
+	}
+	app->wanted = !app->put_off[0];
+	return !app->wanted;
+}
+
 void application_freeze(struct epoch *ep)
 {
 	struct application *app = &ep->app;
 	_cleanup_free_ char *disks = NULL;
 	struct err e;
+	bool held;
 
 	if (!app->wanted)
 		return;
-	ep->s->application_ns = clock_monotonic_ns();
+	held = !put_off(ep);
+	if (held || app->scheduled)
+		ep->s->application_ns = clock_monotonic_ns();
+	if (!held)
+		return;
 	disks = disk_numbers(ep);
 	if (!disks)
 		return;
@@ -83,6 +110,7 @@ void application_freeze(struct epoch *ep)
 		fail(app, "%s", e.text);
 		return;
 	}
+	app->tried = true;
 	shim_attend(app->shim, session_beat, ep->s, &ep->s->a->cancel);
 	if (!shim_prepare(app->shim, disks, &e) && !shim_freeze(app->shim, &e))
 		return;

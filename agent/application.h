@@ -14,6 +14,8 @@ struct session;
 
 struct application {
 	bool wanted, scheduled;
+	bool tried; /* applications were asked to hold still */
+	char put_off[512]; /* why they were not, and the bookmark is for a later epoch; "" */
 	struct shim *shim; /* NULL: nothing is held */
 	bool thawed;
 	bool consistent; /* known after application_judge */

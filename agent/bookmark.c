@@ -10,6 +10,8 @@
 
 #include "lib/clock.h"
 
+#define PAUSE_MIN_NS (30 * NSEC_PER_SEC)
+
 enum stage { WAITING, TAKEN, ANSWERED };
 
 struct bookmark {
@@ -18,6 +20,7 @@ struct bookmark {
 	bool abandoned; /* nobody waits for the answer any more */
 	char name[BOOKMARK_NAME_BYTES];
 	bool app;
+	uint64_t due_ns, pause_ns; /* monotonic: not taken before; how long it was put off last */
 	int code;
 	char why[512];
 	struct bookmark_result result;
@@ -141,12 +144,23 @@ int bookmarks_ask(struct bookmarks *q, const char *name, bool app, uint64_t time
 	return r;
 }
 
+/* The first that is not put off, or NULL; the lock is held. */
+static struct bookmark *first_due(const struct bookmarks *q)
+{
+	uint64_t now = clock_monotonic_ns();
+	struct bookmark *b = q->first;
+
+	while (b && b->due_ns > now)
+		b = b->next;
+	return b;
+}
+
 bool bookmarks_waiting(struct bookmarks *q)
 {
 	bool waiting;
 
 	pthread_mutex_lock(&q->lock);
-	waiting = q->first != NULL;
+	waiting = first_due(q) != NULL;
 	pthread_mutex_unlock(&q->lock);
 	return waiting;
 }
@@ -156,9 +170,9 @@ struct bookmark *bookmarks_take(struct bookmarks *q, const char **name)
 	struct bookmark *b;
 
 	pthread_mutex_lock(&q->lock);
-	b = q->first;
+	b = first_due(q);
 	if (b) {
-		q->first = b->next;
+		unlink_request(q, b);
 		b->next = NULL;
 		b->stage = TAKEN;
 		*name = b->name;
@@ -201,9 +215,9 @@ void bookmarks_refuse(struct bookmarks *q, struct bookmark *b, int code, const c
 	pthread_mutex_unlock(&q->lock);
 }
 
-void bookmarks_retry(struct bookmarks *q, struct bookmark *b, const char *why)
+/* The lock is held; b may be freed here. */
+static void put_back(struct bookmarks *q, struct bookmark *b, const char *why)
 {
-	pthread_mutex_lock(&q->lock);
 	snprintf(b->why, sizeof(b->why), "%s", why);
 	if (b->abandoned) {
 		free(b);
@@ -215,6 +229,21 @@ void bookmarks_retry(struct bookmarks *q, struct bookmark *b, const char *why)
 		b->next = q->first;
 		q->first = b;
 	}
+}
+
+void bookmarks_retry(struct bookmarks *q, struct bookmark *b, const char *why)
+{
+	pthread_mutex_lock(&q->lock);
+	put_back(q, b, why);
+	pthread_mutex_unlock(&q->lock);
+}
+
+void bookmarks_put_off(struct bookmarks *q, struct bookmark *b, const char *why)
+{
+	pthread_mutex_lock(&q->lock);
+	b->pause_ns = b->pause_ns ? 2 * b->pause_ns : PAUSE_MIN_NS;
+	b->due_ns = clock_monotonic_ns() + b->pause_ns;
+	put_back(q, b, why);
 	pthread_mutex_unlock(&q->lock);
 }
 

@@ -34,7 +34,7 @@ int bookmarks_ask(struct bookmarks *q, const char *name, bool app, uint64_t time
 		  void (*asked)(void *arg), void *arg, struct bookmark_result *out, struct err *e);
 
 struct bookmark; /* taken: the session's until it is answered */
-bool bookmarks_waiting(struct bookmarks *q);
+bool bookmarks_waiting(struct bookmarks *q); /* one that is not put off */
 /* NULL: nobody waits. *name is borrowed until the answer. */
 struct bookmark *bookmarks_take(struct bookmarks *q, const char **name);
 bool bookmark_is_app(const struct bookmark *b);
@@ -42,6 +42,11 @@ void bookmarks_done(struct bookmarks *q, struct bookmark *b, const struct bookma
 void bookmarks_refuse(struct bookmarks *q, struct bookmark *b, int code, const char *why);
 /* Back into the queue, to go with the next epoch; why is told if time runs out before. */
 void bookmarks_retry(struct bookmarks *q, struct bookmark *b, const char *why);
+/*
+ * The same after a pause, which is 30 s the first time and twice as long each time after: applications were
+ * held for it in vain.
+ */
+void bookmarks_put_off(struct bookmarks *q, struct bookmark *b, const char *why);
 /* Refuse all that wait and all that come. */
 void bookmarks_end(struct bookmarks *q);
 

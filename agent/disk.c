@@ -154,6 +154,16 @@ uint64_t disk_unread_judge(struct disk *d, bool *news)
 	return bytes;
 }
 
+uint64_t disk_unread_told(struct disk *d)
+{
+	uint64_t bytes;
+
+	pthread_mutex_lock(&d->lock);
+	bytes = d->unread_told.bytes;
+	pthread_mutex_unlock(&d->lock);
+	return bytes;
+}
+
 int disk_read(struct disk *d, struct source *s, void *buf, size_t len, uint64_t offset)
 {
 	int r;

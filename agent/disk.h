@@ -100,6 +100,7 @@ void disk_unread(struct disk *d, uint64_t offset, uint64_t length); /* workers *
 bool disk_has_unread(struct disk *d); /* since disk_unread_begin() */
 /* All of the epoch was tried: bytes that could not be read. *news: they are not those of the last time. */
 uint64_t disk_unread_judge(struct disk *d, bool *news);
+uint64_t disk_unread_told(struct disk *d); /* bytes, of the last epoch that was judged */
 /* Read of a source of the disk, its own or another: as its read. */
 int disk_read(struct disk *d, struct source *s, void *buf, size_t len, uint64_t offset);
 /* For how long none of the reads under way has come back; 0: none is. Any thread. */

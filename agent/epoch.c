@@ -380,7 +380,7 @@ int epoch_run(struct session *s, bool scan, struct err *e)
 	if (!r)
 		return 0;
 	if (ep.bookmark)
-		bookmarks_retry(s->a->bookmarks, ep.bookmark, e->text);
+		epoch_retry_bookmark(&ep, e->text);
 	for (size_t i = 0; i < ep.table->count; i++) {
 		scan_digests_forget(ep.table->disk[i]->digests);
 		ep.table->disk[i]->scanned_ns = 0;

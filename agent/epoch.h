@@ -34,6 +34,8 @@ bool epoch_tracks(const struct epoch *ep); /* is a tracked disk in it? */
 /* Take the boundary, with applications held if that is wanted, and wait until every write before it has completed. */
 int epoch_boundary(struct epoch *ep, struct err *e);
 
+/* The bookmark goes with a later epoch, but not soon if applications were held for it. */
+void epoch_retry_bookmark(struct epoch *ep, const char *why);
 /*
  * Commit on the appliance, then in the module; updates disks, facts, state and answers the
  * bookmark.

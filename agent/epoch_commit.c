@@ -104,6 +104,24 @@ static void disk_committed(struct epoch *ep, struct disk *d)
 	atomic_store(&d->planned, 0);
 }
 
+void epoch_retry_bookmark(struct epoch *ep, const char *why)
+{
+	struct bookmarks *q = ep->s->a->bookmarks;
+
+	if (ep->app.tried)
+		bookmarks_put_off(q, ep->bookmark, why);
+	else
+		bookmarks_retry(q, ep->bookmark, why);
+}
+
+/* Why there is no point for the bookmark. */
+static const char *why_none(const struct epoch *ep)
+{
+	if (ep->fuzzy[0])
+		return ep->fuzzy;
+	return ep->app.put_off[0] ? ep->app.put_off : "not every disk is protected yet";
+}
+
 static void answer_bookmark(struct epoch *ep, bool asked, const struct commit_answer *answer)
 {
 	struct bookmarks *q = ep->s->a->bookmarks;
@@ -123,8 +141,7 @@ static void answer_bookmark(struct epoch *ep, bool asked, const struct commit_an
 				 answer->refused[0] ? answer->refused
 						    : "the appliance made no recovery point of it");
 	} else {
-		bookmarks_retry(q, ep->bookmark,
-				ep->fuzzy[0] ? ep->fuzzy : "not every disk is protected yet");
+		epoch_retry_bookmark(ep, why_none(ep));
 	}
 	ep->bookmark = NULL;
 }
@@ -149,8 +166,8 @@ static void learn_facts(struct epoch *ep, const struct commit_answer *answer)
 
 int epoch_commit(struct epoch *ep, struct err *e)
 {
-	bool with_bookmark =
-		(ep->bookmark || ep->app.scheduled) && !ep->fuzzy[0] && epoch_all_protected(ep);
+	bool with_bookmark = (ep->bookmark || ep->app.scheduled) && !ep->app.put_off[0] &&
+			     !ep->fuzzy[0] && epoch_all_protected(ep);
 	_cleanup_json_ json_t *body = make_body(ep, with_bookmark);
 	struct commit_answer answer;
 	struct commit c = {.epoch = ep->number, .body = body, .answer = &answer};

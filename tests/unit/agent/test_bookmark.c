@@ -1,12 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
+/* wraps: clock_monotonic_ns */
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
 #include "agent/backoff.h"
 #include "agent/bookmark.h"
+#include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "tests/unit/agent/support.h"
+
+static uint64_t later_ns;
+
+uint64_t __real_clock_monotonic_ns(void);
+uint64_t __wrap_clock_monotonic_ns(void);
+
+uint64_t __wrap_clock_monotonic_ns(void)
+{
+	return __real_clock_monotonic_ns() + later_ns;
+}
 
 struct asker {
 	struct bookmarks *q;
@@ -113,6 +125,45 @@ START_TEST(time_runs_out)
 }
 END_TEST
 
+/* Who was put off waits, each time twice as long, and lets others go before. */
+START_TEST(pauses_grow_and_hold_up_nobody_else)
+{
+	static const uint64_t pauses[] = {30, 60, 120, 240};
+	struct bookmarks *q = bookmarks_new();
+	struct asker a = {.q = q, .name = "a", .app = true, .timeout_ns = 3600 * NSEC_PER_SEC};
+	struct asker other = {.q = q, .name = "other", .timeout_ns = 60 * NSEC_PER_SEC};
+	struct bookmark_result point = {.id = 1};
+	const char *name;
+	struct bookmark *b;
+
+	start(&a);
+	wait_waiting(q);
+	for (size_t i = 0; i < ARRAY_SIZE(pauses); i++) {
+		b = bookmarks_take(q, &name);
+		ck_assert_ptr_nonnull(b);
+		bookmarks_put_off(q, b, "torn");
+		later_ns += (pauses[i] - 5) * NSEC_PER_SEC;
+		ck_assert(!bookmarks_waiting(q));
+		ck_assert_ptr_null(bookmarks_take(q, &name));
+		later_ns += 5 * NSEC_PER_SEC;
+		ck_assert(bookmarks_waiting(q));
+	}
+	b = bookmarks_take(q, &name);
+	bookmarks_put_off(q, b, "torn");
+	start(&other);
+	wait_waiting(q);
+	b = bookmarks_take(q, &name);
+	ck_assert_str_eq(name, "other");
+	bookmarks_done(q, b, &point);
+	pthread_join(other.thread, NULL);
+	ck_assert_int_eq(other.r, 0);
+	bookmarks_end(q);
+	pthread_join(a.thread, NULL);
+	ck_assert_int_eq(a.r, -ECANCELED);
+	bookmarks_free(q);
+}
+END_TEST
+
 START_TEST(the_end_wakes_everybody)
 {
 	struct bookmarks *q = bookmarks_new();
@@ -164,6 +215,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, asked_taken_and_answered);
 	tcase_add_test(tc, time_runs_out);
+	tcase_add_test(tc, pauses_grow_and_hold_up_nobody_else);
 	tcase_add_test(tc, the_end_wakes_everybody);
 	tcase_add_test(tc, waits_grow_and_are_bounded);
 	return run_tcase("bookmark", tc);
