@@ -48,6 +48,13 @@ static int cert_text(X509 *cert, char **pem, struct err *e)
 	return pki_bio_text(bio, pem, e);
 }
 
+int pki_first_cert(const char *text, char **cert_pem, struct err *e)
+{
+	_cleanup_(pki_x509_freep) X509 *cert = pki_read_cert(text, e);
+
+	return cert ? cert_text(cert, cert_pem, e) : -EBADMSG;
+}
+
 static int set_common_name(X509_NAME *name, const char *cn, struct err *e)
 {
 	size_t len = strlen(cn);

@@ -61,6 +61,20 @@ try agent "$token" "$fingerprint" "127.0.0.3:$control" && fail "enrolled with a 
 refused "an address that the certificate does not name" '127\.0\.0\.3'
 [ "$(proxy_stat accepted)" -ge 1 ] || fail "the wrong name was not tried"
 
+note "an impostor with the true CA's certificate and its own behind it"
+impostor=0
+new_port impostor
+jq -r .ca <(curl -sk "https://127.0.0.2:$control/v1/ca") >true-ca.pem
+python3 "$flow/impostor.py" "$tmp/impostor" 127.0.0.3 "$impostor" "$tmp/true-ca.pem" >impostor.log 2>&1 &
+pid_of[impostor]=$!
+for ((i = 0; i < 100; i++)); do grep -q ready impostor.log && break; sleep 0.1; done
+try agent "$token" "$fingerprint" "127.0.0.3:$impostor" && fail "enrolled with an impostor"
+refused "an impostor" certificate
+[ "$(head -n 1 impostor/asked)" = "GET /v1/ca" ] || fail "the impostor was not asked"
+! grep -qaF -e "$token" impostor/asked || fail "an impostor has got the token"
+! grep -qa POST impostor/asked || fail "an impostor was told more than it may know"
+kill9 impostor
+
 note "the token goes in by file, and is seen nowhere"
 watch_ps() { while :; do ps -eo args >>ps.txt; sleep 0.02; done; }
 watch_ps &

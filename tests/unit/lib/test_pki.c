@@ -375,6 +375,20 @@ START_TEST(fingerprints_as_openssl_makes_them)
 }
 END_TEST
 
+START_TEST(what_stands_behind_the_first_certificate_is_left_out)
+{
+	_cleanup_free_ char *other_key = NULL, *other = NULL, *first = NULL;
+	char both[8192];
+	struct err e = {0};
+
+	assert_ok(pki_new_ca("impostor", 30, &other_key, &other, &e), &e);
+	snprintf(both, sizeof(both), "of the appliance:\n%s%s", ca, other);
+	assert_ok(pki_first_cert(both, &first, &e), &e);
+	ck_assert_str_eq(first, ca);
+	assert_code(pki_first_cert("x", &first, &e), -EBADMSG, &e);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("pki");
@@ -397,5 +411,6 @@ int main(void)
 	tcase_add_test(tc, an_encrypted_key_is_refused);
 	tcase_add_test(tc, renewal_keeps_the_key);
 	tcase_add_test(tc, fingerprints_as_openssl_makes_them);
+	tcase_add_test(tc, what_stands_behind_the_first_certificate_is_left_out);
 	return run_tcase("pki", tc);
 }
