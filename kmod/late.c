@@ -45,7 +45,8 @@ bool mob_late_may_count(struct bio *bio)
 {
 	if (!(bio->bi_opf & MOB_REQ_POLLED))
 		return true;
-	if (bio->bi_opf & REQ_DRV)
+	/* The list begins after the rest of the bio has been submitted for the first time. */
+	if ((bio->bi_opf & REQ_DRV) || bio_flagged(bio, BIO_CHAIN))
 		return false;
 	mob_bio_clear_polled(bio);
 	return true;

@@ -16,9 +16,9 @@ struct mob_io;
 
 /*
  * On a disk that takes bios. Device mapper keeps a list of its own in the bi_private of a bio
- * that is polled for, so nobody polls for one that we count. False: it has its list already, from
- * before the attachment. Then the bio is to be passed to mob_late_mark_polled(), and its completion
- * marks it again.
+ * that is polled for, so nobody polls for one that we count. False: it has begun to split the
+ * bio before the attachment, and has its list or is about to. Then the bio is to be passed to
+ * mob_late_mark_polled(), and its completion marks it again.
  */
 bool mob_late_may_count(struct bio *bio);
 void mob_late_mark_polled(struct mob_disk *disk, struct bio *bio);
