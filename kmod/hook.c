@@ -142,7 +142,7 @@ static void mob_submit_unhook(void)
 
 static void mob_trace_complete(void *data, struct request_queue *q, struct bio *bio)
 {
-	mob_track_complete(bio);
+	mob_track_complete(bio, true);
 }
 
 /*
@@ -162,7 +162,7 @@ static void mob_trace_rq_complete(void *data, struct request *rq, blk_status_t e
 	if (!op_is_write(req_op(rq)))
 		return;
 	for (bio = rq->bio; bio; bio = bio->bi_next)
-		mob_track_complete(bio);
+		mob_track_complete(bio, false);
 }
 
 static void mob_trace_queue(void *data, MOB_TRACE_QUEUE_ARG struct bio *bio)

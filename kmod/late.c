@@ -93,13 +93,13 @@ static bool mob_is_covered(const struct bio *bio, const struct mob_disk *disk, s
 }
 
 /*
- * A write that was submitted before its disk was attached completes. Its bio may have
- * been advanced over what it did; one without pages (discard) has lost its range then.
+ * A write that was submitted before its disk was attached completes. Once its bio has
+ * been advanced over what it did, one without pages (discard) has lost its range.
  * A write proper has pages: one without any range is a flush of a bio-based disk.
  */
-static noinline void mob_complete_untracked(struct bio *bio, struct gendisk *gd)
+static noinline void mob_complete_untracked(struct bio *bio, struct gendisk *gd, bool advanced)
 {
-	u64 behind = mob_bio_bytes_behind(bio) >> SECTOR_SHIFT;
+	u64 behind = advanced ? mob_bio_bytes_behind(bio) >> SECTOR_SHIFT : 0;
 	u64 sectors = behind + bio_sectors(bio);
 	struct mob_disk *disk;
 	unsigned long flags;
@@ -132,10 +132,10 @@ static bool mob_is_on_path(const struct bio *bio, const struct gendisk *gd)
 	       !((struct mob_io *)bio->bi_private)->disk->multipath;
 }
 
-void mob_late_complete(struct bio *bio)
+void mob_late_complete(struct bio *bio, bool advanced)
 {
 	struct gendisk *gd = mob_bio_disk(bio);
 
 	if (unlikely(mob_disk_maybe(gd) || mob_is_on_path(bio, gd)))
-		mob_complete_untracked(bio, gd);
+		mob_complete_untracked(bio, gd, advanced);
 }

@@ -26,7 +26,10 @@ void mob_late_mark_polled(struct mob_disk *disk, struct bio *bio);
 /* The bio, of a disk that takes bios, got the context @io. Its front may be on its way already. */
 void mob_late_note_front(struct mob_io *io, struct bio *bio);
 
-/* A bio that is not tracked on its disk, at its completion. */
-void mob_late_complete(struct bio *bio);
+/*
+ * A bio that is not tracked on its disk, at its completion. @advanced: over what it did, perhaps;
+ * else its range is what it will have done.
+ */
+void mob_late_complete(struct bio *bio, bool advanced);
 
 #endif

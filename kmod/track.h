@@ -64,11 +64,14 @@ static __always_inline bool mob_bio_is_ours(const struct bio *bio)
 	       ((struct mob_io *)bio->bi_private)->disk->gd == mob_bio_disk(bio);
 }
 
-/* Every bio at its completion, before its bi_end_io is called. Any context. */
-static __always_inline void mob_track_complete(struct bio *bio)
+/*
+ * Every bio at its completion, before its bi_end_io is called. Any context. @advanced as
+ * for mob_late_complete().
+ */
+static __always_inline void mob_track_complete(struct bio *bio, bool advanced)
 {
 	if (op_is_write(bio_op(bio)) && !mob_bio_is_ours(bio))
-		mob_late_complete(bio);
+		mob_late_complete(bio, advanced);
 }
 
 /*
