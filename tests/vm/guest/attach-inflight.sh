@@ -77,7 +77,7 @@ modprobe dm-mod
 wait_until 20 "there is no NVMe disk in a subsystem" [ -b /dev/nvme0n1 ]
 path=$(find /sys/block/ -name 'nvme*c*n1' | head -n 1)
 path=${path##*/}
-[ -n "$path" ] || die "the NVMe namespace has no path below a head"
+[ -n "$path" ] || [ ! -e /sys/module/nvme_core/parameters/multipath ] || die "the NVMe namespace has no path below a head"
 echo "0 $(($(blockdev --getsz /dev/mob/leg1) * 2)) striped 2 8 /dev/mob/leg1 0 /dev/mob/leg2 0" |
 	dmsetup create --noudevsync striped
 dmsetup mknodes striped
@@ -85,6 +85,6 @@ insmod /mobility.ko
 whole /dev/mob/slow "$(name_of slow)"
 one_in_parts 64 /dev/mob/split "$(name_of split)"
 one_in_parts 192 /dev/mapper/striped "$(name_of leg1)" "$(name_of leg2)"
-whole /dev/nvme0n1 "$path"
+whole /dev/nvme0n1 "${path:-nvme0n1}"
 rmmod mobility
 echo "ways=$ways late=$late"
