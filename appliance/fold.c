@@ -70,15 +70,28 @@ static int fold_open(struct fold *f, struct catalog *c, struct store *s, const s
 	return rc;
 }
 
+/* How much of the block is on the disk: the last one may be short. */
+static size_t length_of(const struct fold *f, uint64_t block)
+{
+	uint64_t at = block * BASE_BLOCK, size = f->disk->size;
+
+	if (at >= size)
+		return 0;
+	return size - at < BASE_BLOCK ? (size_t)(size - at) : BASE_BLOCK;
+}
+
 /* Put the journals' bytes of the block into data; *covered: they are all of it. -EILSEQ: some are damaged. */
 static int apply_journals(struct fold *f, uint64_t block, uint8_t *data, bool *covered,
 			  struct err *e)
 {
-	uint64_t at = block * BASE_BLOCK, end = at + BASE_BLOCK;
+	size_t length = length_of(f, block);
+	uint64_t at = block * BASE_BLOCK, end = at + length;
 	struct piece p;
 	uint64_t n;
 
 	*covered = true;
+	/* No journal has what is past the disk's end, and there is only one thing that it can be. */
+	memset(data + length, 0, BASE_BLOCK - length);
 	while (at < end) {
 		if (map_find(&f->image.map, at, end - at, &p, &n)) {
 			int rc = reader_read(f->reader, data + (at - block * BASE_BLOCK), (size_t)n,

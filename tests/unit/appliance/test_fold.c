@@ -328,6 +328,45 @@ START_TEST(damage_stays_damage)
 }
 END_TEST
 
+/* An empty disk, for the tests that damage what is written to it. */
+static void empty_world(struct world *w)
+{
+	*w = (struct world){.dir = scratch_make()};
+	home_make(&w->home, w->dir);
+	machine_make(&w->home, MACHINE);
+	disk_make(&w->home, DISK, SIZE, &w->disk);
+}
+
+/* What no journal can give, as it is past the end of the disk, does not keep the short last block from being healed. */
+START_TEST(the_short_last_block_heals)
+{
+	static const off_t where[] = {100, 1000}; /* on the disk, and past its end */
+	static uint8_t tail[512];
+	struct part part = {SIZE - sizeof(tail), sizeof(tail), tail};
+	char name[STORE_NAME_MAX];
+	uint8_t *got = malloc(SIZE);
+	struct world w;
+	struct err e;
+	uint64_t seed = 4;
+
+	empty_world(&w);
+	random_fill(&seed, tail, sizeof(tail));
+	epoch_make(&w.home, &w.disk, 1, &part, 1, true);
+	ck_assert_int_eq(fold(&w, w.home.store, 1, &e), 0);
+	flip(w.dir, name_base(name, MACHINE, DISK), SIZE - 512 + where[_i]);
+	refresh(&w);
+	ck_assert_int_eq(read_epoch(&w, 1, got, &e), -EILSEQ);
+	random_fill(&seed, tail, sizeof(tail));
+	epoch_make(&w.home, &w.disk, 2, &part, 1, true);
+	ck_assert_int_eq(fold(&w, w.home.store, 2, &e), 0);
+	refresh(&w);
+	ck_assert_msg(read_epoch(&w, 2, got, &e) == 0, "%s", e.text);
+	ck_assert_mem_eq(got + SIZE - 512, tail, sizeof(tail));
+	free(got);
+	world_remove(&w);
+}
+END_TEST
+
 /* A journal that rots is damage from its epoch on, until it is written again; folding it keeps that. */
 START_TEST(damaged_journal_is_not_folded_as_good)
 {
@@ -492,6 +531,7 @@ int main(void)
 	tcase_add_loop_test(t, without_power_at_every_step, 2, 6);
 	tcase_add_test(t, a_lease_keeps_it_away);
 	tcase_add_test(t, damage_stays_damage);
+	tcase_add_loop_test(t, the_short_last_block_heals, 0, 2);
 	tcase_add_test(t, damaged_journal_is_not_folded_as_good);
 	tcase_add_test(t, zeros_over_zeros);
 	tcase_add_test(t, looking_for_blocks_stops);
