@@ -116,7 +116,9 @@ static int compute(struct digests *d, uint64_t offset, bool remember, uint8_t ou
 	return 0;
 }
 
-/* 1: known without reading content. 0: not; *remember: it may be remembered once it is computed. */
+/*
+ * 1: known without reading content, or known to be lost. 0: not; *remember: it may be remembered once it is computed.
+ */
 static int known(struct digests *d, uint64_t offset, uint8_t out[DIGEST_BYTES], bool *remember,
 		 struct err *e)
 {
@@ -127,12 +129,19 @@ static int known(struct digests *d, uint64_t offset, uint8_t out[DIGEST_BYTES], 
 	if (is_damaged(d, offset))
 		return 0;
 	rc = reader_digest_stored(d->reader, offset, d->size, out, e);
-	if (rc)
+	if (rc > 0)
 		return rc;
-	rc = newest(d, offset, &epoch, remember, e);
+	if (rc == 0)
+		rc = newest(d, offset, &epoch, remember, e);
+	if (content_lost(rc)) {
+		memcpy(out, base_damaged, DIGEST_BYTES);
+		return 1;
+	}
 	if (rc < 0 || !*remember)
 		return rc;
-	return digest_cache_get(d->cache, block_at(d, offset), epoch, d->epoch, out, e);
+	rc = digest_cache_get(d->cache, block_at(d, offset), epoch, d->epoch, out, e);
+	/* A cache that cannot be read knows nothing. */
+	return content_unreadable(rc) ? 0 : rc;
 }
 
 static int block_digest(struct digests *d, uint64_t offset, uint8_t out[DIGEST_BYTES],

@@ -116,34 +116,56 @@ static bool was_folded(const uint8_t *data, const uint8_t stored[DIGEST_BYTES])
 	return !memcmp(digest, stored, DIGEST_BYTES);
 }
 
-/* Compute a block as of target and its digest. Damage is passed on as damage, never as fresh, valid bytes. */
-static int fold_block(struct fold *f, uint64_t block, uint8_t *data, uint8_t *digest, struct err *e)
+/* What the base has of a block, and what it should have: 0, or as base_read(). */
+static int read_base(struct fold *f, uint64_t block, uint8_t *data, uint8_t stored[DIGEST_BYTES],
+		     struct err *e)
+{
+	struct err why;
+	int rc = base_read(&f->base, block, data, e), again;
+
+	if (rc == -EILSEQ) {
+		again = base_digest(&f->base, block, stored, &why);
+		if (again == 0)
+			again = base_read_raw(&f->base, block, data, &why);
+		if (again < 0) {
+			*e = why;
+			rc = again;
+		}
+	}
+	if (rc < 0 && rc != -EILSEQ)
+		memset(data, 0, BASE_BLOCK);
+	return rc;
+}
+
+/* Compute a block as of target and its digest. 1: it is damaged, *e says how. What cannot be read now is an error: it may be there later. */
+static int compute_block(struct fold *f, uint64_t block, uint8_t *data, uint8_t *digest,
+			 struct err *e)
 {
 	uint8_t stored[DIGEST_BYTES];
 	struct err why;
 	bool covered;
-	int base_rc = base_read(&f->base, block, data, &why), rc;
+	int base_rc = read_base(f, block, data, stored, &why);
+	int rc = apply_journals(f, block, data, &covered, e);
 
-	if (base_rc < 0 && base_rc != -EILSEQ && base_rc != -ENODATA) {
-		*e = why;
-		return base_rc;
-	}
-	if (base_rc < 0) {
-		rc = base_digest(&f->base, block, stored, e);
-		if (rc == 0)
-			rc = base_read_raw(&f->base, block, data, e);
-		if (rc < 0)
-			return rc;
-	}
-	rc = apply_journals(f, block, data, &covered, e);
-	if (rc < 0 && rc != -EILSEQ)
-		return rc;
+	if (rc < 0)
+		return rc == -EILSEQ ? 1 : rc;
 	base_digest_of(data, digest);
-	if (rc == -EILSEQ || (base_rc < 0 && !covered && !was_folded(data, stored))) {
-		log_error("disk %s: damage at %llu is kept as damage in the base: %s", f->disk->id,
-			  (unsigned long long)block * BASE_BLOCK, rc < 0 ? e->text : why.text);
-		memcpy(digest, base_damaged, DIGEST_BYTES);
-	}
+	if (base_rc == 0 || covered || (base_rc == -EILSEQ && was_folded(data, stored)))
+		return 0;
+	*e = why;
+	return base_rc == -EILSEQ ? 1 : base_rc;
+}
+
+/* The same; damage is passed on as damage, never as fresh, valid bytes. */
+static int fold_block(struct fold *f, uint64_t block, uint8_t *data, uint8_t *digest, struct err *e)
+{
+	int rc = compute_block(f, block, data, digest, e);
+
+	if (rc <= 0)
+		return rc;
+	log_error("disk %s: damage at %llu is kept as damage in the base: %s", f->disk->id,
+		  (unsigned long long)block * BASE_BLOCK, e->text);
+	memcpy(digest, base_damaged, DIGEST_BYTES);
 	return 0;
 }
 
@@ -322,6 +344,9 @@ static int fold_batches(struct fold *f, uint64_t block, const struct fold_hooks 
 			return rc < 0 ? rc : err_set(e, -EAGAIN, "folding waits for readers");
 		}
 		rc = fill_batch(f, block, e);
+		/* Nothing of the batch is written: nobody has to wait for that. */
+		if (rc < 0)
+			catalog_fold_progress(f->catalog, d->id, block, false, NULL);
 		if (rc == 0 && f->count)
 			rc = put_batch(f, block, hooks, e);
 		/* What was skipped may have been written by a fold that was killed before its sync. */
@@ -365,7 +390,8 @@ static int fold_to(struct catalog *c, struct store *s, const struct disk_row *d,
 		return rc;
 	rc = fold_open(&f, c, s, d, target, hooks->batch, e);
 	if (rc < 0) {
-		catalog_fold_progress(c, d->id, block, d->fold_active, NULL);
+		catalog_fold_progress(c, d->id, block, d->fold_active && !content_unreadable(rc),
+				      NULL);
 		return rc;
 	}
 	rc = fold_batches(&f, block, hooks, e);
@@ -382,6 +408,52 @@ static int fold_to(struct catalog *c, struct store *s, const struct disk_row *d,
 	return rc;
 }
 
+/*
+ * Can `later` compute the blocks of the batch from `block` on that `now` stops at? None of them may come out as damaged: when a killed process left the batch
+ * half-written, a block has the digest that it gets from now's journals, and with those of later over it nothing shows any more that its bytes are good.
+ */
+static bool batch_can_wait(struct fold *now, struct fold *later, uint64_t block)
+{
+	struct err e;
+
+	now->max = 1;
+	for (size_t n = 0; n < BATCH_BLOCKS; n++) {
+		int rc = fill_batch(now, block, &e);
+
+		if (!now->count)
+			return rc == 0;
+		block = now->block[0];
+		if (compute_block(later, block, later->data, later->digest[0], &e) != 0)
+			return false;
+		block++;
+	}
+	return true;
+}
+
+/*
+ * A fold cannot read what it needs: may the one to a later target take its place? What the first has written are blocks that both fold, and those of the
+ * later are the same whether it finds them as of its beginning or as of the earlier target. Only the batch in which it stopped has to be looked at.
+ */
+static bool can_go_past(struct catalog *c, struct store *s, const struct disk_row *d,
+			uint64_t target)
+{
+	struct fold now, later;
+	struct disk_row row;
+	struct err e;
+	bool can;
+
+	if (catalog_disk(c, d->id, &row, &e) < 0 || row.fold_active ||
+	    fold_open(&now, c, s, &row, row.fold_target, 0, &e) < 0)
+		return false;
+	can = fold_open(&later, c, s, &row, target, 0, &e) == 0;
+	if (can) {
+		can = batch_can_wait(&now, &later, row.fold_block);
+		fold_close(&later);
+	}
+	fold_close(&now);
+	return can;
+}
+
 int fold_disk(struct catalog *c, struct store *s, const struct disk_row *d, uint64_t target,
 	      const struct fold_hooks *hooks, struct err *e)
 {
@@ -392,6 +464,9 @@ int fold_disk(struct catalog *c, struct store *s, const struct disk_row *d, uint
 		hooks = &no_hooks;
 	if (row.fold_target) {
 		rc = fold_to(c, s, &row, row.fold_target, hooks, e);
+		if (content_unreadable(rc) && target > row.fold_target &&
+		    can_go_past(c, s, d, target))
+			rc = 0;
 		if (rc == 0)
 			rc = catalog_disk(c, d->id, &row, e);
 		if (rc < 0)
@@ -408,13 +483,16 @@ int fold_recover(struct catalog *c, struct store *s, const struct disk_row *d, s
 	if (!d->fold_target || !d->fold_active)
 		return 0;
 	rc = fold_open(&f, c, s, d, d->fold_target, 0, e);
-	if (rc < 0)
-		return rc;
-	rc = fill_batch(&f, d->fold_block, e);
-	if (rc == 0 && f.count)
-		rc = write_batch(&f, e);
+	if (rc == 0) {
+		rc = fill_batch(&f, d->fold_block, e);
+		if (rc == 0 && f.count)
+			rc = write_batch(&f, e);
+		fold_close(&f);
+	}
 	if (rc == 0)
-		rc = catalog_fold_progress(c, d->id, d->fold_block, false, e);
-	fold_close(&f);
+		return catalog_fold_progress(c, d->id, d->fold_block, false, e);
+	/* It will not be whole soon. Readers find what is not by its digest, and need not wait for what is. */
+	if (content_unreadable(rc))
+		catalog_fold_progress(c, d->id, d->fold_block, false, NULL);
 	return rc;
 }

@@ -31,12 +31,13 @@ struct fold_hooks {
 
 /*
  * Fold the disk's journals up to target (a committed epoch that no kept point is older than) into its base. A fold that was begun earlier is finished
- * first. -EAGAIN: a lease, or stop: go on later.
+ * first, but for one that cannot read what the journals up to target have written again. -EAGAIN: a lease, or stop: go on later. Content that cannot be
+ * read (content_unreadable) leaves the fold paused, without a mark on what may be readable later.
  */
 int fold_disk(struct catalog *c, struct store *s, const struct disk_row *d, uint64_t target,
 	      const struct fold_hooks *hooks, struct err *e);
 
-/* After a crash, before anybody reads: make the batch whole that was being written. */
+/* After a crash, before anybody reads: make the batch whole that was being written. Content that cannot be read pauses the fold all the same. */
 int fold_recover(struct catalog *c, struct store *s, const struct disk_row *d, struct err *e);
 
 #endif

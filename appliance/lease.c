@@ -6,6 +6,7 @@
 
 #include "appliance/fold.h"
 #include "appliance/lease.h"
+#include "appliance/point.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -35,8 +36,14 @@ static int recover(struct home *h, const char *machine, struct err *e)
 	if (lock < 0)
 		return lock;
 	n = catalog_disks(h->catalog, machine, false, &disks, e);
-	for (int i = 0; i < n && rc == 0; i++)
+	for (int i = 0; i < n && rc == 0; i++) {
 		rc = fold_recover(h->catalog, h->store, &disks[i], e);
+		/* That fold is paused now. Whoever needs what cannot be read is told then. */
+		if (content_unreadable(rc)) {
+			log_warning("disk %s (%s): %s", disks[i].name, disks[i].id, e->text);
+			rc = 0;
+		}
+	}
 	close(lock);
 	return n < 0 ? n : rc;
 }

@@ -384,15 +384,13 @@ int reader_digest(struct reader *r, uint64_t offset, uint64_t size, bool reread,
 {
 	size_t len = size - offset < BASE_BLOCK ? (size_t)(size - offset) : BASE_BLOCK;
 	uint8_t block[BASE_BLOCK];
-	int rc;
+	int rc = reread ? 0 : reader_digest_stored(r, offset, size, out, e);
 
-	if (!reread) {
-		rc = reader_digest_stored(r, offset, size, out, e);
-		if (rc)
-			return rc < 0 ? rc : 0;
-	}
-	rc = reader_read(r, block, len, offset, e);
-	if (rc == -EILSEQ || rc == -EBADMSG) {
+	if (rc > 0)
+		return 0;
+	if (rc == 0)
+		rc = reader_read(r, block, len, offset, e);
+	if (content_lost(rc)) {
 		memcpy(out, base_damaged, DIGEST_BYTES);
 		return 0;
 	}

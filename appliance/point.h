@@ -8,10 +8,24 @@
 #ifndef APPLIANCE_POINT_H
 #define APPLIANCE_POINT_H
 
+#include <errno.h>
+
 #include "appliance/base.h"
 #include "appliance/catalog.h"
 #include "appliance/index.h"
 #include "appliance/map.h"
+
+/* Of an error of reading: the content cannot be had from the base or a journal, now or ever. */
+static inline bool content_unreadable(int rc)
+{
+	return rc == -EIO || rc == -ENOENT || rc == -ENODATA;
+}
+
+/* The same, or it was read and is damaged: the agent has to send it again. */
+static inline bool content_lost(int rc)
+{
+	return rc == -EILSEQ || rc == -EBADMSG || content_unreadable(rc);
+}
 
 struct image {
 	struct store *store;
@@ -42,7 +56,7 @@ bool reader_is_hole(struct reader *r, uint64_t offset, uint64_t limit, uint64_t 
 		    struct err *e);
 /*
  * The digest of the block at offset (a multiple of 64 KiB) of a disk of `size` bytes, as the protocol gives it; from stored digests unless reread.
- * All 0xff, which is no block's digest, where the content is damaged.
+ * All 0xff, which is no block's digest, where the content is damaged or cannot be read.
  */
 int reader_digest(struct reader *r, uint64_t offset, uint64_t size, bool reread,
 		  uint8_t out[DIGEST_BYTES], struct err *e);

@@ -28,11 +28,14 @@ struct fault_store {
 	uint64_t seed;
 	struct undo *undo; /* newest first */
 	pthread_mutex_t lock;
+	char denied[STORE_NAME_MAX];
+	uint64_t denied_off, denied_len;
 };
 
 struct fault_object {
 	struct store_object object;
 	struct store_object *inner;
+	char name[STORE_NAME_MAX];
 };
 
 static struct fault_store *store_of(struct store *s)
@@ -104,6 +107,7 @@ static int fault_open(struct store *s, const char *name, unsigned int flags,
 	int rc = store_open(store_of(s)->inner, name, flags, &o->inner, e);
 
 	o->object.store = s;
+	strcpy(o->name, name);
 	if (rc < 0)
 		free(o);
 	else
@@ -138,6 +142,11 @@ static void fault_close(struct store_object *object)
 
 static int fault_read(struct store_object *o, void *buf, size_t len, uint64_t off, struct err *e)
 {
+	struct fault_store *f = store_of(o->store);
+
+	if (f->denied_len && !strcmp(f->denied, object_of(o)->name) &&
+	    off < f->denied_off + f->denied_len && f->denied_off < off + len)
+		return err_set(e, -EIO, "injected failure to read %s", f->denied);
 	return store_read(object_of(o)->inner, buf, len, off, e);
 }
 
@@ -308,4 +317,11 @@ void fault_store_arm(struct store *s, unsigned int at)
 	store_of(s)->calls = 0;
 	store_of(s)->at = at;
 	pthread_mutex_unlock(&store_of(s)->lock);
+}
+
+void fault_store_deny(struct store *s, const char *name, uint64_t off, uint64_t len)
+{
+	strcpy(store_of(s)->denied, name ? name : "");
+	store_of(s)->denied_off = off;
+	store_of(s)->denied_len = name ? len : 0;
 }

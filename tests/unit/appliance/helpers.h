@@ -61,5 +61,7 @@ struct store *fault_store_new(struct store *inner, unsigned int at, enum fault h
 			      uint64_t seed);
 unsigned int fault_store_calls(struct store *s);
 void fault_store_arm(struct store *s, unsigned int at);
+/* Reading these bytes of the object fails with -EIO from now on; name NULL: none do. */
+void fault_store_deny(struct store *s, const char *name, uint64_t off, uint64_t len);
 
 #endif

@@ -275,6 +275,38 @@ START_TEST(damage_is_not_vouched_for)
 }
 END_TEST
 
+/* A block that cannot be read has to be sent again: the query is answered, and nothing of that is remembered. */
+START_TEST(what_cannot_be_read_is_asked_for)
+{
+	struct live_disk *d = live_disk(live, MACHINE, DISK);
+	char name[STORE_NAME_MAX];
+	uint8_t got[DIGEST_BYTES];
+	struct digests digests;
+	uint64_t offset = 0;
+	struct err e;
+
+	epoch(1, 0, 65536);
+	epoch(2, 65536 + 4096, 4096);
+	home.store = fault_store_new(home.store, 0, FAULT_FAIL, 0, 0);
+	/* of 1, whose digest is stored, the index; of 2 the content */
+	fault_store_deny(home.store,
+			 _i ? name_journal(name, MACHINE, DISK, 2)
+			    : name_index(name, MACHINE, DISK, 1),
+			 64, _i ? 65536 : 64);
+	live_drop_map(d);
+	ck_assert_int_eq(catalog_disk(home.catalog, DISK, &disk, &e), 0);
+	ck_assert_int_eq(live_read_begin(live, d, &e), 0);
+	ck_assert_int_eq(digests_open(&home, d, &disk, &digests, &e), 0);
+	ck_assert_int_eq(digests_node(&digests, _i ? 65536 : 0, TREE_LEAF, got, &e), 0);
+	ck_assert(digest_is_damaged(got));
+	ck_assert_int_eq(digests_fill(&digests, &offset, 256, &e), 0);
+	digests_close(&digests);
+	pthread_rwlock_unlock(&d->lock);
+	fault_store_deny(home.store, NULL, 0, 0);
+	ck_assert_uint_ge(check(), _i ? 65536 : 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("digests");
@@ -289,5 +321,6 @@ int main(void)
 	tcase_add_loop_test(t, a_torn_entry_is_none, 0, 3);
 	tcase_add_test(t, a_disk_that_grew_has_another_last_block);
 	tcase_add_test(t, damage_is_not_vouched_for);
+	tcase_add_loop_test(t, what_cannot_be_read_is_asked_for, 0, 2);
 	return run_tcase("digests", t);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "appliance/fold.h"
+#include "appliance/lease.h"
 #include "appliance/names.h"
 #include "appliance/point.h"
 #include "lib/cleanup.h"
@@ -461,6 +462,89 @@ START_TEST(zeros_over_zeros)
 }
 END_TEST
 
+static void take_lease(struct world *w)
+{
+	struct lease lease;
+	struct err e;
+
+	ck_assert_msg(lease_take(&w->home, MACHINE, &lease, &e) == 0, "%s", e.text);
+	lease_drop(&lease);
+}
+
+/* What is left when a fold cannot read: nobody waits for it, and the digest of the block has the agent send it again. */
+static void check_paused(struct world *w, bool with_digest)
+{
+	struct journal_row *journals;
+	uint8_t digest[DIGEST_BYTES];
+	struct reader *r;
+	struct image im;
+	struct err e;
+	int n;
+
+	refresh(w);
+	ck_assert(!w->disk.fold_active);
+	take_lease(w);
+	n = catalog_journals(w->home.catalog, DISK, UINT64_MAX, &journals, &e);
+	ck_assert_int_eq(image_open(w->home.store, &w->disk, journals, (size_t)n, &im, &e), 0);
+	ck_assert_int_eq(reader_open(&im, &r, &e), 0);
+	for (int reread = 0; reread < 2 && with_digest; reread++) {
+		ck_assert_int_eq(reader_digest(r, 0, SIZE, reread, digest, &e), 0);
+		ck_assert(base_digest_is_damaged(digest));
+	}
+	reader_close(r);
+	image_clear(&im);
+	free(journals);
+}
+
+/* A base or a journal that cannot be read pauses the fold; what newer journals have of that block lets it go on. */
+START_TEST(what_cannot_be_read_pauses)
+{
+	static uint8_t block[65536], piece[512], again[2 * 65536];
+	struct part whole = {0, sizeof(block), block}, some = {512, sizeof(piece), piece};
+	struct part both = {0, sizeof(again), again};
+	int error = _i < 2 ? -EIO : -ENOENT;
+	char base[STORE_NAME_MAX], journal[STORE_NAME_MAX];
+	uint8_t *got = malloc(SIZE);
+	uint64_t seed = 5;
+	struct world w;
+	struct err e;
+
+	empty_world(&w);
+	random_fill(&seed, block, sizeof(block));
+	random_fill(&seed, piece, sizeof(piece));
+	random_fill(&seed, again, sizeof(again));
+	epoch_make(&w.home, &w.disk, 1, &whole, 1, true);
+	ck_assert_int_eq(fold(&w, w.home.store, 1, &e), 0);
+	epoch_make(&w.home, &w.disk, 2, &some, 1, true);
+	w.home.store = fault_store_new(w.home.store, 0, FAULT_FAIL, 0, 0);
+	name_base(base, MACHINE, DISK);
+	name_journal(journal, MACHINE, DISK, 2);
+	if (_i < 2)
+		fault_store_deny(w.home.store, _i ? journal : base, 0, 65536);
+	else
+		ck_assert_int_eq(store_remove(w.home.store, journal, &e), 0);
+	ck_assert_int_eq(fold(&w, w.home.store, 2, &e), error);
+	check_paused(&w, true);
+	epoch_make(&w.home, &w.disk, 3, &some, 1, true);
+	/* The same part again is no help where the rest of the block is the base's. */
+	if (_i == 0)
+		ck_assert_int_eq(fold(&w, w.home.store, 3, &e), error);
+	check_paused(&w, _i == 0);
+	epoch_make(&w.home, &w.disk, 4, &both, 1, true);
+	ck_assert_int_eq(fold(&w, w.home.store, 2, &e), error);
+	check_paused(&w, false);
+	ck_assert_msg(fold(&w, w.home.store, 4, &e) == 0, "%s", e.text);
+	fault_store_deny(w.home.store, NULL, 0, 0);
+	refresh(&w);
+	ck_assert_uint_eq(w.disk.base_epoch, 4);
+	ck_assert_int_eq(read_epoch(&w, 4, got, &e), 0);
+	ck_assert_mem_eq(got, again, sizeof(again));
+	check_base_digests(&w, false);
+	free(got);
+	world_remove(&w);
+}
+END_TEST
+
 static bool second_time(void *arg)
 {
 	return ++*(int *)arg == 2;
@@ -500,6 +584,44 @@ START_TEST(looking_for_blocks_stops)
 }
 END_TEST
 
+/* Killed in a batch that cannot be read after that: it is let alone, and nothing is lost when it can be read again. */
+START_TEST(killed_and_unreadable)
+{
+	bool done = false;
+	char name[STORE_NAME_MAX];
+	struct err e;
+	int rc = 0;
+
+	for (unsigned int at = 1; !done; at++) {
+		struct world w;
+
+		ck_assert_uint_lt(at, 500);
+		world_make(&w, (uint64_t)_i);
+		done = fold_and_die(&w, at, FAULT_KILL);
+		w.home.store = fault_store_new(w.home.store, 0, FAULT_FAIL, 0, 0);
+		fault_store_deny(w.home.store,
+				 name_journal(name, MACHINE, DISK, 1 + (uint64_t)_i % TARGET), 0,
+				 1 << 20);
+		refresh(&w);
+		/* The one who starts `serve`, or who wants to read while it does not run. */
+		if (at % 2)
+			rc = fold_recover(w.home.catalog, w.home.store, &w.disk, &e);
+		else
+			take_lease(&w);
+		ck_assert(rc == 0 || rc == -EIO);
+		check_paused(&w, false);
+		rc = fold(&w, w.home.store, EPOCHS, &e);
+		ck_assert(rc == 0 || rc == -EIO);
+		check_paused(&w, false);
+		fault_store_deny(w.home.store, NULL, 0, 0);
+		ck_assert_msg(fold(&w, w.home.store, EPOCHS, &e) == 0, "%s", e.text);
+		check_epochs(&w, EPOCHS);
+		check_base_digests(&w, false);
+		world_remove(&w);
+	}
+}
+END_TEST
+
 START_TEST(full_store)
 {
 	struct world w;
@@ -535,6 +657,8 @@ int main(void)
 	tcase_add_test(t, damaged_journal_is_not_folded_as_good);
 	tcase_add_test(t, zeros_over_zeros);
 	tcase_add_test(t, looking_for_blocks_stops);
+	tcase_add_loop_test(t, what_cannot_be_read_pauses, 0, 3);
+	tcase_add_loop_test(t, killed_and_unreadable, 0, 9);
 	tcase_add_test(t, full_store);
 	return run_tcase("fold", t);
 }
