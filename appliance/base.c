@@ -4,6 +4,7 @@
 
 #include "appliance/base.h"
 #include "appliance/names.h"
+#include "lib/log.h"
 
 const uint8_t base_damaged[DIGEST_BYTES] = {
 	0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
@@ -11,10 +12,10 @@ const uint8_t base_damaged[DIGEST_BYTES] = {
 	0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
 };
 
-static int open_one(struct store *s, const char *name, bool write, struct store_object **o,
+static int open_one(struct store *s, const char *name, unsigned int flags, struct store_object **o,
 		    uint64_t *size, struct err *e)
 {
-	int rc = store_open(s, name, write ? STORE_WRITE | STORE_CREATE : STORE_READ, o, e);
+	int rc = *o ? 0 : store_open(s, name, flags, o, e);
 
 	if (rc == -ENOENT) {
 		*o = NULL;
@@ -24,17 +25,57 @@ static int open_one(struct store *s, const char *name, bool write, struct store_
 	return rc < 0 ? rc : store_size(*o, size, e);
 }
 
-int base_open(struct store *s, const char *machine, const char *disk, bool write, struct base *b,
-	      struct err *e)
+static int open_digests(const struct base_of *of, unsigned int flags, struct base *b, struct err *e)
 {
 	char name[STORE_NAME_MAX];
+
+	return open_one(of->store, name_base_digests(name, of->machine, of->disk), flags,
+			&b->digests, &b->digests_size, e);
+}
+
+static int open_both(const struct base_of *of, unsigned int flags, struct base *b, struct err *e)
+{
+	char name[STORE_NAME_MAX];
+	int rc = open_digests(of, flags, b, e);
+
+	if (rc == 0)
+		rc = open_one(of->store, name_base(name, of->machine, of->disk), flags, &b->image,
+			      &b->image_size, e);
+	return rc;
+}
+
+/* All of the disk becomes known damage, durably before the objects are both there again and look like a base of zeros. */
+static int mark_lost(const struct base_of *of, struct base *b, struct err *e)
+{
+	uint8_t digests[256 * DIGEST_BYTES];
+	uint64_t end = (of->size + BASE_BLOCK - 1) / BASE_BLOCK * DIGEST_BYTES, n;
+	int rc = open_digests(of, STORE_WRITE | STORE_CREATE, b, e);
+
+	log_error("disk %s: the base is lost, base.img or base.sha is missing from the store",
+		  of->disk);
+	for (size_t i = 0; i < sizeof(digests); i += DIGEST_BYTES)
+		memcpy(digests + i, base_damaged, DIGEST_BYTES);
+	for (uint64_t at = 0; rc == 0 && at < end; at += n) {
+		n = end - at < sizeof(digests) ? end - at : sizeof(digests);
+		rc = store_write(b->digests, digests, (size_t)n, at, e);
+	}
+	if (rc == 0)
+		rc = store_sync(b->digests, e);
+	b->lost = rc < 0;
+	return rc;
+}
+
+int base_open(const struct base_of *of, bool write, struct base *b, struct err *e)
+{
 	int rc;
 
 	*b = (struct base){0};
-	rc = open_one(s, name_base(name, machine, disk), write, &b->image, &b->image_size, e);
-	if (rc == 0)
-		rc = open_one(s, name_base_digests(name, machine, disk), write, &b->digests,
-			      &b->digests_size, e);
+	rc = open_both(of, write ? STORE_WRITE : STORE_READ, b, e);
+	b->lost = rc == 0 && of->epoch && (!b->image || !b->digests);
+	if (rc == 0 && write && b->lost)
+		rc = mark_lost(of, b, e);
+	if (rc == 0 && write)
+		rc = open_both(of, STORE_WRITE | STORE_CREATE, b, e);
 	if (rc < 0)
 		base_close(b);
 	return rc;
@@ -47,10 +88,22 @@ void base_close(struct base *b)
 	*b = (struct base){0};
 }
 
+int base_refresh(struct base *b, struct err *e)
+{
+	int rc = store_size(b->image, &b->image_size, e);
+
+	b->hole = b->hole_end = 0;
+	return rc < 0 ? rc : store_size(b->digests, &b->digests_size, e);
+}
+
 int base_digest(struct base *b, uint64_t block, uint8_t out[DIGEST_BYTES], struct err *e)
 {
 	uint64_t at = block * DIGEST_BYTES;
 
+	if (b->lost) {
+		memcpy(out, base_damaged, DIGEST_BYTES);
+		return 0;
+	}
 	if (at + DIGEST_BYTES <= b->digests_size)
 		return store_read(b->digests, out, DIGEST_BYTES, at, e);
 	memset(out, 0, DIGEST_BYTES);
@@ -86,6 +139,65 @@ void base_digest_of(const uint8_t block[BASE_BLOCK], uint8_t out[DIGEST_BYTES])
 		digest_sha256(block, BASE_BLOCK, out);
 }
 
+/* Where the image has data at or after `at`; UINT64_MAX: nowhere. */
+static int next_data(struct base *b, uint64_t at, uint64_t *data, struct err *e)
+{
+	uint64_t next = UINT64_MAX;
+	int rc;
+
+	if (at < b->hole || at >= b->hole_end) {
+		rc = at < b->image_size ? store_next_data(b->image, at, &next, e) : 0;
+		if (rc < 0)
+			return rc;
+		b->hole = at;
+		b->hole_end = next < b->image_size ? next : UINT64_MAX;
+	}
+	*data = b->hole_end;
+	return 0;
+}
+
+int base_block_empty(struct base *b, uint64_t block, struct err *e)
+{
+	uint64_t data;
+	int rc = next_data(b, block * BASE_BLOCK, &data, e);
+
+	return rc < 0 ? rc : data >= (block + 1) * BASE_BLOCK;
+}
+
+int base_hole(struct base *b, uint64_t offset, uint64_t *length, struct err *e)
+{
+	uint64_t block = offset / BASE_BLOCK, end = (block + 1) * BASE_BLOCK;
+	uint8_t digest[DIGEST_BYTES];
+	int rc = base_digest(b, block, digest, e);
+
+	if (rc == 0 && base_digest_is_zero(digest))
+		rc = base_block_empty(b, block, e);
+	/* Behind the last digest nothing but data ends the hole. */
+	if (rc > 0 && block >= b->digests_size / DIGEST_BYTES)
+		end = b->hole_end / BASE_BLOCK * BASE_BLOCK;
+	if (end - offset < *length)
+		*length = end - offset;
+	return rc;
+}
+
+/* A digest that was lost reads as that of zeros. It is one only where the image agrees. */
+static int read_zeros(struct base *b, uint64_t block, uint8_t out[BASE_BLOCK], struct err *e)
+{
+	int rc = base_block_empty(b, block, e);
+
+	if (rc < 0)
+		return rc;
+	if (rc > 0) {
+		memset(out, 0, BASE_BLOCK);
+		return 0;
+	}
+	rc = base_read_raw(b, block, out, e);
+	if (rc < 0 || mem_is_zero(out, BASE_BLOCK))
+		return rc;
+	return err_set(e, -EILSEQ, "the base is damaged at %llu: its SHA-256 is lost",
+		       (unsigned long long)block * BASE_BLOCK);
+}
+
 int base_read(struct base *b, uint64_t block, uint8_t out[BASE_BLOCK], struct err *e)
 {
 	uint8_t want[DIGEST_BYTES], have[DIGEST_BYTES];
@@ -93,10 +205,11 @@ int base_read(struct base *b, uint64_t block, uint8_t out[BASE_BLOCK], struct er
 
 	if (rc < 0)
 		return rc;
-	if (base_digest_is_zero(want)) {
-		memset(out, 0, BASE_BLOCK);
-		return 0;
-	}
+	if (b->lost)
+		return err_set(e, -EILSEQ,
+			       "the base is lost: base.img or base.sha is missing from the store");
+	if (base_digest_is_zero(want))
+		return read_zeros(b, block, out, e);
 	rc = base_read_raw(b, block, out, e);
 	if (rc < 0)
 		return rc;

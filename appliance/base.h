@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The base of a disk: its image as of an epoch, in blocks of 64 KiB, and the SHA-256 of each block (docs/store.md). A block whose digest is all zero
- * bytes is a block of zeros, whatever the image object holds; one whose digest is all 0xff is known to be damaged. What is past the end of
- * either object is zero. A struct base belongs to one thread; others (and other processes) may read while one writes, but must not use the
+ * bytes is a block of zeros, and the image has none but zeros there (mostly a hole); where it has others the digest is lost, and the block with it. One
+ * whose digest is all 0xff is known to be damaged. What is past the end of both objects is zero. A struct base belongs to one thread; others (and other processes) may read while one writes, but must not use the
  * blocks that are being written (fold.h).
  */
 #ifndef APPLIANCE_BASE_H
@@ -17,18 +17,35 @@
 
 #define BASE_BLOCK 65536u
 
-struct base {
-	struct store_object *image, *digests; /* NULL: there is none yet, all is zero */
-	uint64_t image_size, digests_size; /* at opening */
+/* Which base. */
+struct base_of {
+	struct store *store;
+	const char *machine, *disk;
+	uint64_t size; /* of the disk */
+	uint64_t
+		epoch; /* that the base is of; 0: nothing was folded yet, and there need not be one */
 };
 
-/* write: create what is missing. */
-int base_open(struct store *s, const char *machine, const char *disk, bool write, struct base *b,
-	      struct err *e);
+struct base {
+	struct store_object *image, *digests; /* NULL: there is none yet, all is zero */
+	uint64_t image_size, digests_size; /* at opening, or when it was last written */
+	bool lost; /* one of the objects is gone: all of it is damaged */
+	uint64_t hole,
+		hole_end; /* where the image was found to have no data, to look once for each hole */
+};
+
+/* write: create what is missing; of a base that is lost all blocks are durably marked as damaged before. */
+int base_open(const struct base_of *of, bool write, struct base *b, struct err *e);
 void base_close(struct base *b);
+/* After writing to the objects, before reading from the base again. */
+int base_refresh(struct base *b, struct err *e);
 
 /* The digest as stored. */
 int base_digest(struct base *b, uint64_t block, uint8_t out[DIGEST_BYTES], struct err *e);
+/* 1: the image has no data in the block, so that a digest of zeros is right. */
+int base_block_empty(struct base *b, uint64_t block, struct err *e);
+/* 1: the bytes at offset are zeros, without reading them; 0: they have to be read. *length is cut to how far that holds. */
+int base_hole(struct base *b, uint64_t offset, uint64_t *length, struct err *e);
 /* Read and check a whole block: -EILSEQ damaged. */
 int base_read(struct base *b, uint64_t block, uint8_t out[BASE_BLOCK], struct err *e);
 /* The bytes of a block without looking at its digest. */

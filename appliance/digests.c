@@ -116,9 +116,7 @@ static int compute(struct digests *d, uint64_t offset, bool remember, uint8_t ou
 	return 0;
 }
 
-/*
- * 1: known without reading content, or known to be lost. 0: not; *remember: it may be remembered once it is computed.
- */
+/* 1: known without reading content, or known to be lost. 0: not; *remember: it may be remembered once it is computed. */
 static int known(struct digests *d, uint64_t offset, uint8_t out[DIGEST_BYTES], bool *remember,
 		 struct err *e)
 {

@@ -45,6 +45,7 @@ static void fold_close(struct fold *f)
 static int fold_open(struct fold *f, struct catalog *c, struct store *s, const struct disk_row *d,
 		     uint64_t target, size_t batch, struct err *e)
 {
+	const struct base_of of = {s, d->machine, d->id, d->size, d->base_epoch};
 	int rc;
 
 	*f = (struct fold){.catalog = c, .store = s, .disk = d, .target = target};
@@ -57,7 +58,7 @@ static int fold_open(struct fold *f, struct catalog *c, struct store *s, const s
 	if (rc == 0)
 		rc = map_collapse(&f->image.map);
 	if (rc == 0)
-		rc = base_open(s, d->machine, d->id, true, &f->base, e);
+		rc = base_open(&of, true, &f->base, e);
 	if (rc == 0)
 		rc = reader_open(&f->image, &f->reader, e);
 	if (rc == 0) {
@@ -271,17 +272,11 @@ static int write_blocks(struct fold *f, struct err *e)
 
 static int write_batch(struct fold *f, struct err *e)
 {
-	uint64_t last = f->block[f->count - 1];
 	int rc = write_digests(f, e);
 
 	if (rc == 0)
 		rc = write_blocks(f, e);
-	/* What base_read() takes to be there must follow what was just written. */
-	if (f->base.digests_size < (last + 1) * DIGEST_BYTES)
-		f->base.digests_size = (last + 1) * DIGEST_BYTES;
-	if (rc == 0)
-		rc = store_size(f->base.image, &f->base.image_size, e);
-	return rc;
+	return rc == 0 ? base_refresh(&f->base, e) : rc;
 }
 
 static void no_hook(void *arg)

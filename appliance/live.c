@@ -270,8 +270,10 @@ void live_committed(struct live_disk *d, const struct journal_row *j)
 
 void live_folded(struct live_disk *d, uint64_t epoch)
 {
-	if (d->mapped)
+	if (d->mapped) {
 		map_drop(&d->image.map, epoch);
+		d->image.base_epoch = epoch;
+	}
 	measure(d);
 }
 

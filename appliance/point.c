@@ -39,7 +39,7 @@ int image_open(struct store *s, const struct disk_row *d, const struct journal_r
 {
 	int rc = 0;
 
-	*im = (struct image){.store = s, .size = d->size};
+	*im = (struct image){.store = s, .size = d->size, .base_epoch = d->base_epoch};
 	strcpy(im->machine, d->machine);
 	strcpy(im->disk, d->id);
 	for (size_t i = 0; rc == 0 && i < n; i++)
@@ -78,6 +78,7 @@ int image_add(struct image *im, const struct journal_row *j, struct err *e)
 
 int reader_open(const struct image *im, struct reader **out, struct err *e)
 {
+	const struct base_of of = {im->store, im->machine, im->disk, im->size, im->base_epoch};
 	struct reader *r = calloc(1, sizeof(*r));
 	int rc = 0;
 
@@ -92,7 +93,7 @@ int reader_open(const struct image *im, struct reader **out, struct err *e)
 	if (!r || !r->codec || !r->extent_data || !r->stored || !r->block_data)
 		rc = err_set(e, -ENOMEM, "out of memory");
 	else
-		rc = base_open(im->store, im->machine, im->disk, false, &r->base, e);
+		rc = base_open(&of, false, &r->base, e);
 	if (rc < 0)
 		reader_close(r);
 	else
@@ -309,19 +310,16 @@ int reader_read(struct reader *r, void *buf, size_t len, uint64_t offset, struct
 bool reader_is_hole(struct reader *r, uint64_t offset, uint64_t limit, uint64_t *length, int *rc,
 		    struct err *e)
 {
-	uint8_t digest[DIGEST_BYTES];
 	struct piece p;
-	uint64_t in_block = BASE_BLOCK - offset % BASE_BLOCK;
+	int hole;
 
 	*rc = 0;
 	if (map_find(&r->image->map, offset, limit, &p, length))
 		return p.kind == PIECE_ZERO;
-	if (offset >= r->base.digests_size / DIGEST_BYTES * BASE_BLOCK)
-		return true;
-	if (in_block < *length)
-		*length = in_block;
-	*rc = base_digest(&r->base, offset / BASE_BLOCK, digest, e);
-	return *rc == 0 && base_digest_is_zero(digest);
+	hole = base_hole(&r->base, offset, length, e);
+	if (hole < 0)
+		*rc = hole;
+	return hole > 0;
 }
 
 /* The digest of a block of zeros, which another agent may have sent as data. */
@@ -336,6 +334,16 @@ static bool is_digest_of_zeros(const uint8_t digest[DIGEST_BYTES])
 	return !memcmp(digest, of_zeros, DIGEST_BYTES);
 }
 
+/* 1 and the digest that the base has for the block, 0 if it is that of zeros and the image does not say the same. */
+static int base_stored(struct reader *r, uint64_t offset, uint8_t out[DIGEST_BYTES], struct err *e)
+{
+	int rc = base_digest(&r->base, offset / BASE_BLOCK, out, e);
+
+	if (rc < 0)
+		return rc;
+	return base_digest_is_zero(out) ? base_block_empty(&r->base, offset / BASE_BLOCK, e) : 1;
+}
+
 /* 1 and the digest if one is stored for exactly this whole block. */
 static int stored_digest(struct reader *r, uint64_t offset, uint8_t out[DIGEST_BYTES],
 			 struct err *e)
@@ -346,10 +354,8 @@ static int stored_digest(struct reader *r, uint64_t offset, uint8_t out[DIGEST_B
 	uint64_t length;
 	int rc;
 
-	if (!map_find(&r->image->map, offset, BASE_BLOCK, &p, &length)) {
-		rc = length < BASE_BLOCK ? 0 : base_digest(&r->base, offset / BASE_BLOCK, out, e);
-		return rc < 0 ? rc : length == BASE_BLOCK;
-	}
+	if (!map_find(&r->image->map, offset, BASE_BLOCK, &p, &length))
+		return length < BASE_BLOCK ? 0 : base_stored(r, offset, out, e);
 	if (length < BASE_BLOCK || p.kind == PIECE_DAMAGED)
 		return 0;
 	memset(out, 0, DIGEST_BYTES);
@@ -374,9 +380,9 @@ int reader_digest_stored(struct reader *r, uint64_t offset, uint64_t size,
 int reader_base_sound(struct reader *r, uint64_t offset, struct err *e)
 {
 	uint8_t digest[DIGEST_BYTES];
-	int rc = base_digest(&r->base, offset / BASE_BLOCK, digest, e);
+	int rc = base_stored(r, offset, digest, e);
 
-	return rc < 0 ? rc : !base_digest_is_damaged(digest);
+	return rc <= 0 ? rc : !base_digest_is_damaged(digest);
 }
 
 int reader_digest(struct reader *r, uint64_t offset, uint64_t size, bool reread,

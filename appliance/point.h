@@ -31,6 +31,7 @@ struct image {
 	struct store *store;
 	char machine[UUID_TEXT_BYTES], disk[UUID_TEXT_BYTES];
 	uint64_t size; /* of the disk now, bytes */
+	uint64_t base_epoch; /* 0: there need not be a base */
 	struct map map;
 };
 

@@ -119,7 +119,7 @@ static int flush_run(struct pass *p, struct err *e)
 	return rc;
 }
 
-static int damaged_block(struct pass *p, uint64_t block, struct err *e)
+static int damaged_block(struct pass *p, uint64_t block, const char *what, struct err *e)
 {
 	uint64_t at = block * BASE_BLOCK;
 	int rc = 0;
@@ -131,36 +131,59 @@ static int damaged_block(struct pass *p, uint64_t block, struct err *e)
 	rc = flush_run(p, e);
 	p->run.offset = at;
 	p->run.length = BASE_BLOCK;
-	snprintf(p->run.text, sizeof(p->run.text), "%.250s: SHA-256 does not match its bytes",
-		 p->name);
+	snprintf(p->run.text, sizeof(p->run.text), "%.250s: %.240s", p->name, what);
 	return rc;
+}
+
+static int verify_block(struct pass *p, struct base *b, uint64_t block, uint8_t *data,
+			struct err *e)
+{
+	struct err why;
+	int rc = lease_keep(p->v->lease, false, e);
+
+	if (rc < 0)
+		return rc;
+	p->v->checked += BASE_BLOCK;
+	rc = base_read(b, block, data, &why);
+	if (is_damage(rc))
+		return damaged_block(p, block,
+				     b->lost ? "it or its base.sha is missing"
+					     : "SHA-256 does not match its bytes",
+				     e);
+	if (rc < 0)
+		*e = why;
+	return rc;
+}
+
+/* Where the base ends. It may have data without digests, which are lost then, and digests without data. */
+static uint64_t base_end(const struct base *b, uint64_t size)
+{
+	uint64_t known = b->digests_size / DIGEST_BYTES * BASE_BLOCK;
+
+	if (b->lost)
+		return size;
+	return known > b->image_size ? known : b->image_size;
 }
 
 static int verify_base(struct pass *p, struct err *e)
 {
 	const struct disk_row *d = p->v->disk;
+	const struct base_of of = {p->v->home->store, d->machine, d->id, d->size, d->base_epoch};
 	_cleanup_(base_close) struct base b = {0};
 	_cleanup_free_ uint8_t *data = malloc(BASE_BLOCK);
-	uint8_t digest[DIGEST_BYTES];
+	uint64_t end = 0, length;
 	struct err why;
 	int rc = data ? 0 : err_set(e, -ENOMEM, "out of memory");
 
 	name_base(p->name, d->machine, d->id);
 	if (rc == 0)
-		rc = base_open(p->v->home->store, d->machine, d->id, false, &b, e);
-	for (uint64_t block = 0; rc == 0 && block < b.digests_size / DIGEST_BYTES; block++) {
-		rc = base_digest(&b, block, digest, e);
-		if (rc < 0 || base_digest_is_zero(digest))
-			continue;
-		rc = lease_keep(p->v->lease, false, e);
-		if (rc < 0)
-			break;
-		p->v->checked += BASE_BLOCK;
-		rc = base_read(&b, block, data, &why);
-		if (is_damage(rc))
-			rc = damaged_block(p, block, e);
-		else if (rc < 0)
-			*e = why;
+		rc = base_open(&of, false, &b, e);
+	if (rc == 0)
+		end = base_end(&b, d->size);
+	for (uint64_t at = 0; rc == 0 && at < end; at += length) {
+		length = end - at;
+		if (base_hole(&b, at, &length, &why) <= 0)
+			rc = verify_block(p, &b, at / BASE_BLOCK, data, e);
 	}
 	return rc == 0 ? flush_run(p, e) : rc;
 }

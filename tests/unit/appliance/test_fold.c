@@ -129,11 +129,12 @@ static void check_epochs(struct world *w, uint64_t from)
 
 static void check_base_digests(struct world *w, bool allow_damage)
 {
+	const struct base_of of = {w->home.store, MACHINE, DISK, SIZE, w->disk.base_epoch};
 	uint8_t block[BASE_BLOCK];
 	struct base b;
 	struct err e;
 
-	ck_assert_int_eq(base_open(w->home.store, MACHINE, DISK, false, &b, &e), 0);
+	ck_assert_int_eq(base_open(&of, false, &b, &e), 0);
 	ck_assert_int_gt(b.digests_size, 0);
 	for (uint64_t i = 0; i < b.digests_size / DIGEST_BYTES; i++)
 		ck_assert(base_read(&b, i, block, &e) == 0 || allow_damage);
@@ -249,6 +250,46 @@ START_TEST(without_power_at_every_step)
 }
 END_TEST
 
+/* An empty disk, for the tests that damage what is written to it. */
+static void empty_world(struct world *w)
+{
+	*w = (struct world){.dir = scratch_make()};
+	home_make(&w->home, w->dir);
+	machine_make(&w->home, MACHINE);
+	disk_make(&w->home, DISK, SIZE, &w->disk);
+}
+
+/* A block that becomes zeros has the digest of zeros while the image still has the old bytes. */
+START_TEST(killed_on_the_way_to_zeros)
+{
+	static uint8_t piece[4096];
+	struct part data = {0, sizeof(piece), piece}, zeros = {0, sizeof(piece), NULL};
+	uint64_t seed = 6;
+	bool done = false;
+
+	random_fill(&seed, piece, sizeof(piece));
+	/* From the second call on: the first is the digest, which is written as a whole or not at all. */
+	for (unsigned int at = 2; !done; at++) {
+		uint8_t *got = malloc(SIZE);
+		struct world w;
+		struct err e;
+
+		empty_world(&w);
+		epoch_make(&w.home, &w.disk, 1, &data, 1, true);
+		ck_assert_int_eq(fold(&w, w.home.store, 1, &e), 0);
+		epoch_make(&w.home, &w.disk, 2, &zeros, 1, true);
+		done = fold_and_die(&w, at, FAULT_KILL);
+		refresh(&w);
+		ck_assert_int_eq(fold_recover(w.home.catalog, w.home.store, &w.disk, &e), 0);
+		ck_assert_msg(read_epoch(&w, 2, got, &e) == 0, "%s", e.text);
+		ck_assert(mem_is_zero(got, SIZE));
+		check_base_digests(&w, false);
+		free(got);
+		world_remove(&w);
+	}
+}
+END_TEST
+
 START_TEST(a_lease_keeps_it_away)
 {
 	struct world w;
@@ -328,15 +369,6 @@ START_TEST(damage_stays_damage)
 	world_remove(&w);
 }
 END_TEST
-
-/* An empty disk, for the tests that damage what is written to it. */
-static void empty_world(struct world *w)
-{
-	*w = (struct world){.dir = scratch_make()};
-	home_make(&w->home, w->dir);
-	machine_make(&w->home, MACHINE);
-	disk_make(&w->home, DISK, SIZE, &w->disk);
-}
 
 /* What no journal can give, as it is past the end of the disk, does not keep the short last block from being healed. */
 START_TEST(the_short_last_block_heals)
@@ -651,6 +683,7 @@ int main(void)
 	tcase_add_loop_test(t, points_read_the_same_after, 0, 8);
 	tcase_add_loop_test(t, killed_at_every_step, 0, 2);
 	tcase_add_loop_test(t, without_power_at_every_step, 2, 6);
+	tcase_add_test(t, killed_on_the_way_to_zeros);
 	tcase_add_test(t, a_lease_keeps_it_away);
 	tcase_add_test(t, damage_stays_damage);
 	tcase_add_loop_test(t, the_short_last_block_heals, 0, 2);

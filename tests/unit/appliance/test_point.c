@@ -10,6 +10,7 @@
 #include "appliance/fold.h"
 #include "appliance/names.h"
 #include "appliance/point.h"
+#include "appliance/verify.h"
 #include "tests/unit/appliance/helpers.h"
 
 #define BLOCKS 7
@@ -70,6 +71,15 @@ static struct reader *reader_of(struct image *im)
 	return r;
 }
 
+static void model_digest(uint64_t at, uint8_t out[DIGEST_BYTES])
+{
+	size_t len = SIZE - at < 65536 ? SIZE - at : 65536;
+
+	memset(out, 0, DIGEST_BYTES);
+	if (!mem_is_zero(image + at, len))
+		digest_sha256(image + at, len, out);
+}
+
 /* Every digest, from stored ones and from bytes, must be that of the model. */
 static void check_digests(void)
 {
@@ -79,11 +89,9 @@ static void check_digests(void)
 
 	for (int reread = 0; reread < 2; reread++) {
 		for (uint64_t at = 0; at < SIZE; at += 65536) {
-			size_t len = SIZE - at < 65536 ? SIZE - at : 65536;
-			uint8_t want[DIGEST_BYTES] = {0}, got[DIGEST_BYTES];
+			uint8_t want[DIGEST_BYTES], got[DIGEST_BYTES];
 
-			if (!mem_is_zero(image + at, len))
-				digest_sha256(image + at, len, want);
+			model_digest(at, want);
 			ck_assert_int_eq(reader_digest(r, at, SIZE, reread, got, &e), 0);
 			ck_assert_mem_eq(got, want, DIGEST_BYTES);
 		}
@@ -264,6 +272,162 @@ START_TEST(damaged_blocks_have_no_digest)
 }
 END_TEST
 
+/* What can happen to the digests of a base, or to its image. */
+enum loss { SHA_CUT, SHA_ZEROED, SHA_GONE, IMAGE_GONE };
+
+static void lose(enum loss how)
+{
+	static const uint8_t zeros[2 * DIGEST_BYTES];
+	char name[STORE_NAME_MAX], path[512];
+	int fd;
+
+	if (how == IMAGE_GONE)
+		name_base(name, MACHINE, DISK);
+	else
+		name_base_digests(name, MACHINE, DISK);
+	path_of(name, path, sizeof(path));
+	if (how >= SHA_GONE) {
+		ck_assert_int_eq(unlink(path), 0);
+		return;
+	}
+	fd = open(path, O_RDWR);
+	ck_assert_int_ge(fd, 0);
+	if (how == SHA_CUT)
+		ck_assert_int_eq(ftruncate(fd, 2 * DIGEST_BYTES + 5), 0);
+	else
+		ck_assert_int_eq(pwrite(fd, zeros, sizeof(zeros), 2 * DIGEST_BYTES), sizeof(zeros));
+	close(fd);
+}
+
+/* As an export reads: what is a hole is not read. */
+static int read_block(struct reader *r, uint64_t at, uint8_t *got, struct err *e)
+{
+	uint64_t end = SIZE - at < 65536 ? SIZE : at + 65536, hole;
+	int rc = 0;
+
+	memset(got, 0, 65536);
+	while (at < end && reader_is_hole(r, at, end - at, &hole, &rc, e))
+		at += hole;
+	return rc < 0 || at == end ? rc : reader_read(r, got, end - at, at, e);
+}
+
+/* Each block is what it was, or damaged, and then its digest is not what it was. Which: a bit each. */
+static unsigned int damaged_blocks(void)
+{
+	uint8_t got[65536], digest[DIGEST_BYTES], want[DIGEST_BYTES];
+	struct image im;
+	struct reader *r = reader_of(&im);
+	unsigned int damaged = 0;
+	struct err e;
+
+	for (unsigned int i = 0; i <= BLOCKS; i++) {
+		uint64_t at = (uint64_t)i * 65536;
+		int rc = read_block(r, at, got, &e);
+
+		ck_assert(rc == 0 || rc == -EILSEQ);
+		if (rc < 0)
+			damaged |= 1u << i;
+		else
+			ck_assert_mem_eq(got, image + at, i < BLOCKS ? 65536 : SIZE - at);
+		model_digest(at, want);
+		ck_assert_int_eq(reader_digest(r, at, SIZE, false, digest, &e), 0);
+		ck_assert(!memcmp(digest, want, DIGEST_BYTES) == (rc == 0));
+		ck_assert(rc < 0 || reader_base_sound(r, at, &e) == 1);
+	}
+	reader_close(r);
+	image_clear(&im);
+	return damaged;
+}
+
+static int damage_found(void *arg, const struct damage *d, struct err *e)
+{
+	unsigned int *damaged = arg;
+
+	(void)e;
+	for (uint64_t at = d->offset; at < d->offset + d->length; at += 65536)
+		*damaged |= 1u << (at / 65536);
+	return 0;
+}
+
+static unsigned int verify_finds(void)
+{
+	unsigned int damaged = 0;
+	struct lease lease;
+	struct verify v = {&home, &lease, &disk, damage_found, &damaged, 0};
+	struct err e;
+
+	ck_assert_int_eq(lease_take(&home, MACHINE, &lease, &e), 0);
+	ck_assert_int_eq(verify_disk(&v, UINT64_MAX, &e), 0);
+	lease_drop(&lease);
+	return damaged;
+}
+
+static void fold_all(void)
+{
+	struct err e;
+
+	ck_assert_int_eq(catalog_disk(home.catalog, DISK, &disk, &e), 0);
+	ck_assert_int_eq(fold_disk(home.catalog, home.store, &disk, disk.epoch, NULL, &e), 0);
+}
+
+/* A digest that is gone says nothing, least of all that the block is zeros. */
+START_TEST(lost_digests_are_damage)
+{
+	/* blocks 2, 3 and 6 have data; of cut digests 2 is the first that is lost */
+	static const unsigned int want[] = {0x4c, 0x0c, 0xff, 0xff};
+
+	epoch(1, 2 * 65536, 2 * 65536, false);
+	epoch(2, 6 * 65536, 65536, false);
+	epoch(3, 7 * 65536, 512, true);
+	fold_all();
+	ck_assert_uint_eq(damaged_blocks(), 0);
+	ck_assert_uint_eq(verify_finds(), 0);
+	lose((enum loss)_i);
+	ck_assert_uint_eq(damaged_blocks(), want[_i]);
+	ck_assert_uint_eq(verify_finds(), want[_i]);
+	/* A fold over a part of what is lost leaves that; one that has the blocks as a whole heals them. */
+	epoch(4, 3 * 65536 + 512, 512, false);
+	epoch(5, 4 * 65536, 65536, false);
+	fold_all();
+	ck_assert_uint_eq(damaged_blocks(), want[_i] & ~0x10u);
+	ck_assert_uint_eq(verify_finds(), want[_i] & ~0x10u);
+	epoch(6, 0, SIZE, false);
+	fold_all();
+	ck_assert_uint_eq(damaged_blocks(), 0);
+	ck_assert_uint_eq(verify_finds(), 0);
+	check_digests();
+}
+END_TEST
+
+/* A base that nothing was folded into need not be there. */
+START_TEST(no_base_yet)
+{
+	ck_assert_uint_eq(damaged_blocks(), 0);
+	epoch(1, 65536, 512, false);
+	ck_assert_uint_eq(verify_finds(), 0);
+	check_digests();
+}
+END_TEST
+
+/* Zeros that take space in the image, as after a copy that knew no holes, are zeros. */
+START_TEST(zeros_instead_of_holes)
+{
+	static const uint8_t zeros[65536];
+	char name[STORE_NAME_MAX], path[512];
+	int fd;
+
+	epoch(1, 2 * 65536, 2 * 65536, false);
+	fold_all();
+	path_of(name_base(name, MACHINE, DISK), path, sizeof(path));
+	fd = open(path, O_RDWR);
+	ck_assert_int_eq(pwrite(fd, zeros, sizeof(zeros), 0), sizeof(zeros));
+	ck_assert_int_eq(pwrite(fd, zeros, sizeof(zeros), 5 * 65536), sizeof(zeros));
+	close(fd);
+	ck_assert_uint_eq(verify_finds(), 0);
+	check_digests();
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("point");
@@ -275,5 +439,8 @@ int main(void)
 	tcase_add_test(t, index_is_made_again);
 	tcase_add_loop_test(t, rotten_journal, 0, 8);
 	tcase_add_test(t, damaged_blocks_have_no_digest);
+	tcase_add_loop_test(t, lost_digests_are_damage, SHA_CUT, IMAGE_GONE + 1);
+	tcase_add_test(t, no_base_yet);
+	tcase_add_test(t, zeros_instead_of_holes);
 	return run_tcase("point", t);
 }
