@@ -208,7 +208,15 @@ static void forget_disks(struct appliance *app, const char *machine)
 		return;
 	/* Nobody registers the disk again while it goes. */
 	pthread_rwlock_wrlock(&m->lock);
-	n = catalog_disks(app->home.catalog, machine, false, &disks, &e);
+	/*
+	 * Who took a lease since the round's first look may have found a point that was expired after that. Who takes one after this look finds only points
+	 * that are still there, and none of them names a disk that goes.
+	 */
+	n = catalog_leased(app->home.catalog, machine, clock_monotonic_ns(), &e);
+	if (n == 0)
+		n = catalog_disks(app->home.catalog, machine, false, &disks, &e);
+	else if (n > 0)
+		n = 0;
 	for (int i = 0; i < n; i++) {
 		if (disks[i].active)
 			continue;

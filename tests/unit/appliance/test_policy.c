@@ -3,13 +3,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "appliance/names.h"
 #include "appliance/policy.h"
 #include "lib/clock.h"
 #include "tests/unit/appliance/helpers.h"
 
 #define MIN (60 * NSEC_PER_SEC)
 #define NOW (1000000 * MIN) /* a multiple of five minutes */
+#define DISK_BYTES (8 * 65536)
 
 static const struct config conf = {
 	.retention_ns = 24 * 60 * MIN,
@@ -153,9 +156,89 @@ START_TEST(a_point_that_came_while_the_clock_was_back)
 }
 END_TEST
 
+/* An appliance with a disk, whose keeper runs when the test says so. */
+static char *dir;
+static struct appliance app;
+static struct disk_row disk;
+
+static void setup(void)
+{
+	struct err e;
+
+	dir = scratch_make();
+	app = (struct appliance){0};
+	home_make(&app.home, dir);
+	machine_make(&app.home, MACHINE);
+	disk_make(&app.home, DISK, DISK_BYTES, &disk);
+	ck_assert_int_eq(live_new(&app.home, &app.live, &e), 0);
+}
+
+static void teardown(void)
+{
+	live_free(app.live);
+	home_close(&app.home);
+	scratch_remove(dir);
+}
+
+static bool never(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static bool exists(const char *name)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return access(path, F_OK) == 0;
+}
+
+/* The policy asks whether to stop for the first time before it looks at a machine, and then between its steps. */
+static bool take_lease_in_the_round(void *arg)
+{
+	unsigned int *calls = arg;
+	uint64_t lease;
+	struct err e;
+
+	if (++*calls == 2)
+		ck_assert_int_eq(catalog_lease_take(app.home.catalog, MACHINE,
+						    clock_monotonic_ns() + MIN, &lease, &e),
+				 0);
+	return false;
+}
+
+START_TEST(a_lease_taken_in_the_round_keeps_the_disk)
+{
+	char name[STORE_NAME_MAX];
+	unsigned int calls = 0;
+	struct part part = {0, 4096, NULL};
+	struct err e;
+
+	epoch_make(&app.home, &disk, 1, &part, 1, false);
+	policy_round(&app, never, NULL);
+	ck_assert(exists(name_base(name, MACHINE, DISK)));
+	ck_assert_int_eq(catalog_disk(app.home.catalog, DISK, &disk, &e), 0);
+	disk.active = false;
+	ck_assert_int_eq(catalog_disk_put(app.home.catalog, &disk, &e), 0);
+	policy_round(&app, take_lease_in_the_round, &calls);
+	ck_assert_uint_ge(calls, 2);
+	ck_assert(exists(name_base(name, MACHINE, DISK)));
+	ck_assert_int_eq(catalog_disk(app.home.catalog, DISK, &disk, &e), 0);
+	ck_assert_int_eq(catalog_leases_expire(app.home.catalog, UINT64_MAX / 2, UINT64_MAX / 2,
+					       &e),
+			 0);
+	policy_round(&app, never, NULL);
+	ck_assert(!exists(name_base(name, MACHINE, DISK)));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("policy");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, a_lease_taken_in_the_round_keeps_the_disk);
 
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, table, 0, (int)(sizeof(tables) / sizeof(tables[0])));
