@@ -15,6 +15,8 @@
 #define MAP_IDLE_NS (10 * 60 * NSEC_PER_SEC)
 #define FILL_INTERVAL_NS (3600 * NSEC_PER_SEC) /* of a disk: its map is made from all its indexes */
 #define FILL_BUDGET (256 * DIGESTS_COMPUTED) /* at a time */
+#define STEP_BYTES (1ull << 30) /* of journals that are folded at once */
+#define STEP_SEGMENTS 4000000u
 
 void policy_thin(const struct config *c, const struct point_row *points, size_t n, uint64_t now,
 		 bool *drop)
@@ -115,21 +117,59 @@ static bool folding_stop(void *arg)
 	return f->stop(f->arg);
 }
 
-static void fold_one(struct appliance *app, const struct disk_row *d, uint64_t target,
+size_t policy_step(const struct journal_row *journals, size_t n, size_t done)
+{
+	uint64_t bytes = 0, segments = 0;
+
+	while (done < n && bytes < STEP_BYTES && segments < STEP_SEGMENTS) {
+		bytes += journals[done].bytes;
+		segments += journals[done].segments;
+		done++;
+	}
+	return done;
+}
+
+/*
+ * Fold in steps: the journals of one go before the next begins, so that a store with little space left can take the base of a disk that it has the
+ * journals of, and the map of what is folded stays small. Any committed epoch that no kept point is older than can end a step.
+ */
+static int fold_steps(struct appliance *app, struct disk_row *d, uint64_t target,
+		      const struct fold_hooks *hooks, struct err *e)
+{
+	struct catalog *c = app->home.catalog;
+	_cleanup_free_ struct journal_row *journals = NULL;
+	int rc = catalog_journals(c, d->id, target, &journals, e);
+	size_t n = rc > 0 ? (size_t)rc : 0, done = 0;
+
+	if (rc < 0 || (n == 0 && !d->fold_target))
+		return rc;
+	do {
+		done = policy_step(journals, n, done);
+		rc = fold_disk(c, app->home.store, d, done < n ? journals[done - 1].epoch : target,
+			       hooks, e);
+		/* All the others may have what this one cannot read. */
+		if (content_unreadable(rc) && done < n) {
+			done = n;
+			rc = catalog_disk(c, d->id, d, e);
+			if (rc == 0)
+				rc = fold_disk(c, app->home.store, d, target, hooks, e);
+		}
+		if (rc == 0 && done < n)
+			rc = hooks->stop(hooks->arg) ? -EAGAIN : catalog_disk(c, d->id, d, e);
+	} while (rc == 0 && done < n);
+	return rc;
+}
+
+static void fold_one(struct appliance *app, struct disk_row *d, uint64_t target,
 		     bool (*stop)(void *arg), void *arg)
 {
 	struct folding f = {live_disk(app->live, d->machine, d->id), stop, arg};
 	struct fold_hooks hooks = {
 		folding_exclude, folding_admit, folding_folded, folding_stop, &f, 0};
-	_cleanup_free_ struct journal_row *journals = NULL;
 	struct err e;
-	int rc = catalog_journals(app->home.catalog, d->id, target, &journals, &e);
+	int rc = f.disk ? fold_steps(app, d, target, &hooks, &e)
+			: err_set(&e, -ENOMEM, "out of memory");
 
-	if (rc == 0 && !d->fold_target)
-		return;
-	if (rc >= 0)
-		rc = f.disk ? fold_disk(app->home.catalog, app->home.store, d, target, &hooks, &e)
-			    : err_set(&e, -ENOMEM, "out of memory");
 	if (rc < 0 && rc != -EAGAIN)
 		log_warning("disk %s (%s): folding into the base goes on later: %s", d->name, d->id,
 			    e.text);

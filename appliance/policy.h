@@ -18,6 +18,12 @@ void policy_thin(const struct config *c, const struct point_row *points, size_t 
 		 bool *drop);
 
 /*
+ * Pure. Of n journals, oldest first, that are to be folded: how many are in the base after the next step, when `done` are. A step has at least one
+ * journal, and about 1 GiB or 4 million segments of them.
+ */
+size_t policy_step(const struct journal_row *journals, size_t n, size_t done);
+
+/*
  * The time that ages are told by: the clock of the machine, but never ahead of it, and at most twice as fast as time passes. So a clock that
  * jumps forward takes no point away that would have stayed, and one that was set right is followed in the end. Pure.
  */

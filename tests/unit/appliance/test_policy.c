@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which points are kept, as a table of ages; and that what is kept does not depend on how often the policy is applied. */
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -233,11 +234,116 @@ START_TEST(a_lease_taken_in_the_round_keeps_the_disk)
 }
 END_TEST
 
+START_TEST(steps_of_a_fold)
+{
+	struct journal_row j[4] = {{1, 10, 600 << 20},
+				   {2, 10, 600 << 20},
+				   {3, 5000000, 1 << 29},
+				   {4, 1, 100}};
+
+	ck_assert_uint_eq(policy_step(j, 0, 0), 0);
+	ck_assert_uint_eq(policy_step(j, 1, 0), 1);
+	ck_assert_uint_eq(policy_step(j, 4, 0), 2);
+	ck_assert_uint_eq(policy_step(j, 4, 2), 3);
+	ck_assert_uint_eq(policy_step(j, 4, 3), 4);
+	ck_assert_uint_eq(policy_step(j, 4, 4), 4);
+	/* One that is larger than a step is one all the same. */
+	j[0].bytes = 1ull << 40;
+	ck_assert_uint_eq(policy_step(j, 4, 0), 1);
+}
+END_TEST
+
+/* An epoch whose journal the catalog takes for one of 1 GiB: a step of its own. */
+static void large_epoch(uint64_t epoch, const struct part *part)
+{
+	struct index_of of = {app.home.store, MACHINE, DISK, epoch, 1, 0};
+	struct journal_row *journals;
+	struct index ix;
+	struct err e;
+	sqlite3 *db;
+	char path[512];
+	int n;
+
+	epoch_make(&app.home, &disk, epoch, part, 1, false);
+	n = catalog_journals(app.home.catalog, DISK, epoch, &journals, &e);
+	ck_assert_int_ge(n, 1);
+	of.bytes = journals[n - 1].bytes;
+	free(journals);
+	ck_assert_int_eq(index_load(&of, &ix, &e), 0);
+	of.bytes = 1 << 30;
+	ck_assert_int_eq(index_save(&of, &ix, &e), 0);
+	index_clear(&ix);
+	snprintf(path, sizeof(path), "%s/catalog.db", dir);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, "UPDATE journal SET bytes = 1 << 30", NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(db);
+}
+
+static bool stop_without_the_first_journal(void *arg)
+{
+	char name[STORE_NAME_MAX];
+
+	(void)arg;
+	return !exists(name_journal(name, MACHINE, DISK, 1));
+}
+
+/* Of epochs 1 to last. */
+static void check_base(uint64_t epoch, uint64_t last)
+{
+	char name[STORE_NAME_MAX];
+	struct err e;
+
+	ck_assert_int_eq(catalog_disk(app.home.catalog, DISK, &disk, &e), 0);
+	ck_assert_uint_eq(disk.base_epoch, epoch);
+	for (uint64_t i = 1; i <= last; i++)
+		ck_assert(exists(name_journal(name, MACHINE, DISK, i)) == (i > epoch));
+}
+
+/* Journals go as soon as they are in the base, not when all are. */
+START_TEST(a_fold_in_steps)
+{
+	static uint8_t data[3 * 65536];
+	struct part parts[3] = {{0, 4096, data}, {4096, 65536, data}, {512, 512, data}};
+	uint64_t seed = 1;
+
+	random_fill(&seed, data, sizeof(data));
+	for (uint64_t i = 1; i <= 3; i++)
+		large_epoch(i, &parts[i - 1]);
+	policy_round(&app, stop_without_the_first_journal, NULL);
+	check_base(1, 3);
+	policy_round(&app, never, NULL);
+	check_base(3, 3);
+}
+END_TEST
+
+/* A step that cannot be read ends in the one that has the block again. */
+START_TEST(a_step_that_cannot_be_read)
+{
+	static uint8_t data[2 * 65536];
+	struct part parts[3] = {{0, 4096, data}, {65536, 65536, data}, {0, 65536, data}};
+	char name[STORE_NAME_MAX];
+	uint64_t seed = 2;
+
+	random_fill(&seed, data, sizeof(data));
+	app.home.store = fault_store_new(app.home.store, 0, FAULT_FAIL, 0, 0);
+	for (uint64_t i = 1; i <= 3; i++) {
+		large_epoch(i, &parts[i - 1]);
+		fault_store_deny(app.home.store, name_journal(name, MACHINE, DISK, 1), 0, 65536);
+		policy_round(&app, never, NULL);
+		check_base(i == 3 ? 3 : 0, i);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("policy");
 
 	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, steps_of_a_fold);
+	tcase_add_test(t, a_fold_in_steps);
+	tcase_add_test(t, a_step_that_cannot_be_read);
 	tcase_add_test(t, a_lease_taken_in_the_round_keeps_the_disk);
 
 	tcase_set_timeout(t, 60);
