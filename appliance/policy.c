@@ -18,28 +18,52 @@
 #define STEP_BYTES (1ull << 30) /* of journals that are folded at once */
 #define STEP_SEGMENTS 4000000u
 
+/* How many of the newest n points, some of them from the future, are no older than that: they came before the earliest stamp since that is not. */
+static size_t younger(const struct point_row *points, size_t n, uint64_t now, uint64_t age)
+{
+	uint64_t came = now;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (points[i].committed_at < came)
+			came = points[i].committed_at;
+		if (now - came > age)
+			break;
+	}
+	return i;
+}
+
+/*
+ * A point came no earlier than those before it: the latest of its stamp and theirs counts, which makes up for a clock that was behind. If that is in the
+ * future, the clock was ahead, or is behind now, and the stamp says nothing. But the point came no later than those after it: the earliest of its stamp and
+ * theirs that is not in the future counts, and without one it is new.
+ *
+ * So a clock that was ahead keeps points only until the ones after them are old. One that steps back makes all points before that as old as the first one
+ * since: too young if anything, and they go a retention after it. When it comes right again, those from in between are as old as the last one before: too
+ * old by no more than the time that the clock was behind, unless that was longer than the retention and none before is left to tell by.
+ */
 void policy_thin(const struct config *c, const struct point_row *points, size_t n, uint64_t now,
 		 bool *drop)
 {
 	/* From the oldest on, so that the first of an interval is found before the others. */
 	uint64_t interval, last = UINT64_MAX, came = 0;
+	size_t ahead = n, retained, all;
 
+	while (ahead && points[ahead - 1].committed_at <= now)
+		ahead--;
+	retained = younger(points, ahead, now, c->retention_ns);
+	all = younger(points, ahead, now, c->all_points_for_ns);
 	for (size_t i = n; i > 0; i--) {
 		const struct point_row *p = &points[i - 1];
-		uint64_t age;
+		bool old, thin;
 
 		if (p->committed_at > came)
 			came = p->committed_at;
-		age = came < now ? now - came : 0;
-		drop[i - 1] = false;
-		if (i == 1)
-			break;
+		old = i > ahead ? now - came > c->retention_ns : i > retained;
+		thin = i > ahead ? now - came > c->all_points_for_ns : i > all;
 		interval = p->committed_at / c->point_interval_ns;
-		if (age > c->retention_ns)
-			drop[i - 1] = true;
-		else if (age > c->all_points_for_ns && interval == last && !p->name[0] &&
-			 strcmp(p->consistency, "application") != 0)
-			drop[i - 1] = true;
+		drop[i - 1] = i > 1 && (old || (thin && interval == last && !p->name[0] &&
+						strcmp(p->consistency, "application") != 0));
 		last = interval;
 	}
 }

@@ -11,8 +11,9 @@
 #include "appliance/request.h"
 
 /*
- * Pure. A point is taken to be no older than those before it, whatever the clock was when it came. points: of one machine, newest first; drop[i] says whether point i expires at time now (ours): the newest never does; older than the retention all
- * do; younger than all_points_for none does; in between, the named ones stay, and of the others the first in each interval.
+ * Pure. points: of one machine, newest first; drop[i] says whether point i expires at time now (ours): the newest never does; older than the retention all
+ * do; younger than all_points_for none does; in between, the named ones stay, and of the others the first in each interval. A point is taken to be no older than
+ * those before it, and no younger than those after it when its time is in the future, whatever the clock was when they came.
  */
 void policy_thin(const struct config *c, const struct point_row *points, size_t n, uint64_t now,
 		 bool *drop);

@@ -157,6 +157,54 @@ START_TEST(a_point_that_came_while_the_clock_was_back)
 }
 END_TEST
 
+/* Ages in minutes by the clock of the moment, newest first; a minus: the point came from the future. */
+struct clock_case {
+	const char *ages, *want; /* K kept, D dropped */
+};
+
+static const struct clock_case clocks[] = {
+	/* ahead for one commit: it goes when the point after it is too old, and keeps nothing else */
+	{"0 10 -9000 20", "KKKK"},
+	{"0 1000 1400 -9000 1439", "KKKKK"},
+	{"0 1000 1441 -9000 1442", "KKDDD"},
+	{"0 1441 1450 -9000", "KDDD"},
+	/* the newest one is: nothing tells its age, and the others do not need it */
+	{"-9000 0 1441", "KKD"},
+	/* ahead for a while, right again */
+	{"1441 -9000 -9010 -9020", "KDDD"},
+	{"0 5 -9000 -9010 -9020", "KKKKK"},
+	/* ahead still: all are new */
+	{"-10 -20 -9000", "KKK"},
+	/* stepped back: what came before is as old as the first one since */
+	{"0 10 20 -5000 -5010", "KKKKK"},
+	{"0 1000 1439 -5000 -5010", "KKKKK"},
+	{"0 1000 1441 -5000 -5010", "KKDDD"},
+	/* right again: what came in between is as old as the last one before */
+	{"0 9000 9010 30 40", "KKKKK"},
+	{"0 9000 9010 1441 1442", "KDDDD"},
+	{"0 1441", "KD"},
+	/* thinned, all of an interval from the future */
+	{"0 100 -9001 -9002 -9003", "KKDDK"},
+	{"0 50 -9001 -9002 -9003", "KKKKK"},
+};
+
+START_TEST(clock_wrong_for_a_while)
+{
+	const struct clock_case *cc = &clocks[_i];
+	struct point_row points[8] = {0};
+	const char *p = cc->ages;
+	bool drop[8];
+	size_t n = 0;
+
+	for (char *end; *p; p = *end ? end + 1 : end, n++)
+		points[n].committed_at = NOW - (uint64_t)strtoll(p, &end, 10) * MIN;
+	ck_assert_uint_eq(n, strlen(cc->want));
+	policy_thin(&conf, points, n, NOW, drop);
+	for (size_t i = 0; i < n; i++)
+		ck_assert_msg(drop[i] == (cc->want[i] == 'D'), "%s: number %zu", cc->ages, i);
+}
+END_TEST
+
 /* An appliance with a disk, whose keeper runs when the test says so. */
 static char *dir;
 static struct appliance app;
@@ -341,6 +389,8 @@ int main(void)
 	TCase *t = tcase_create("policy");
 
 	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_loop_test(t, clock_wrong_for_a_while, 0,
+			    (int)(sizeof(clocks) / sizeof(clocks[0])));
 	tcase_add_test(t, steps_of_a_fold);
 	tcase_add_test(t, a_fold_in_steps);
 	tcase_add_test(t, a_step_that_cannot_be_read);
