@@ -128,7 +128,7 @@ base=${bases[0]}
 disk=$(appliance disks "$id" --json | jq -r --arg id "$(basename "$(dirname "$base")")" '(.disks? // .)[] | select(.id == $id).name')
 python3 "$flow/image.py" flip "$base" "$(($(stat -c %s "$base") / 2))"
 ! appliance verify >damage.out 2>&1 || fail "damage of the base was not found"
-grep -q "disk $disk, .*mobilityctl resync $disk" damage.out || fail "verify names neither disk nor remedy: $(cat damage.out)"
+grep -q "disk $disk, .*mobilityctl resync --now $disk" damage.out || fail "verify names neither disk nor remedy: $(cat damage.out)"
 ! appliance export "$id" newest --format raw out >export.out 2>&1 || fail "a damaged base was exported"
 start_appliance
 start_agent agent
