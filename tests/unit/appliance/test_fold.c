@@ -458,6 +458,7 @@ START_TEST(zeros_over_zeros)
 	static uint8_t block[65536];
 	struct part zeros = {0, HUGE_DISK, NULL};
 	struct part some[] = {{3 * 65536, sizeof(block), block}, {1ull << 40, 512, block}};
+	struct base_of of = {NULL, MACHINE, DISK, HUGE_DISK, 3};
 	char name[STORE_NAME_MAX];
 	struct world w;
 	struct store *s;
@@ -466,6 +467,7 @@ START_TEST(zeros_over_zeros)
 	uint64_t seed = 3;
 
 	huge_make(&w);
+	of.store = w.home.store;
 	random_fill(&seed, block, sizeof(block));
 	epoch_make(&w.home, &w.disk, 1, &zeros, 1, true);
 	ck_assert_int_eq(fold(&w, w.home.store, 1, &e), 0);
@@ -476,7 +478,7 @@ START_TEST(zeros_over_zeros)
 	epoch_make(&w.home, &w.disk, 3, &zeros, 1, true);
 	ck_assert_int_eq(fold(&w, w.home.store, 3, &e), 0);
 	ck_assert_int_eq(stat_of(&w, name_base(name, MACHINE, DISK)).st_blocks, 0);
-	ck_assert_int_eq(base_open(w.home.store, MACHINE, DISK, false, &b, &e), 0);
+	ck_assert_int_eq(base_open(&of, false, &b, &e), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(some); i++) {
 		ck_assert_int_eq(base_digest(&b, some[i].offset / BASE_BLOCK, block, &e), 0);
 		ck_assert(base_digest_is_zero(block));
