@@ -10,162 +10,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "appliance/fold.h"
 #include "appliance/lease.h"
 #include "appliance/names.h"
 #include "appliance/point.h"
 #include "lib/cleanup.h"
-#include "tests/unit/appliance/helpers.h"
-
-#define SIZE (9 * 65536 + 512) /* the last block is short */
-#define EPOCHS 6
-#define TARGET 4
-
-struct world {
-	char *dir;
-	struct home home;
-	struct disk_row disk;
-	uint8_t *images[EPOCHS + 1]; /* the disk as of each epoch */
-};
-
-/* Random parts, ascending: data and zeros, whole blocks and pieces of blocks. */
-static size_t random_parts(uint64_t *seed, struct part *parts, size_t max, uint8_t *image)
-{
-	uint64_t at = 0;
-	size_t n = 0;
-
-	while (n < max) {
-		uint64_t length =
-			random_next(seed) % 2 ? 65536 : 512 * (1 + random_next(seed) % 40);
-
-		at += 512 * (random_next(seed) % 160);
-		if (random_next(seed) % 3 == 0)
-			at = (at + 65535) / 65536 * 65536;
-		if (at >= SIZE)
-			break;
-		if (length > SIZE - at)
-			length = SIZE - at;
-		parts[n].offset = at;
-		parts[n].length = length;
-		if (random_next(seed) % 4) {
-			random_fill(seed, image + at, length);
-			parts[n].data = image + at;
-		} else {
-			memset(image + at, 0, length);
-			parts[n].data = NULL;
-		}
-		at += length;
-		n++;
-	}
-	return n;
-}
-
-static void world_make(struct world *w, uint64_t seed)
-{
-	struct part parts[32];
-
-	*w = (struct world){.dir = scratch_make()};
-	home_make(&w->home, w->dir);
-	machine_make(&w->home, MACHINE);
-	disk_make(&w->home, DISK, SIZE, &w->disk);
-	w->images[0] = calloc(1, SIZE);
-	for (uint64_t i = 1; i <= EPOCHS; i++) {
-		size_t n;
-
-		w->images[i] = malloc(SIZE);
-		memcpy(w->images[i], w->images[i - 1], SIZE);
-		n = random_parts(&seed, parts, 32, w->images[i]);
-		epoch_make(&w->home, &w->disk, i, parts, n, true);
-	}
-}
-
-static void world_remove(struct world *w)
-{
-	home_close(&w->home);
-	for (int i = 0; i <= EPOCHS; i++)
-		free(w->images[i]);
-	scratch_remove(w->dir);
-}
-
-static void refresh(struct world *w)
-{
-	struct err e;
-
-	ck_assert_msg(catalog_disk(w->home.catalog, DISK, &w->disk, &e) == 0, "%s", e.text);
-}
-
-static int read_epoch(struct world *w, uint64_t epoch, uint8_t *out, struct err *e)
-{
-	struct journal_row *journals;
-	struct reader *r = NULL;
-	struct image im;
-	int n = catalog_journals(w->home.catalog, DISK, epoch, &journals, e), rc;
-
-	ck_assert_int_ge(n, 0);
-	rc = image_open(w->home.store, &w->disk, journals, (size_t)n, &im, e);
-	if (rc == 0)
-		rc = reader_open(&im, &r, e);
-	/* In uneven bites, so that pieces begin and end everywhere. */
-	for (uint64_t at = 0; rc == 0 && at < SIZE; at += 33333)
-		rc = reader_read(r, out + at, SIZE - at < 33333 ? SIZE - at : 33333, at, e);
-	reader_close(r);
-	image_clear(&im);
-	free(journals);
-	return rc;
-}
-
-static void check_epochs(struct world *w, uint64_t from)
-{
-	uint8_t *got = malloc(SIZE);
-	struct err e;
-
-	refresh(w);
-	for (uint64_t i = from; i <= EPOCHS; i++) {
-		ck_assert_msg(read_epoch(w, i, got, &e) == 0, "epoch %d: %s", (int)i, e.text);
-		ck_assert_msg(!memcmp(got, w->images[i], SIZE), "epoch %d differs", (int)i);
-	}
-	free(got);
-}
-
-static void check_base_digests(struct world *w, bool allow_damage)
-{
-	const struct base_of of = {w->home.store, MACHINE, DISK, SIZE, w->disk.base_epoch};
-	uint8_t block[BASE_BLOCK];
-	struct base b;
-	struct err e;
-
-	ck_assert_int_eq(base_open(&of, false, &b, &e), 0);
-	ck_assert_int_gt(b.digests_size, 0);
-	for (uint64_t i = 0; i < b.digests_size / DIGEST_BYTES; i++)
-		ck_assert(base_read(&b, i, block, &e) == 0 || allow_damage);
-	base_close(&b);
-}
-
-static void nothing(void *arg)
-{
-	(void)arg;
-}
-
-static void nothing_folded(void *arg, uint64_t target)
-{
-	(void)arg;
-	ck_assert_uint_gt(target, 0);
-}
-
-static bool never(void *arg)
-{
-	(void)arg;
-	return false;
-}
-
-/* Batches so small that a fold has several. */
-static const struct fold_hooks hooks = {nothing, nothing, nothing_folded, never, NULL, 3};
-
-static int fold(struct world *w, struct store *s, uint64_t target, struct err *e)
-{
-	refresh(w);
-	return fold_disk(w->home.catalog, s, &w->disk, target, &hooks, e);
-}
+#include "tests/unit/appliance/fold_world.h"
 
 START_TEST(points_read_the_same_after)
 {
@@ -249,15 +98,6 @@ START_TEST(without_power_at_every_step)
 	die_everywhere(FAULT_POWER, _i % 2, (uint64_t)_i);
 }
 END_TEST
-
-/* An empty disk, for the tests that damage what is written to it. */
-static void empty_world(struct world *w)
-{
-	*w = (struct world){.dir = scratch_make()};
-	home_make(&w->home, w->dir);
-	machine_make(&w->home, MACHINE);
-	disk_make(&w->home, DISK, SIZE, &w->disk);
-}
 
 /* A block that becomes zeros has the digest of zeros while the image still has the old bytes. */
 START_TEST(killed_on_the_way_to_zeros)
@@ -432,70 +272,6 @@ START_TEST(damaged_journal_is_not_folded_as_good)
 }
 END_TEST
 
-#define HUGE_DISK (1ull << 50)
-
-static void huge_make(struct world *w)
-{
-	*w = (struct world){.dir = scratch_make()};
-	home_make(&w->home, w->dir);
-	machine_make(&w->home, MACHINE);
-	disk_make(&w->home, DISK, HUGE_DISK, &w->disk);
-}
-
-static struct stat stat_of(struct world *w, const char *name)
-{
-	char path[512];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "%s/%s", w->dir, name);
-	ck_assert_int_eq(stat(path, &st), 0);
-	return st;
-}
-
-/* A disk of zeros costs nothing, however long it is; what the base had elsewhere becomes zeros, once. */
-START_TEST(zeros_over_zeros)
-{
-	static uint8_t block[65536];
-	struct part zeros = {0, HUGE_DISK, NULL};
-	struct part some[] = {{3 * 65536, sizeof(block), block}, {1ull << 40, 512, block}};
-	struct base_of of = {NULL, MACHINE, DISK, HUGE_DISK, 3};
-	char name[STORE_NAME_MAX];
-	struct world w;
-	struct store *s;
-	struct base b;
-	struct err e;
-	uint64_t seed = 3;
-
-	huge_make(&w);
-	of.store = w.home.store;
-	random_fill(&seed, block, sizeof(block));
-	epoch_make(&w.home, &w.disk, 1, &zeros, 1, true);
-	ck_assert_int_eq(fold(&w, w.home.store, 1, &e), 0);
-	ck_assert_int_eq(stat_of(&w, name_base(name, MACHINE, DISK)).st_size, 0);
-	ck_assert_int_eq(stat_of(&w, name_base_digests(name, MACHINE, DISK)).st_size, 0);
-	epoch_make(&w.home, &w.disk, 2, some, ARRAY_SIZE(some), true);
-	ck_assert_int_eq(fold(&w, w.home.store, 2, &e), 0);
-	epoch_make(&w.home, &w.disk, 3, &zeros, 1, true);
-	ck_assert_int_eq(fold(&w, w.home.store, 3, &e), 0);
-	ck_assert_int_eq(stat_of(&w, name_base(name, MACHINE, DISK)).st_blocks, 0);
-	ck_assert_int_eq(base_open(&of, false, &b, &e), 0);
-	for (size_t i = 0; i < ARRAY_SIZE(some); i++) {
-		ck_assert_int_eq(base_digest(&b, some[i].offset / BASE_BLOCK, block, &e), 0);
-		ck_assert(base_digest_is_zero(block));
-	}
-	base_close(&b);
-	epoch_make(&w.home, &w.disk, 4, &zeros, 1, true);
-	s = fault_store_new(w.home.store, 0, FAULT_FAIL, 0, 0);
-	w.home.store = s;
-	ck_assert_int_eq(fold(&w, s, 4, &e), 0);
-	/* a sync, and the removal of the journal and its index */
-	ck_assert_uint_eq(fault_store_calls(s), 3);
-	refresh(&w);
-	ck_assert_uint_eq(w.disk.base_epoch, 4);
-	world_remove(&w);
-}
-END_TEST
-
 static void take_lease(struct world *w)
 {
 	struct lease lease;
@@ -579,45 +355,6 @@ START_TEST(what_cannot_be_read_pauses)
 }
 END_TEST
 
-static bool second_time(void *arg)
-{
-	return ++*(int *)arg == 2;
-}
-
-/* Where every block has to be looked at, whoever waits has a turn in between. */
-START_TEST(looking_for_blocks_stops)
-{
-	static const uint8_t no_digests[3 * 65536 * DIGEST_BYTES];
-	struct part zeros = {0, HUGE_DISK, NULL};
-	char name[STORE_NAME_MAX];
-	struct fold_hooks stopping = hooks;
-	struct store_object *o;
-	struct world w;
-	struct err e;
-	int asked = 0;
-
-	huge_make(&w);
-	epoch_make(&w.home, &w.disk, 1, &zeros, 1, true);
-	ck_assert_int_eq(store_open(w.home.store, name_base_digests(name, MACHINE, DISK),
-				    STORE_WRITE | STORE_CREATE, &o, &e),
-			 0);
-	ck_assert_int_eq(store_write(o, no_digests, sizeof(no_digests), 0, &e), 0);
-	store_close(o);
-	stopping.stop = second_time;
-	stopping.arg = &asked;
-	refresh(&w);
-	ck_assert_int_eq(fold_disk(w.home.catalog, w.home.store, &w.disk, 1, &stopping, &e),
-			 -EAGAIN);
-	refresh(&w);
-	ck_assert_uint_eq(w.disk.fold_block, 65536);
-	ck_assert_uint_eq(w.disk.base_epoch, 0);
-	ck_assert_int_eq(fold(&w, w.home.store, 1, &e), 0);
-	refresh(&w);
-	ck_assert_uint_eq(w.disk.base_epoch, 1);
-	world_remove(&w);
-}
-END_TEST
-
 /* Killed in a batch that cannot be read after that: it is let alone, and nothing is lost when it can be read again. */
 START_TEST(killed_and_unreadable)
 {
@@ -690,8 +427,6 @@ int main(void)
 	tcase_add_test(t, damage_stays_damage);
 	tcase_add_loop_test(t, the_short_last_block_heals, 0, 2);
 	tcase_add_test(t, damaged_journal_is_not_folded_as_good);
-	tcase_add_test(t, zeros_over_zeros);
-	tcase_add_test(t, looking_for_blocks_stops);
 	tcase_add_loop_test(t, what_cannot_be_read_pauses, 0, 3);
 	tcase_add_loop_test(t, killed_and_unreadable, 0, 9);
 	tcase_add_test(t, full_store);

@@ -30,16 +30,24 @@ checked_epochs() {	# NUMBER
 	points=$((points + $(value checked "$last")))
 }
 
+# What is available is the kernel's guess: a hog of that size may fit after all, and the next is larger.
 swap_on_tracked_disk() {
-	local before
+	local before more
 
-	start_hog $(($(meminfo MemAvailable) + 12))
-	until [ "$(swapped)" -gt 4 ] || ! kill -0 $hog; do sleep 0.1; done
-	before=$(swapped)
-	checked_epochs "$epochs"
-	kill -TERM $hog 2>/dev/null || true	# if it has not been too much already
-	wait $hog || true
-	[ "$(swapped)" -gt "$before" ] || die "nothing was swapped out while the disk was drained"
+	for more in 12 18 24 30; do
+		before=$(swapped)
+		start_hog $(($(meminfo MemAvailable) + more))
+		for _ in {1..200}; do
+			[ "$(swapped)" -le $((before + 4)) ] && kill -0 $hog || break
+			sleep 0.1
+		done
+		before=$(swapped)
+		checked_epochs "$epochs"
+		kill -TERM $hog 2>/dev/null || true	# if it has not been too much already
+		wait $hog || true
+		[ "$(swapped)" -le "$before" ] || return 0
+	done
+	die "nothing was swapped out while the disk was drained"
 }
 
 out_of_memory() {
