@@ -38,7 +38,7 @@ swap_on_tracked_disk() {
 		before=$(swapped)
 		start_hog $(($(meminfo MemAvailable) + more))
 		for _ in {1..200}; do
-			[ "$(swapped)" -le $((before + 4)) ] && kill -0 $hog || break
+			if [ "$(swapped)" -gt $((before + 4)) ] || ! kill -0 $hog; then break; fi
 			sleep 0.1
 		done
 		before=$(swapped)
