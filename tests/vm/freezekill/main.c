@@ -65,26 +65,35 @@ static void shim_revive(void)
 	shim_start();
 }
 
+/* Is the process of that name alive, and a child of the shim that runs now? Those of an earlier one may still be on their way out. */
+static bool is_one(const char *pid, const char *comm)
+{
+	char path[300], line[512] = "", *end;
+	bool is = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	/* PID (NAME) STATE PARENT … */
+	if (fgets(line, sizeof(line), f) && (end = strrchr(line, ')')) && strchr(line, '(')) {
+		*end = '\0';
+		is = !strcmp(strchr(line, '(') + 1, comm) && end[2] != 'Z' && atoi(end + 4) == shim;
+	}
+	fclose(f);
+	return is;
+}
+
 static pid_t find(const char *comm)
 {
 	DIR *dir = opendir("/proc");
 	struct dirent *entry;
 	pid_t found = 0;
 
-	while (dir && !found && (entry = readdir(dir))) {
-		char path[300], name[32] = "";
-		FILE *f;
-
-		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
-		if (atoi(entry->d_name) <= 0 || !(f = fopen(path, "r")))
-			continue;
-		if (fgets(name, sizeof(name), f)) {
-			name[strcspn(name, "\n")] = '\0';
-			if (!strcmp(name, comm))
-				found = (pid_t)atoi(entry->d_name);
-		}
-		fclose(f);
-	}
+	while (dir && !found && (entry = readdir(dir)))
+		if (atoi(entry->d_name) > 0 && is_one(entry->d_name, comm))
+			found = (pid_t)atoi(entry->d_name);
 	if (dir)
 		closedir(dir);
 	return found;
@@ -109,7 +118,8 @@ struct round {
 	int sig;
 	pid_t requester, pid; /* 0: the victim was not there */
 	int reports;
-	uint64_t killed_us, prepared_us, frozen_us, thawed_us;
+	uint64_t killed_us, dead_us; /* just before and after the signal was sent */
+	uint64_t prepared_us, frozen_us, thawed_us;
 	bool consistent;
 };
 
@@ -140,6 +150,7 @@ static void strike(struct round *r)
 	r->killed_us = now_us();
 	if (r->pid)
 		kill(r->pid, r->sig);
+	r->dead_us = now_us();
 }
 
 /* Until nothing is held any more; and it stays so. */
@@ -175,7 +186,7 @@ static const char *phase_of(const struct round *r)
 static void judge_label(const struct round *r)
 {
 	bool before = r->pid && r->thawed_us && r->frozen_us &&
-		      r->killed_us < r->frozen_us + (HOLD_MS - 20) * 1000ull;
+		      r->dead_us < r->frozen_us + (HOLD_MS - 20) * 1000ull;
 
 	if (before && r->sig == SIGKILL && (r->victim == WRITER || r->victim == WATCHDOG) &&
 	    r->consistent)
