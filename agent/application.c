@@ -71,7 +71,7 @@ static char *disk_numbers(struct epoch *ep)
  * Nobody is held for an epoch of which no point can be made. One that could not read a disk will hardly be able to
  * now; if it is, the next one is for the bookmark.
  */
-static bool put_off(struct epoch *ep)
+static void put_off(struct epoch *ep)
 {
 	struct application *app = &ep->app;
 
@@ -86,7 +86,6 @@ static bool put_off(struct epoch *ep)
 				 d->name);
 	}
 	app->wanted = !app->put_off[0];
-	return !app->wanted;
 }
 
 void application_freeze(struct epoch *ep)
@@ -94,14 +93,13 @@ void application_freeze(struct epoch *ep)
 	struct application *app = &ep->app;
 	_cleanup_free_ char *disks = NULL;
 	struct err e;
-	bool held;
 
 	if (!app->wanted)
 		return;
-	held = !put_off(ep);
-	if (held || app->scheduled)
+	put_off(ep);
+	if (app->wanted || app->scheduled)
 		ep->s->application_ns = clock_monotonic_ns();
-	if (!held)
+	if (!app->wanted)
 		return;
 	disks = disk_numbers(ep);
 	if (!disks)

@@ -117,8 +117,7 @@ void continuity_decide(const struct continuity_in *in, struct continuity_out *ou
 		resync(out, why);
 		return;
 	}
-	*out = (struct continuity_out){.state = in->state, .replicated = in->replicated};
-	out->replicated = cursor(in);
+	*out = (struct continuity_out){.state = in->state, .replicated = cursor(in)};
 	if (in->state != DISK_RESYNC)
 		return;
 	if (in->cause[0])

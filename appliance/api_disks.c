@@ -67,28 +67,25 @@ static int check_count(struct request *r, struct err *e)
 static int put_disk(struct request *r, const struct body_disk *b, struct disk_row *d, struct err *e)
 {
 	struct catalog *c = r->app->home.catalog;
-	int rc = catalog_disk_by_key(c, r->machine, b->key, d, e), count = 0;
+	int rc = catalog_disk_by_key(c, r->machine, b->key, d, e);
+	bool known = rc == 0, more = !known || !d->active;
 
-	if (rc == -ENOENT || (rc == 0 && !d->active))
-		count = check_count(r, e);
-	if (count < 0)
-		return count;
-	if (rc == 0 && !d->active && b->size < d->size) {
+	if (rc == -ENOENT)
+		rc = 0;
+	if (rc == 0 && more)
+		rc = check_count(r, e);
+	if (rc == 0 && known && more && b->size < d->size) {
 		rc = catalog_disk_retire(c, d->id, e);
-		if (rc < 0)
-			return rc;
-		rc = -ENOENT;
+		known = false;
 	}
-	if (rc == -ENOENT) {
+	if (rc == 0 && known)
+		rc = update_disk(d, b, e);
+	if (rc < 0)
+		return rc;
+	if (!known) {
 		new_disk(d, r, b);
 		log_info("machine %s: protects %s (%llu bytes) as disk %s", r->machine, b->name,
 			 (unsigned long long)b->size, d->id);
-	} else if (rc == 0) {
-		rc = update_disk(d, b, e);
-		if (rc < 0)
-			return rc;
-	} else {
-		return rc;
 	}
 	d->granule = b->granule;
 	strcpy(d->name, b->name);

@@ -210,7 +210,8 @@ static int fill_block(struct digests *d, uint64_t offset, struct err *e)
 
 int digests_fill(struct digests *d, uint64_t *offset, unsigned int budget, struct err *e)
 {
-	for (*offset = skip_base(d, *offset); *offset < d->size; *offset = skip_base(d, *offset)) {
+	for (*offset = skip_base(d, *offset); *offset < d->size;
+	     *offset = skip_base(d, next_block(d, *offset))) {
 		unsigned int cost;
 		int rc;
 
@@ -221,7 +222,6 @@ int digests_fill(struct digests *d, uint64_t *offset, unsigned int budget, struc
 			return rc;
 		cost = rc ? DIGESTS_COMPUTED : 1;
 		budget -= cost < budget ? cost : budget;
-		*offset = next_block(d, *offset);
 	}
 	*offset = d->size;
 	return 0;

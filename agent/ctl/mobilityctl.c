@@ -127,7 +127,10 @@ static const char *option_name(int letter)
 	return o->name;
 }
 
-static int take_options(int argc, char **argv, struct ctl *c, const char **config, char seen[64])
+#define SEEN_MAX 64 /* letters of options, and the terminator */
+
+static int take_options(int argc, char **argv, struct ctl *c, const char **config,
+			char seen[SEEN_MAX])
 {
 	int letter;
 
@@ -138,7 +141,7 @@ static int take_options(int argc, char **argv, struct ctl *c, const char **confi
 		}
 		if (letter == '?') /* getopt has said what is wrong */
 			return -EINVAL;
-		if (strlen(seen) + 2 > 64)
+		if (strlen(seen) + 2 > SEEN_MAX)
 			return wrong("too many options");
 		if (take_option(c, letter, config, seen))
 			return wrong("--%s cannot be '%s'", option_name(letter), optarg);
@@ -149,7 +152,7 @@ static int take_options(int argc, char **argv, struct ctl *c, const char **confi
 /* The index of the command, or -EINVAL: what is wrong has been said. */
 static int parse(int argc, char **argv, struct ctl *c, const char **config)
 {
-	char seen[64] = "";
+	char seen[SEEN_MAX] = "";
 	size_t i = 0, taken;
 
 	if (take_options(argc, argv, c, config, seen))

@@ -78,9 +78,7 @@ wait_until 20 "there is no NVMe disk in a subsystem" [ -b /dev/nvme0n1 ]
 path=$(find /sys/block/ -name 'nvme*c*n1' | head -n 1)
 path=${path##*/}
 [ -n "$path" ] || [ ! -e /sys/module/nvme_core/parameters/multipath ] || die "the NVMe namespace has no path below a head"
-echo "0 $(($(blockdev --getsz /dev/mob/leg1) * 2)) striped 2 8 /dev/mob/leg1 0 /dev/mob/leg2 0" |
-	dmsetup create --noudevsync striped
-dmsetup mknodes striped
+striped striped /dev/mob/leg1 /dev/mob/leg2
 insmod /mobility.ko
 whole /dev/mob/slow "$(name_of slow)"
 one_in_parts 64 /dev/mob/split "$(name_of split)"

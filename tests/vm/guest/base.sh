@@ -8,6 +8,7 @@
 #                        (MOBILITY_PATIENCE of the host), dies with TEXT
 #   null_blk NAME SETTING=VALUE…  makes the disk /dev/NAME with these settings of configfs; one that
 #                        begins with "?" is left out where the kernel does not know it
+#   striped NAME DEVICE DEVICE   makes /dev/mapper/NAME of two devices of the same size, in stripes of 4 KiB
 
 die() { echo "$*" >&2; exit 1; }
 
@@ -42,4 +43,9 @@ null_blk() {
 		echo "${setting#*=}" >"$dir/${file#\?}"
 	done
 	[ -b "/dev/$name" ] || die "null_blk makes no /dev/$name"
+}
+
+striped() {
+	echo "0 $(($(blockdev --getsz "$2") * 2)) striped 2 8 $2 0 $3 0" | dmsetup create --noudevsync "$1"
+	dmsetup mknodes "$1"
 }

@@ -81,9 +81,7 @@ unload_during_write() {
 polled_stripes() {
 	local disk=/dev/mapper/striped replica=/tmp/striped
 
-	echo "0 $(($(blockdev --getsz /dev/mob/leg1) * 2)) striped 2 8 /dev/mob/leg1 0 /dev/mob/leg2 0" |
-		dmsetup create --noudevsync striped
-	dmsetup mknodes striped
+	striped striped /dev/mob/leg1 /dev/mob/leg2
 	truncate -s "$(blockdev --getsize64 $disk)" $replica
 	insmod /mobility.ko
 	fio --output=/tmp/fio-striped --name=polled --filename=$disk --time_based --runtime=3600 --thread --rw=randwrite \
