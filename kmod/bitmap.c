@@ -10,6 +10,7 @@
 #include <linux/vmalloc.h>
 
 #include "bitmap.h"
+#include "testdelay.h"
 
 #define MOB_CHUNK_WORDS	(MOB_BITMAP_CHUNK / BITS_PER_LONG)
 
@@ -123,7 +124,7 @@ u64 mob_bitmap_next_unsafe(const struct mob_bitmap *dirty, const struct mob_bitm
 			   u64 *first, u64 end, u64 max)
 {
 	u64 bit = *first;
-	u64 n = 0;
+	u64 n;
 
 	while (bit < end) {
 		unsigned long word = mob_candidate_word(dirty, safe, BIT_WORD(bit)) >>
@@ -136,11 +137,13 @@ u64 mob_bitmap_next_unsafe(const struct mob_bitmap *dirty, const struct mob_bitm
 		bit = (bit | (BITS_PER_LONG - 1)) + 1;
 	}
 	*first = bit;
-	while (bit < end && n < max &&
-	       mob_candidate_word(dirty, safe, BIT_WORD(bit)) & BIT_MASK(bit)) {
-		bit++;
-		n++;
-	}
+	if (bit >= end)
+		return 0;
+	mob_test_delay(MOB_DELAY_FOUND);
+	/* The first is not looked at again: if it is safe by now, those behind it may not be. */
+	for (n = 1; bit + n < end && n < max; n++)
+		if (!(mob_candidate_word(dirty, safe, BIT_WORD(bit + n)) & BIT_MASK(bit + n)))
+			break;
 	return n;
 }
 

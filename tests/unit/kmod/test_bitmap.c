@@ -2,6 +2,7 @@
 /* sources: kmod/bitmap.c */
 #include <check.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -177,6 +178,66 @@ START_TEST(test_unsafe_runs)
 }
 END_TEST
 
+enum { SAVED = 100000 };
+
+struct saver {
+	struct mob_bitmap safe;
+	unsigned int asked, done;	/* rounds */
+};
+
+static void wait_for(const unsigned int *round, unsigned int wanted)
+{
+	unsigned int tries = 0;
+
+	while (__atomic_load_n(round, __ATOMIC_ACQUIRE) != wanted)
+		if (++tries % 1024 == 0)
+			sched_yield();
+}
+
+/* Makes the first granule of each round safe, about when it is found. */
+static void *saver_run(void *arg)
+{
+	struct saver *s = arg;
+	unsigned int round, spin;
+
+	for (round = 1; round <= SAVED; round++) {
+		wait_for(&s->asked, round);
+		for (spin = round % 64; spin; spin--)
+			smp_mb();
+		mob_bitmap_set(&s->safe, 0, 1);
+		__atomic_store_n(&s->done, round, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+/* A granule that becomes safe while it is found takes none with it. */
+START_TEST(test_unsafe_behind_a_safe_one)
+{
+	unsigned int round, missed = 0;
+	struct mob_bitmap dirty;
+	struct saver s = { };
+	pthread_t thread;
+	u64 first;
+
+	ck_assert_int_eq(mob_bitmap_init(&dirty, 64), 0);
+	ck_assert_int_eq(mob_bitmap_init(&s.safe, 64), 0);
+	mob_bitmap_set(&dirty, 0, 2);
+	ck_assert_int_eq(pthread_create(&thread, NULL, saver_run, &s), 0);
+	for (round = 1; round <= SAVED; round++) {
+		__atomic_store_n(&s.asked, round, __ATOMIC_RELEASE);
+		for (first = round / 64 % 64; first; first--)
+			smp_mb();
+		missed += !mob_bitmap_next_unsafe(&dirty, &s.safe, &first, 2, 64);
+		wait_for(&s.done, round);
+		mob_bitmap_clear(&s.safe);
+	}
+	pthread_join(thread, NULL);
+	ck_assert_uint_eq(missed, 0);
+	mob_bitmap_free(&dirty);
+	mob_bitmap_free(&s.safe);
+}
+END_TEST
+
 START_TEST(test_merge)
 {
 	enum { GRANULES = 100000 };
@@ -305,6 +366,7 @@ int main(void)
 	tcase_add_test(tc, test_ranges);
 	tcase_add_loop_test(tc, test_against_a_model, 0, 10);
 	tcase_add_loop_test(tc, test_unsafe_runs, 0, 10);
+	tcase_add_test(tc, test_unsafe_behind_a_safe_one);
 	tcase_add_test(tc, test_merge);
 	tcase_add_test(tc, test_concurrent_setters);
 	tcase_add_loop_test(tc, test_exchange_under_setters, 0, 5);

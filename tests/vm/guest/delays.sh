@@ -14,8 +14,8 @@ delayed=(/dev/nullb0 /dev/nullb1)
 copies=(/tmp/replica1 /tmp/replica2)
 pairs=("${delayed[0]}=${copies[0]}" "${delayed[1]}=${copies[1]}")
 # in the order of kmod/testdelay.h: epoch read, marked, old content read, copy visible, drain
-# read, drain looked for a copy, completed, window open
-read -ra delays <<<"${DELAYS:-3000 3000 3000 3000 2000 2000 3000 30000}"
+# read, drain looked for a copy, completed, window open, granule to preserve found
+read -ra delays <<<"${DELAYS:-3000 3000 3000 3000 2000 2000 3000 30000 3000}"
 threads=direct:512,direct:4096,vector:1536,nowait:3584,aio:5120,direct:3072
 verify="exec oracle verify --at-least $progress.before --at-most $progress.after ${copies[*]}"
 
@@ -69,7 +69,7 @@ drain run --epochs 20 --bypass --torn-ok --random-order --read 4 --delay 300 \
 grep -aq '^VIOLATION' /tmp/bypass.log ||
 	die "reading around the preserved copies was not noticed: the oracle proves nothing here"
 
-delay 0 0 0 0 0 0 0
+delay 0 0 0 0 0 0 0 0 0
 oracle_stop
 drain run --epochs 1 "${pairs[@]}"
 for i in 0 1; do
