@@ -16,7 +16,7 @@ pairs=("${delayed[0]}=${copies[0]}" "${delayed[1]}=${copies[1]}")
 # in the order of kmod/testdelay.h: epoch read, marked, old content read, copy visible, drain
 # read, drain looked for a copy, completed, window open, granule to preserve found
 read -ra delays <<<"${DELAYS:-3000 3000 3000 3000 2000 2000 3000 30000 3000}"
-threads=direct:512,direct:4096,vector:1536,nowait:3584,aio:5120,direct:3072
+threads=direct:512,direct:4096,vector:1536,nowait:3584,aio:5120,direct:3072,direct:16384,direct:9216
 verify="exec oracle verify --at-least $progress.before --at-most $progress.after ${copies[*]}"
 
 delay() {		# MICROSECONDS...: the longest at each point
@@ -32,7 +32,7 @@ make_disk 0 1
 make_disk 1 2
 insmod /mobility.ko pool_bytes=$((64 << 20)) || die "the module does not load"
 oracle format --threads $threads --rows 6 "${delayed[@]}"
-oracle_pause=30000 oracle_write "${delayed[@]}"
+oracle_pause=8000 oracle_write "${delayed[@]}"
 load_yield
 drain attach --dirty "${delayed[@]}"
 truncate -s "$(blockdev --getsize64 "${delayed[0]}")" "${copies[@]}"
