@@ -29,7 +29,8 @@
  * the boundary ended. That epoch is closing until every write that belongs to
  * it has completed, then it is sealed: poll() reports POLLIN. At most one epoch
  * is closing or sealed at a time; until it is committed or closed, and its bits
- * have been given back, MOB_IOC_ADVANCE fails with EBUSY.
+ * have been given back, MOB_IOC_ADVANCE fails with EBUSY. Once it is over, poll() on
+ * its fd reports POLLHUP, and every ioctl fails with ESTALE.
  *
  * Image of an epoch.  All writes tagged with it or with an earlier one; writes in
  * flight at the boundary are in either state, whole sectors. If write B was
@@ -53,7 +54,8 @@
  * Commit and close.  MOB_EPOCH_IOC_COMMIT forgets the epoch's bits on all disks: call
  * it when the epoch is durable elsewhere. Closing the epoch fd without a commit
  * (a crash too) merges its bits into the active epoch: nothing is lost. After
- * either, drain fds of the epoch fail with ESTALE.
+ * either, drain fds of the epoch fail with ESTALE. A commit fails with EAGAIN while the epoch is
+ * closing; with EINTR the caller is being killed, and the epoch is committed all the same.
  *
  * Mark.  MOB_DISK_IOC_MARK sets the bits of a range in the active epoch, as if it
  * had been written now: initial replication and resync are made of it.
@@ -122,11 +124,12 @@ struct mob_info {
 
 /*
  * Control fd: attach a whole disk. EBUSY: attached already (use MOB_IOC_OPEN).
- * ENOTBLK: not a block device. ENXIO: a partition. EOPNOTSUPP: a zoned disk, or one
+ * EBADF: bdev_fd is not open. ENOTBLK: not a block device. ENXIO: a partition. EOPNOTSUPP: a zoned disk, or one
  * that can be written past the block layer (DAX, and RAM disks of older kernels).
  * ENOMEDIUM: its capacity is 0. ENOSPC: 64 disks are attached, or the bound of all bitmaps
  * (module parameter bitmap_bytes) has no room for those of this one. EINTR: a signal came
- * while writes of an earlier attachment of the disk were still in flight.
+ * while writes of an earlier attachment of the disk were still in flight. After EFAULT the
+ * disk may be attached: the answer could not be stored.
  * The attachment keeps the open file of bdev_fd: open it read-only, without O_EXCL.
  */
 #define MOB_ATTACH_DIRTY	(1U << 0)	/* begin with every bit set */
@@ -143,7 +146,10 @@ struct mob_attach {
 	__u64 reserved[4];
 };
 
-/* Control fd: the disk fd of an attached disk. ENODEV: it is not attached. */
+/*
+ * Control fd: the disk fd of an attached disk, or of the one that bdev_fd is a partition of. EBADF:
+ * bdev_fd is not open. ENODEV: it is not attached, or not a block device.
+ */
 struct mob_open {
 	__u32 version;
 	__u32 flags;			/* in: 0 */
