@@ -52,13 +52,23 @@ static const char *header(struct MHD_Connection *c, const char *name)
 
 static bool check_peer(struct MHD_Connection *c, struct request *r)
 {
+	/* The answers of the library share their memory: each is used before the next. */
 	const union MHD_ConnectionInfo *i =
 		MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	gnutls_session_t session = i ? (gnutls_session_t)i->tls_session : NULL;
+	struct tls_known *known = NULL;
 	struct machine_row m;
 	struct err e;
 
-	if (!i || tls_peer((gnutls_session_t)i->tls_session, r->machine, &e) < 0) {
-		reply_error(r, API_NO_CERTIFICATE, "%s", i ? e.text : "there is no TLS session");
+	i = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	if (i)
+		known = i->socket_context;
+	if (!session || !known) {
+		reply_error(r, API_INTERNAL, "there is no TLS session, or no memory for it");
+		return false;
+	}
+	if (tls_peer(session, known, r->machine, &e) < 0) {
+		reply_error(r, API_NO_CERTIFICATE, "%s", e.text);
 		return false;
 	}
 	return request_machine(r, &m);
@@ -259,6 +269,20 @@ static void completed(void *arg, struct MHD_Connection *c, void **state,
 	*state = NULL;
 }
 
+/* Without memory for it its requests are refused. */
+static void connected(void *arg, struct MHD_Connection *c, void **known,
+		      enum MHD_ConnectionNotificationCode what)
+{
+	(void)arg;
+	(void)c;
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		*known = calloc(1, sizeof(struct tls_known));
+		return;
+	}
+	free(*known);
+	*known = NULL;
+}
+
 static void mhd_log(void *arg, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 static void mhd_log(void *arg, const char *fmt, va_list ap)
 {
@@ -295,9 +319,10 @@ static int port_start(struct server *s, struct port *p, enum listener listener, 
 			MHD_USE_TLS | MHD_USE_ITC | MHD_USE_ERROR_LOG,
 		0, NULL, NULL, handle, p, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
 		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
-		MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL, MHD_OPTION_HTTPS_PRIORITIES,
-		TLS_PRIORITIES, MHD_OPTION_HTTPS_MEM_TRUST, s->ca, MHD_OPTION_HTTPS_CERT_CALLBACK,
-		tls_certificate, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)conf->connections,
+		MHD_OPTION_NOTIFY_CONNECTION, connected, NULL, MHD_OPTION_UNESCAPE_CALLBACK,
+		no_unescape, NULL, MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES,
+		MHD_OPTION_HTTPS_MEM_TRUST, s->ca, MHD_OPTION_HTTPS_CERT_CALLBACK, tls_certificate,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)conf->connections,
 		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned int)conf->connections_per_address,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)(conf->idle_timeout_ns / NSEC_PER_SEC),
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,

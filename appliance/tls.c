@@ -7,6 +7,8 @@
 
 #include "appliance/tls.h"
 
+#define CHECK_EVERY 60 /* seconds; a check takes a millisecond */
+
 /* A handshake may still use the one before, so none is freed while serving; there is one more every few months. */
 struct shown {
 	struct shown *before;
@@ -74,7 +76,9 @@ int tls_certificate(gnutls_session_t session, const gnutls_datum_t *request, int
 	return *pcert ? 0 : -1;
 }
 
-static int common_name(const gnutls_datum_t *der, char machine[UUID_TEXT_BYTES], struct err *e)
+/* Who the certificate names, and until when it is in force. */
+static int read_certificate(const gnutls_datum_t *der, char machine[UUID_TEXT_BYTES],
+			    time_t *expires, struct err *e)
 {
 	uint8_t id[UUID_BYTES];
 	size_t len = UUID_TEXT_BYTES;
@@ -87,13 +91,15 @@ static int common_name(const gnutls_datum_t *der, char machine[UUID_TEXT_BYTES],
 	if (rc >= 0)
 		rc = gnutls_x509_crt_get_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, 0, machine,
 						   &len);
+	*expires = rc < 0 ? -1 : gnutls_x509_crt_get_expiration_time(crt);
 	gnutls_x509_crt_deinit(crt);
 	if (rc < 0 || uuid_parse_text(machine, id) < 0)
 		return err_set(e, -EKEYREJECTED, "the client certificate does not name a machine");
 	return 0;
 }
 
-int tls_peer(gnutls_session_t session, char machine[UUID_TEXT_BYTES], struct err *e)
+static int check_certificate(gnutls_session_t session, char machine[UUID_TEXT_BYTES],
+			     time_t *expires, struct err *e)
 {
 	gnutls_typed_vdata_st purpose = {
 		.type = GNUTLS_DT_KEY_PURPOSE_OID,
@@ -112,11 +118,29 @@ int tls_peer(gnutls_session_t session, char machine[UUID_TEXT_BYTES], struct err
 		return err_set(e, -EKEYREJECTED, "the client certificate cannot be checked: %s",
 			       gnutls_strerror(rc));
 	if (status == 0)
-		return common_name(&der[0], machine, e);
+		return read_certificate(&der[0], machine, expires, e);
 	rc = gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &why, 0);
 	err_set(e, -EKEYREJECTED, "the client certificate is refused: %s",
 		rc < 0 ? "it does not verify" : (const char *)why.data);
 	if (rc >= 0)
 		gnutls_free(why.data);
 	return -EKEYREJECTED;
+}
+
+int tls_peer(gnutls_session_t session, struct tls_known *known, char machine[UUID_TEXT_BYTES],
+	     struct err *e)
+{
+	time_t now = time(NULL), expires = 0;
+	int rc;
+
+	if (!known->until || now < known->since || now > known->until) {
+		known->until = 0;
+		rc = check_certificate(session, known->machine, &expires, e);
+		if (rc < 0)
+			return rc;
+		known->since = now;
+		known->until = expires < now + CHECK_EVERY ? expires : now + CHECK_EVERY;
+	}
+	memcpy(machine, known->machine, UUID_TEXT_BYTES);
+	return 0;
 }

@@ -8,6 +8,7 @@
 
 #include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
+#include <time.h>
 
 #include "lib/digest.h"
 #include "lib/err.h"
@@ -23,7 +24,17 @@ int tls_certificate(gnutls_session_t session, const gnutls_datum_t *request, int
 		    const gnutls_pk_algorithm_t *algorithms, int algorithms_length,
 		    gnutls_pcert_st **pcert, unsigned int *pcert_length, gnutls_privkey_t *key);
 
-/* The machine id of the peer's certificate, if it is one of our CA, for clients, and in force now; -EKEYREJECTED otherwise. */
-int tls_peer(gnutls_session_t session, char machine[UUID_TEXT_BYTES], struct err *e);
+/* What is known of a connection's peer; zeros at first. The thread that serves the connection has it alone. */
+struct tls_known {
+	time_t since, until; /* the certificate was checked, and need not be again */
+	char machine[UUID_TEXT_BYTES];
+};
+
+/*
+ * The machine id of the peer's certificate, if it is one of our CA, for clients, and in force now; -EKEYREJECTED otherwise. The
+ * certificate is in force to the second, the CA to the minute.
+ */
+int tls_peer(gnutls_session_t session, struct tls_known *known, char machine[UUID_TEXT_BYTES],
+	     struct err *e);
 
 #endif

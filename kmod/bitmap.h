@@ -99,8 +99,8 @@ static inline bool mob_bitmap_any_unsafe(const struct mob_bitmap *dirty,
 
 /*
  * Finds the first run of such bits in [*first, end); with NULL for @dirty, of bits that are
- * clear in @safe. Returns its length, at most @max > 0, and its start in *first; 0 if there is none.
- * A bit that becomes safe meanwhile may count or not; those behind it do not go with it.
+ * clear in @safe. Returns its length, at most @max > 0, and its start in *first; 0 if there is
+ * none. A bit that becomes safe meanwhile may count or not; those behind it do not go with it.
  */
 u64 mob_bitmap_next_unsafe(const struct mob_bitmap *dirty, const struct mob_bitmap *safe,
 			   u64 *first, u64 end, u64 max);

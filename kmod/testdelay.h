@@ -16,7 +16,7 @@ enum mob_delay_point {
 	MOB_DELAY_DRAIN_CHECKED,	/* looked for a copy, granules not drained yet */
 	MOB_DELAY_COMPLETED,		/* completion seen, not counted yet */
 	MOB_DELAY_WINDOW,		/* the next epoch published, the closing window open */
-	MOB_DELAY_FOUND,		/* a granule to preserve found, those behind it not looked at */
+	MOB_DELAY_FOUND,		/* granule to preserve found, none behind it */
 	MOB_DELAY_POINTS,
 };
 

@@ -124,10 +124,10 @@ struct mob_info {
 
 /*
  * Control fd: attach a whole disk. EBUSY: attached already (use MOB_IOC_OPEN).
- * EBADF: bdev_fd is not open. ENOTBLK: not a block device. ENXIO: a partition. EOPNOTSUPP: a zoned disk, or one
- * that can be written past the block layer (DAX, and RAM disks of older kernels).
- * ENOMEDIUM: its capacity is 0. ENOSPC: 64 disks are attached, or the bound of all bitmaps
- * (module parameter bitmap_bytes) has no room for those of this one. EINTR: a signal came
+ * EBADF: bdev_fd is not open. ENOTBLK: not a block device. ENXIO: a partition. EOPNOTSUPP: a
+ * zoned disk, or one that can be written past the block layer (DAX, and RAM disks of older
+ * kernels). ENOMEDIUM: its capacity is 0. ENOSPC: 64 disks are attached, or the bound of all
+ * bitmaps (module parameter bitmap_bytes) has no room for those of this one. EINTR: a signal came
  * while writes of an earlier attachment of the disk were still in flight. After EFAULT the
  * disk may be attached: the answer could not be stored.
  * The attachment keeps the open file of bdev_fd: open it read-only, without O_EXCL.
