@@ -16,9 +16,17 @@
  * IMPATIENT: a held write need not wait for the end of the closing window; it preserves what it overwrites then, dirty or
  * not. That multiplies the states, so that two places must do for it in everyday's check.
  *
+ * WIDE: of three places, writes go to the first two at once, or to the third.
+ *
  * Each BUG_* switch puts in one mistake that such drivers have made; each must be found.
  */
 
+#ifdef BUG_LOOKS_TWICE
+#define WIDE
+#endif
+#ifdef WIDE
+#define PLACES 3
+#endif
 #ifndef WRITERS
 #define WRITERS 2
 #endif
@@ -81,6 +89,29 @@ inline insert_copy(p, e, v) {
 	}
 }
 
+inline preserve(q) {
+	need_preserving(q, e, need);
+#ifdef BUG_LOOKS_TWICE
+	if			/* found; then the run that begins with it is measured */
+	:: need ->
+		need_preserving(q, e, need);
+		given_up = !need
+	:: else
+	fi;
+#endif
+	if
+	:: need ->
+		old = disk[q];
+		if
+		:: insert_copy(q, e, old)
+#ifdef POOL_FULL
+		:: torn = true
+#endif
+		fi
+	:: else
+	fi
+}
+
 inline land(p, n, is_effect) {
 	d_step {
 		disk[p]++;
@@ -94,7 +125,7 @@ inline land(p, n, is_effect) {
 
 proctype writer(byte me) {
 	byte left = WRITES, p, e, old, n;
-	bool need, is_effect, all;
+	bool need, is_effect, all, given_up;
 
 	do
 	:: left > 0 ->
@@ -102,9 +133,13 @@ proctype writer(byte me) {
 		atomic {		/* submission */
 			if
 			:: p = 0
+#ifndef WIDE
 			:: p = 1
+#endif
 #if PLACES > 2
 			:: p = 2
+#endif
+#if PLACES > 3
 			:: p = 3
 #endif
 			fi;
@@ -122,6 +157,9 @@ proctype writer(byte me) {
 #endif
 		atomic {
 			dirty[BIT(SLOT(e), p)] = true;
+#ifdef WIDE
+			dirty[BIT(SLOT(e), (p == 0 -> 1 : p))] = true;
+#endif
 			section[me] = false
 		}
 
@@ -139,25 +177,30 @@ proctype writer(byte me) {
 		:: else
 		fi;
 #endif
-		need_preserving(p, e, need);
-		if
-		:: need ->
 #ifdef BUG_COPY_AFTER_OVERWRITE
-			old = disk[p];
-			land(p, n, is_effect);
-			insert_copy(p, e, old)
-#else
-			old = disk[p];
-			if
-			:: insert_copy(p, e, old)
-#ifdef POOL_FULL
-			:: torn = true
-#endif
-			fi;
-			land(p, n, is_effect)
-#endif
-		:: else -> land(p, n, is_effect)
+		need_preserving(p, e, need);
+		old = disk[p];
+		land(p, n, is_effect);
+		if
+		:: need -> insert_copy(p, e, old)
+		:: else
 		fi;
+#else
+		preserve(p);
+#ifdef WIDE
+		if
+		:: p == 0 ->
+			if
+			:: !given_up -> preserve(1)
+			:: else
+			fi;
+			land(0, n, false);
+			p = 1
+		:: else
+		fi;
+#endif
+		land(p, n, is_effect);
+#endif
 		atomic {		/* completion */
 			if
 			:: !cause -> cause = n; cause_at = p
@@ -166,7 +209,7 @@ proctype writer(byte me) {
 #ifndef BUG_MARK_AT_SUBMISSION_ONLY
 			in_flight[SLOT(e)]--;
 #endif
-			n = 0; old = 0; e = 0; p = 0; need = false; is_effect = false; all = false
+			n = 0; old = 0; e = 0; p = 0; need = false; is_effect = false; all = false; given_up = false
 		}
 	:: left == 0 -> break
 	od;
@@ -318,6 +361,9 @@ active proctype agent() {
 	commit();
 	assert(replica[0] == disk[0] && replica[1] == disk[1]);
 #if PLACES > 2
-	assert(replica[2] == disk[2] && replica[3] == disk[3])
+	assert(replica[2] == disk[2]);
+#endif
+#if PLACES > 3
+	assert(replica[3] == disk[3])
 #endif
 }

@@ -47,8 +47,10 @@ if [ "${1:-}" = full ]; then
 	holds pool-full-3-epochs -DEPOCHS=3 -DPOOL_FULL
 	holds impatient-2-epochs -DEPOCHS=2 -DIMPATIENT
 	holds impatient-3-epochs-2-places -DEPOCHS=3 -DIMPATIENT -DPLACES=2
+	holds wide-3-epochs -DEPOCHS=3 -DWIDE
 	holds impatient-pool-full-2-places -DEPOCHS=2 -DIMPATIENT -DPLACES=2 -DPOOL_FULL
 else
 	holds protocol-2-epochs -DEPOCHS=2
 	holds impatient-2-places -DEPOCHS=2 -DIMPATIENT -DPLACES=2
+	holds wide-2-epochs -DEPOCHS=2 -DWIDE
 fi
