@@ -77,15 +77,16 @@ unload_during_write() {
 	wait $pid || die "the write during which the module was unloaded failed"
 }
 
-# Device mapper takes bi_private of a polled bio for a list of its own when it splits it.
+# Device mapper takes bi_private of a polled bio for a list of its own when it splits it. Before 5.18 it cannot be polled.
 polled_stripes() {
-	local disk=/dev/mapper/striped replica=/tmp/striped
+	local disk=/dev/mapper/striped replica=/tmp/striped polled=--hipri
 
+	case $(uname -r) in 5.*) polled="" ;; esac
 	striped striped /dev/mob/leg1 /dev/mob/leg2
 	truncate -s "$(blockdev --getsize64 $disk)" $replica
 	insmod /mobility.ko
 	fio --output=/tmp/fio-striped --name=polled --filename=$disk --time_based --runtime=3600 --thread --rw=randwrite \
-		--bs=64k --direct=1 --ioengine=io_uring --hipri --iodepth=4 --rate_iops=40 --randrepeat=0 --allow_mounted_write=1 &
+		--bs=64k --direct=1 --ioengine=io_uring $polled --iodepth=4 --rate_iops=40 --randrepeat=0 --allow_mounted_write=1 &
 	load_pids+=($!)
 	load_ready
 	for _ in 1 2 3 4 5 6; do
