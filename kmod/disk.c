@@ -5,6 +5,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/random.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "compat.h"
@@ -188,6 +189,7 @@ int mob_disk_attach(struct mob_attach *args, struct mob_disk **out)
 	struct file *file = fget(args->bdev_fd);
 	struct block_device *bdev;
 	struct mob_disk *disk;
+	unsigned int noio;
 	int ret;
 
 	if (!file)
@@ -206,6 +208,8 @@ int mob_disk_attach(struct mob_attach *args, struct mob_disk **out)
 		mob_disk_put(disk);
 		return ret;
 	}
+	/* A boundary waits for the mutex, perhaps with filesystems frozen: nothing reclaims from these. */
+	noio = memalloc_noio_save();
 	ret = mob_disk_hook(disk);
 	if (!ret) {
 		if (args->flags & MOB_ATTACH_DIRTY)
@@ -214,6 +218,7 @@ int mob_disk_attach(struct mob_attach *args, struct mob_disk **out)
 		mob_disk_get(disk);
 		mob_stats_add_disk(disk);
 	}
+	memalloc_noio_restore(noio);
 	mutex_unlock(&mob_mutex);
 	if (ret) {
 		mob_disk_put(disk);
@@ -230,8 +235,10 @@ put_file:
 
 void mob_disk_unhook(struct mob_disk *disk)
 {
-	hlist_del_rcu(&disk->hash);
 	WRITE_ONCE(disk->hooked, false);
+	/* A drain that has read what a write overwrote unseen finds the disk unhooked. */
+	smp_wmb();
+	hlist_del_rcu(&disk->hash);
 	WRITE_ONCE(mob_multipath_disks, mob_multipath_disks - disk->multipath);
 	mob_stats_remove_disk(disk);
 	/* From here on no section finds it; its writes in flight become only fewer. */
@@ -362,7 +369,8 @@ long mob_disks_in_flight(unsigned int parity)
 	long sum = 0;
 
 	mob_disk_for_each(disk)
-		sum += mob_disk_in_flight_of(disk, parity);
+		if (disk->hooked)
+			sum += mob_disk_in_flight_of(disk, parity);
 	/* What the completed writes did comes before what the caller does now. */
 	smp_rmb();
 	return sum;

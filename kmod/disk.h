@@ -189,7 +189,7 @@ static inline u64 mob_disk_bitmap_bytes(const struct mob_disk *disk)
 	return READ_ONCE(disk->room.bytes);
 }
 
-/* Writes in flight of a parity, over all disks; never less than there are. mob_mutex. */
+/* Writes in flight of a parity, over all hooked disks; never less than there are. mob_mutex. */
 long mob_disks_in_flight(unsigned int parity);
 long mob_disk_in_flight(const struct mob_disk *disk);
 u64 mob_disk_dirty(const struct mob_disk *disk, unsigned int parity);

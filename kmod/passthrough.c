@@ -17,11 +17,17 @@
 static const char mob_reason_unknown[] = "a write of unknown range (passthrough) reached a disk";
 
 /* Commands that write without sending data, and are not named in scsi_proto.h. */
+#define MOB_SCSI_FORMAT_WITH_PRESET	0x38
+#define MOB_SCSI_WRITE_LONG_10		0x3f	/* marks a block as unreadable */
 #define MOB_SCSI_SANITIZE		0x48
+#define MOB_SCSI_SERVICE_OUT_16		0x9f	/* WRITE LONG is one of its actions */
 #define MOB_ATA_12			0xa1
 #define MOB_ATA_16			0x85
+#define MOB_ATA_ZERO_EXT		0x44
 #define MOB_ATA_WRITE_UNCORRECTABLE	0x45
+#define MOB_ATA_SET_SECTOR_SIZE		0xb2
 #define MOB_ATA_SANITIZE		0xb4
+#define MOB_ATA_CFA_ERASE		0xc0
 
 static bool mob_is_scsi(const struct gendisk *gd)
 {
@@ -37,7 +43,16 @@ static bool mob_is_scsi(const struct gendisk *gd)
 
 static bool mob_ata_writes(u8 command)
 {
-	return command == MOB_ATA_WRITE_UNCORRECTABLE || command == MOB_ATA_SANITIZE;
+	switch (command) {
+	case MOB_ATA_ZERO_EXT:
+	case MOB_ATA_WRITE_UNCORRECTABLE:
+	case MOB_ATA_SET_SECTOR_SIZE:
+	case MOB_ATA_SANITIZE:
+	case MOB_ATA_CFA_ERASE:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /*
@@ -48,7 +63,10 @@ static bool mob_scsi_writes(const u8 *cdb)
 {
 	switch (cdb[0]) {
 	case FORMAT_UNIT:
+	case MOB_SCSI_FORMAT_WITH_PRESET:
+	case MOB_SCSI_WRITE_LONG_10:
 	case MOB_SCSI_SANITIZE:
+	case MOB_SCSI_SERVICE_OUT_16:
 	case WRITE_SAME_16:		/* with NDOB, no data-out buffer */
 	case VARIABLE_LENGTH_CMD:	/* the same with 32 bytes */
 		return true;

@@ -223,7 +223,8 @@ static void mob_held_preserve(const struct mob_io *io)
 		dirty = NULL;
 	/*
 	 * The write is in flight for its own epoch, so that one cannot end, and the epoch
-	 * before it is the only one that can be ended now.
+	 * before it is the only one that can be ended now; or the disk was detached, and nobody
+	 * drains it any more.
 	 */
 	if (!mob_epoch_reader_get(&mob_epochs, io->epoch - 1))
 		return;

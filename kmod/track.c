@@ -41,7 +41,8 @@ static __always_inline struct mob_granules mob_granules(struct mob_disk *disk, s
 	sector_t capacity = READ_ONCE(disk->sectors);
 	sector_t end = sector + sectors;
 
-	if (unlikely(end > capacity)) {
+	/* Older kernels check the range only behind us: it may wrap around. */
+	if (unlikely(end > capacity || end < sector)) {
 		mob_disk_raise(disk, MOB_EVENT_RESIZED);
 		end = capacity;
 		if (sector >= end)
@@ -110,7 +111,8 @@ static __always_inline void mob_interpose(struct mob_io *io, struct bio *bio,
 	io->epoch = epoch;
 	io->end_io = bio->bi_end_io;
 	io->private = bio->bi_private;
-	bio->bi_private = io;
+	/* Who completes a part may look at its parent meanwhile, tracked at another level already. */
+	smp_store_release(&bio->bi_private, io);
 	/* A part from before the attachment may end meanwhile, and look: mob_is_tracked(). */
 	smp_store_release(&bio->bi_end_io, mob_track_endio);
 }
@@ -298,7 +300,8 @@ static bool mob_chain_is_deep(const struct mob_io *io)
 {
 	const struct bio *parent = io->private;
 
-	if (parent->bi_end_io != mob_track_endio)
+	/* Pairs with mob_interpose(). */
+	if (smp_load_acquire(&parent->bi_end_io) != mob_track_endio)
 		return false;
 	/* Tracked at several levels, it has a context of each. */
 	for (io = parent->bi_private; io->end_io == mob_track_endio; io = io->private)

@@ -191,7 +191,7 @@ struct mob_disk_status {
 	__u32 dev_minor;
 	__u32 reserved0;
 	__u64 size;			/* capacity that is tracked */
-	__u64 size_now;
+	__u64 size_now;			/* 0: the disk is gone or detached */
 	__u64 dirty_granules;		/* of the active epoch; may lag by a moment */
 	__u64 writes;			/* writes tracked since attach */
 	__u64 written_bytes;		/* bytes of these */

@@ -8,7 +8,8 @@ hung=/dev/mapper/hung other=/dev/mob/other
 pairs=("$hung=/dev/mob/replica0" "$other=/dev/mob/replica1")
 writes=3000	# a workqueue runs 256 at a time, or 1024
 
-all_are_held() { [ "$(counter "disks/$dm" in_flight)" = $writes ]; }
+in_flight() { [ "$(counter "disks/$dm" in_flight)" = "$1" ]; }
+all_are_held() { in_flight $writes; }
 
 dd if=/dev/urandom of=/dev/mob/hung bs=1M oflag=direct status=none || true	# to its end
 echo "0 $(blockdev --getsz /dev/mob/hung) linear /dev/mob/hung 0" | dmsetup create hung --noudevsync
@@ -35,6 +36,18 @@ dmsetup resume --noudevsync hung
 wait $fio_pid || die "fio failed: $(cat /tmp/fio)"
 hold_release
 [ "$(value torn "$hold_line")" = 0 ] || die "the epoch is torn: $hold_line"
+drain run --epochs 1 "${pairs[@]}"
+
+# Detached while a write is in flight, it is waited for by nobody.
+dmsetup suspend --noudevsync --noflush --nolockfs hung
+blkio write $hung 0 4096 0x5a &
+wait_until 20 "a write does not begin" in_flight 1
+drain detach $hung
+timeout $((20 * patience)) drain run --epochs 2 "${pairs[1]}" ||
+	die "a detached disk that does not answer keeps the others from a boundary"
+dmsetup resume --noudevsync hung
+wait $! || die "the write during which the disk was detached failed"
+drain attach --dirty $hung
 drain run --epochs 1 "${pairs[@]}"
 drain detach $hung $other
 rmmod mobility
