@@ -77,6 +77,8 @@ all_ways() {		# DEVICE
 	drain detach "$1"
 }
 
+check_power_mode=0xe5	# of ATA
+
 is_suspect() { [ "$(status_of events "$1")" = $SUSPECT ]; }	# DEVICE
 
 expect_suspect() {	# DEVICE WHAT
@@ -94,6 +96,22 @@ expect_suspect() {	# DEVICE WHAT
 passthrough() {		# DISK HOW DEVICE: DEVICE leads to the disk, too
 	blkio "$2" "$3" $((3 * mib)) $((16 * kib)) 0xa5 || die "$2 through $3 failed"
 	expect_suspect "$1" "$2 through $3"
+}
+
+# Each writes without sending data, and is noticed whether the disk knows it or not.
+no_data() {		# DISK
+	local code
+
+	# FORMAT WITH PRESET, WRITE LONG (10), SANITIZE, SERVICE ACTION OUT (16)
+	for code in 0x38 0x3f 0x48 0x9f; do
+		blkio sg-opcode "$1" 0 4096 $code || die "the SCSI command $code could not be sent"
+		expect_suspect "$1" "the SCSI command $code"
+	done
+	# ZERO EXT, WRITE UNCORRECTABLE EXT, SET SECTOR CONFIGURATION EXT, SANITIZE DEVICE, CFA ERASE SECTORS
+	for code in 0x44 0x45 0xb2 0xb4 0xc0; do
+		blkio sg-ata "$1" 0 4096 $code || die "the ATA command $code could not be sent"
+		expect_suspect "$1" "the ATA command $code"
+	done
 }
 
 # A command that is under way while its disk is attached, or read, writes after that: it is noticed again at its end.
@@ -150,6 +168,7 @@ start /dev/sda
 blkio sg-read /dev/sda 0 4096
 blkio sg-read /dev/sg0 0 4096
 blkio sg-ready /dev/sda 0 4096
+blkio sg-ata /dev/sda 0 4096 $check_power_mode
 [ "$(status_of events /dev/sda)" = 0 ] || die "a read by passthrough is suspected of being a write"
 passthrough /dev/sda sg /dev/sda
 # the disk of 7.3's scsi_debug is formatted like a tape that it has not, which is a NULL pointer
@@ -160,6 +179,7 @@ else
 	passthrough /dev/sda sg-format /dev/sg0
 fi
 passthrough /dev/sda sg /dev/sg0
+no_data /dev/sda
 slow_passthrough /dev/sda
 drain detach /dev/sda
 for disk in $nvme "$shared"; do

@@ -9,6 +9,7 @@
  *	sg		SG_IO with WRITE(10)
  *	sg-read, sg-ready	SG_IO with READ(10), TEST UNIT READY: change nothing
  *	sg-format	SG_IO with FORMAT UNIT, which sends no data; 0 whatever the disk answers
+ *	sg-opcode, sg-ata	the same with the SCSI opcode, or the ATA command (ATA PASS-THROUGH), BYTE
  *	nvme, nvme-io, nvme-zero	NVME_IOCTL_IO_CMD with Write, NVME_IOCTL_SUBMIT_IO, Write Zeroes
  *	nvme-format	NVME_IOCTL_ADMIN_CMD with Format NVM, of the whole namespace
  *	nvme-log, nvme-feature	the same with Get Log Page, Get Features (no data): change nothing
@@ -154,18 +155,24 @@ static int sg_io(const struct target *t, uint8_t *cdb, unsigned int length, int 
 	return ioctl(t->fd, SG_IO, h);
 }
 
-/* FORMAT UNIT and the like: a command of six bytes that are zero but for the first */
-static int scsi_no_data(const struct target *t, uint8_t opcode, bool refusable)
+static int cdb_no_data(const struct target *t, uint8_t *cdb, unsigned int length, bool refusable)
 {
-	uint8_t cdb[6] = {opcode};
 	struct sg_io_hdr h;
-	int ret = sg_io(t, cdb, sizeof(cdb), SG_DXFER_NONE, &h);
+	int ret = sg_io(t, cdb, length, SG_DXFER_NONE, &h);
 
 	if (!ret && !refusable && (h.info & SG_INFO_OK_MASK) != SG_INFO_OK) {
 		errno = EIO;
 		ret = -1;
 	}
 	return ret;
+}
+
+/* FORMAT UNIT and the like: a command of six bytes that are zero but for the first */
+static int scsi_no_data(const struct target *t, uint8_t opcode, bool refusable)
+{
+	uint8_t cdb[6] = {opcode};
+
+	return cdb_no_data(t, cdb, sizeof(cdb), refusable);
 }
 
 static int scsi(const struct target *t, uint8_t opcode, int direction)
@@ -209,6 +216,20 @@ static int do_sg_ready(const struct target *t)
 static int do_sg_format(const struct target *t)
 {
 	return scsi_no_data(t, 0x04, true);
+}
+
+static int do_sg_opcode(const struct target *t)
+{
+	uint8_t cdb[16] = {t->data[0]};
+
+	return cdb_no_data(t, cdb, sizeof(cdb), true);
+}
+
+static int do_sg_ata(const struct target *t)
+{
+	uint8_t cdb[16] = {0x85, 3 << 1, [14] = t->data[0]};
+
+	return cdb_no_data(t, cdb, sizeof(cdb), true);
 }
 
 /* Above 0 is the status that the device gave. */
@@ -300,6 +321,8 @@ static const struct {
 	{"nvme-zero", do_nvme_zero},
 	{"sg-ready", do_sg_ready},
 	{"sg-format", do_sg_format},
+	{"sg-opcode", do_sg_opcode},
+	{"sg-ata", do_sg_ata},
 	{"nvme-log", do_nvme_log},
 	{"nvme-format", do_nvme_format},
 	{"nvme-feature", do_nvme_feature},
