@@ -37,6 +37,8 @@ static void mob_disk_free(struct mob_disk *disk)
 	free_percpu(disk->cpu);
 	if (disk->held_wq)
 		destroy_workqueue(disk->held_wq);
+	if (disk->issue_wq)
+		destroy_workqueue(disk->issue_wq);
 	if (disk->file)
 		fput(disk->file);
 	kfree(disk);
@@ -80,7 +82,8 @@ static int mob_disk_alloc_maps(struct mob_disk *disk)
 static int mob_disk_alloc(struct mob_disk *disk)
 {
 	disk->held_wq = alloc_workqueue("mob_%.19s", MOB_WQ_FLAGS, 0, disk->name);
-	return disk->held_wq ? mob_disk_alloc_maps(disk) : -ENOMEM;
+	disk->issue_wq = alloc_workqueue("mobi_%.18s", MOB_WQ_FLAGS, 0, disk->name);
+	return disk->held_wq && disk->issue_wq ? mob_disk_alloc_maps(disk) : -ENOMEM;
 }
 
 static struct mob_disk *mob_disk_new(struct block_device *bdev, const struct mob_attach *args)

@@ -72,6 +72,7 @@ struct mob_disk {
 	 * another, must not use up what the others need.
 	 */
 	struct workqueue_struct *held_wq;
+	struct workqueue_struct *issue_wq;	/* issues those that the block layer throttles */
 	struct xarray copies;		/* struct mob_copy by granule */
 	atomic_long_t pool_pages;
 	unsigned long pool_limit;	/* pages */

@@ -232,21 +232,46 @@ static void mob_held_preserve(const struct mob_io *io)
 	mob_epoch_reader_put(&mob_epochs);
 }
 
+static void mob_issue(struct mob_io *io)
+{
+	u64 ns = ktime_to_ns(ktime_sub(ktime_get(), io->held_since));
+
+	mob_held_account(&io->disk->held, ns);
+	mob_held_account(&mob_stats.held, ns);
+	/* The hook lets it pass: it is counted already. After this it is not ours. */
+	submit_bio_noacct(io->bio);
+}
+
+static void mob_issue_work(struct work_struct *work)
+{
+	mob_issue(container_of(work, struct mob_io, work));
+}
+
+/*
+ * The block layer lets few of these through at a time (wbt), so that others need not wait
+ * for a page cache that is written back.
+ */
+static bool mob_is_throttled(const struct bio *bio)
+{
+	const unsigned int direct = REQ_SYNC | REQ_IDLE;
+
+	return bio_op(bio) != REQ_OP_WRITE || (bio->bi_opf & direct) != direct;
+}
+
 static void mob_held_work(struct work_struct *work)
 {
 	struct mob_io *io = container_of(work, struct mob_io, work);
-	struct mob_disk *disk = io->disk;
-	struct bio *bio = io->bio;
 	unsigned int noio = memalloc_noio_save();
-	u64 ns;
 
 	mob_held_preserve(io);
 	memalloc_noio_restore(noio);
-	ns = ktime_to_ns(ktime_sub(ktime_get(), io->held_since));
-	mob_held_account(&disk->held, ns);
-	mob_held_account(&mob_stats.held, ns);
-	/* The hook lets it pass: it is counted already. After this it is not ours. */
-	submit_bio_noacct(bio);
+	if (!mob_is_throttled(io->bio)) {
+		mob_issue(io);
+		return;
+	}
+	/* Workers that sleep there are none of those that preserve. */
+	INIT_WORK(&io->work, mob_issue_work);
+	queue_work(io->disk->issue_wq, &io->work);
 }
 
 void mob_preserve_hold(struct mob_io *io, struct bio *bio)
