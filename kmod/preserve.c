@@ -253,9 +253,8 @@ static void mob_issue_work(struct work_struct *work)
  */
 static bool mob_is_throttled(const struct bio *bio)
 {
-	const unsigned int direct = REQ_SYNC | REQ_IDLE;
-
-	return bio_op(bio) != REQ_OP_WRITE || (bio->bi_opf & direct) != direct;
+	return bio_op(bio) != REQ_OP_WRITE ||
+	       (bio->bi_opf & (REQ_SYNC | REQ_IDLE)) != (REQ_SYNC | REQ_IDLE);
 }
 
 static void mob_held_work(struct work_struct *work)
