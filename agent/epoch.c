@@ -163,7 +163,7 @@ static int plan_all(struct epoch *ep, bool (*which)(struct disk *d), struct plan
 		if (r)
 			return r;
 		if (d->verify.end && map.bitmap) {
-			r = verify_judge(d, &map, e);
+			r = verify_judge(ep, d, &map, e);
 			if (r)
 				return r;
 		}

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/compare.h"
+#include "agent/epoch.h"
 #include "agent/session.h"
 #include "agent/skip_epoch.h"
 #include "lib/clock.h"
@@ -193,18 +194,24 @@ static bool clean(const struct source_map *map, const struct run *r)
 	return true;
 }
 
-int verify_judge(struct disk *d, const struct source_map *map, struct err *e)
+int verify_judge(struct epoch *ep, struct disk *d, const struct source_map *map, struct err *e)
 {
 	struct verify *v = &d->verify;
+	uint64_t found = 0;
 	int r = 0;
 
 	for (unsigned int i = 0; !r && i < v->count; i++) {
 		if (!clean(map, &v->suspect[i]))
 			continue;
 		verify_mismatch(d, v->suspect[i].offset, v->suspect[i].length);
+		found += v->suspect[i].length;
 		r = d->source->ops->mark(d->source, v->suspect[i].offset, v->suspect[i].length, e);
 	}
 	v->count = 0;
+	/* It is marked for the next one. */
+	if (found)
+		epoch_fuzzy(ep, "verification found that it lacks %llu bytes of %s",
+			    (unsigned long long)found, d->name);
 	return r;
 }
 

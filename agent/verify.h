@@ -5,7 +5,7 @@
  * A tracked disk, in slices: after the commit of epoch E a slice is read from the disk as it is, and its digests are compared with the appliance's as of E.
  * Blocks that differ are suspects. Epoch E+1 judges them: its bitmap has every write between the two boundaries, and a bit is set before its
  * data can be seen. A suspect that is dirty was written meanwhile and goes with E+1; one that is clean is a mismatch: it is named, and marked, so that
- * the next epoch sends it again. A pass over the disk without a mismatch proves it equal at its last boundary, since everything
+ * the next epoch sends it again; E+1 lacks it, and becomes no recovery point. A pass over the disk without a mismatch proves it equal at its last boundary, since everything
  * else that was written in between was sent.
  *
  * What initial replication leaves out (skip.h) differs by design; blocks that it touches are not judged.
@@ -35,6 +35,7 @@
 #define VERIFY_SUSPECTS 1024
 
 struct disk;
+struct epoch;
 struct session;
 struct worker;
 
@@ -77,8 +78,8 @@ bool verify_scan_due(const struct disk *d);
 /* A scan of this disk begins: is it to ask the appliance for everything? */
 void verify_scan_begin(struct disk *d);
 bool verify_scan(const struct disk *d);
-/* The dirty bitmap of the epoch after a slice: mark the mismatches. */
-int verify_judge(struct disk *d, const struct source_map *map, struct err *e);
+/* The dirty bitmap of the epoch after a slice: mark the mismatches, which this epoch lacks. */
+int verify_judge(struct epoch *ep, struct disk *d, const struct source_map *map, struct err *e);
 /* The epoch is committed; fuzzy: it is no image of an instant. boundary_ns: real time. */
 void verify_committed(struct disk *d, bool fuzzy, uint64_t boundary_ns);
 /* The epoch failed, or the disk was not in it: what was read proves nothing. */
