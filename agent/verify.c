@@ -15,7 +15,7 @@
 #define SLICE_BYTES (256ull << 20) /* short enough that epochs are not late for it */
 #define SLICE_LEAST (16ull << 20)
 #define SLICE_SURE ((uint64_t)VERIFY_SUSPECTS * WIRE_BLOCK) /* all of it may differ */
-#define AGAIN_NS (60 * NSEC_PER_SEC) /* when the disk could not be opened */
+#define AGAIN_NS (60 * NSEC_PER_SEC) /* when it cannot be done now */
 
 void verify_init(struct verify *v)
 {
@@ -245,6 +245,14 @@ static void scan_committed(struct disk *d, bool fuzzy, uint64_t boundary_ns)
 	pass_done(d, boundary_ns);
 }
 
+/* Not everything that the epoch should have of the disk is in it, or nobody can tell. */
+static bool lacks(struct disk *d)
+{
+	struct source_status st;
+
+	return disk_unread_told(d) || d->source->ops->status(d->source, &st, NULL) || st.events;
+}
+
 void verify_committed(struct disk *d, bool fuzzy, uint64_t boundary_ns)
 {
 	struct verify *v = &d->verify;
@@ -258,8 +266,14 @@ void verify_committed(struct disk *d, bool fuzzy, uint64_t boundary_ns)
 	if (!v->too_many)
 		set_cursor(d, v->end);
 	v->end = 0;
-	if (v->cursor >= d->size)
+	if (v->cursor < d->size)
+		return;
+	if (lacks(d)) {
+		set_cursor(d, 0);
+		v->again_ns = clock_monotonic_ns() + AGAIN_NS;
+	} else {
 		pass_done(d, boundary_ns);
+	}
 }
 
 void verify_abandon(struct disk *d)

@@ -5,8 +5,9 @@
  * A tracked disk, in slices: after the commit of epoch E a slice is read from the disk as it is, and its digests are compared with the appliance's as of E.
  * Blocks that differ are suspects. Epoch E+1 judges them: its bitmap has every write between the two boundaries, and a bit is set before its
  * data can be seen. A suspect that is dirty was written meanwhile and goes with E+1; one that is clean is a mismatch: it is named, and marked, so that
- * the next epoch sends it again; E+1 lacks it, and becomes no recovery point. A pass over the disk without a mismatch proves it equal at its last boundary, since everything
- * else that was written in between was sent.
+ * the next epoch sends it again; E+1 lacks it, and becomes no recovery point. A pass over the disk without a mismatch proves it equal at its last
+ * boundary, since everything else that was written in between was sent; it proves nothing if the epoch of that boundary could not read all that it had
+ * to, or did not know of all. What cannot be read in a slice is marked, so that E+1 tries.
  *
  * What initial replication leaves out (skip.h) differs by design; blocks that it touches are not judged.
  *

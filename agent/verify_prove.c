@@ -51,10 +51,26 @@ static int prove_part(struct worker *w, struct disk *d, uint64_t offset, size_t 
 	return r;
 }
 
+/* Where the last epoch could not read this fails without being tried, as it does for the next one. */
+static int read_live(struct disk *d, void *buf, size_t len, uint64_t offset)
+{
+	if (disk_spared(d, offset, len))
+		return -EIO;
+	return disk_read(d, d->verify.live, buf, len, offset);
+}
+
+/* The next epoch has to replicate it: it does, or tells that it cannot, and then nothing is proven. */
+static int unreadable(struct disk *d, uint64_t offset, size_t len, struct err *e)
+{
+	if (left_out(&d->verify, offset, offset + len))
+		return 0;
+	return d->source->ops->mark(d->source, offset, len, e);
+}
+
+/* Block by block where not all can be read at once. */
 int verify_prove(struct worker *w, struct disk *d, const struct run *run, struct err *e)
 {
-	struct source *live = d->verify.live;
-	uint64_t end = run->offset + run->length;
+	uint64_t end = run->offset + run->length, by_block = 0;
 	int r = worker_buffer(w, WORKER_READ_BYTES, e);
 	size_t n;
 
@@ -62,18 +78,21 @@ int verify_prove(struct worker *w, struct disk *d, const struct run *run, struct
 	for (uint64_t at = run->offset; !r && at < end; at += n) {
 		if (w->given_up(w->arg))
 			return err_set(e, -ECANCELED, "canceled");
-		n = end - at < WORKER_READ_BYTES ? (size_t)(end - at) : WORKER_READ_BYTES;
-		r = disk_read(d, live, w->buf, n, at);
-		/* What cannot be read now is told when it has to be replicated; it is not equal. */
-		if (r == -EIO) {
-			suspect(d, at, n);
+		n = at < by_block ? WIRE_BLOCK : WORKER_READ_BYTES;
+		n = end - at < n ? (size_t)(end - at) : n;
+		r = read_live(d, w->buf, n, at);
+		if (r == -EIO && n > WIRE_BLOCK) {
+			by_block = at + n;
+			n = 0;
 			r = 0;
-			continue;
+		} else if (r == -EIO) {
+			r = unreadable(d, at, n, e);
+		} else if (r) {
+			r = err_errno(e, r, "cannot read %s", d->path);
+		} else {
+			atomic_fetch_add(&w->agent->totals.read_bytes, n);
+			r = prove_part(w, d, at, n, e);
 		}
-		if (r)
-			return err_errno(e, r, "cannot read %s", d->path);
-		atomic_fetch_add(&w->agent->totals.read_bytes, n);
-		r = prove_part(w, d, at, n, e);
 	}
 	return r;
 }

@@ -11,19 +11,27 @@
 #include "agent/epoch.h"
 #include "agent/session.h"
 #include "agent/worker.h"
+#include "lib/clock.h"
 #include "tests/unit/agent/support.h"
 
 #define SHIFT 12
 #define SIZE (4u << 20)
 
 static uint64_t marked[16];
-static unsigned int marks;
+static unsigned int marks, events;
 
 static int fake_mark(struct source *s, uint64_t offset, uint64_t length, struct err *e)
 {
 	(void)s, (void)e;
 	ck_assert_uint_eq(length, 65536);
 	marked[marks++] = offset;
+	return 0;
+}
+
+static int fake_status(struct source *s, struct source_status *out, struct err *e)
+{
+	(void)s, (void)e;
+	*out = (struct source_status){.size_now = SIZE, .events = events};
 	return 0;
 }
 
@@ -34,6 +42,7 @@ static void fake_close(struct source *s)
 
 static const struct source_ops tracked_ops = {.name = "fake",
 					      .tracks = true,
+					      .status = fake_status,
 					      .mark = fake_mark,
 					      .close = fake_close};
 
@@ -139,6 +148,46 @@ START_TEST(a_pass_is_made_of_slices)
 	verify_committed(d, false, 300);
 	verify_reset(d);
 	ck_assert_uint_eq(d->verify.cursor, 0);
+}
+END_TEST
+
+/* A pass that found nothing ends with this epoch. */
+static void end_pass(uint64_t boundary_ns)
+{
+	static const uint64_t none[1];
+
+	d->verify.again_ns = 0;
+	slice(SIZE, none, 0);
+	judge();
+	verify_committed(d, true, boundary_ns);
+	ck_assert_uint_eq(d->verify.cursor, 0);
+}
+
+START_TEST(an_epoch_that_lacks_something_proves_nothing)
+{
+	bool news;
+
+	verify_ask(d);
+	disk_unread_begin(d, false);
+	disk_unread(d, 65536, 4096);
+	disk_unread_judge(d, &news);
+	end_pass(100);
+	ck_assert_uint_eq(d->verify.proven_ns, 7);
+	/* It is still asked for, but not read again and again meanwhile. */
+	ck_assert(atomic_load(&d->verify.asked));
+	ck_assert_uint_gt(d->verify.again_ns, clock_monotonic_ns());
+	disk_unread_begin(d, false);
+	disk_unread_judge(d, &news);
+	disk_clear_error(d);
+	events = SOURCE_SUSPECT;
+	end_pass(200);
+	ck_assert_uint_eq(d->verify.proven_ns, 7);
+	ck_assert_uint_gt(d->verify.again_ns, clock_monotonic_ns());
+	events = 0;
+	end_pass(300);
+	ck_assert_uint_eq(d->verify.proven_ns, 300);
+	ck_assert(!atomic_load(&d->verify.asked));
+	ck_assert_uint_eq(d->verify.again_ns, 0);
 }
 END_TEST
 
@@ -310,6 +359,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, only_what_nobody_wrote_is_a_mismatch);
 	tcase_add_test(tc, a_pass_is_made_of_slices);
+	tcase_add_test(tc, an_epoch_that_lacks_something_proves_nothing);
 	tcase_add_test(tc, one_request_forces_one_scan);
 	tcase_add_test(tc, a_scan_that_began_before_the_request_proves_nothing);
 	tcase_add_test(tc, a_slice_is_read_before_an_epoch);
