@@ -97,6 +97,7 @@ static int begin_slice(struct session *s, struct disk *d, uint64_t bytes, struct
 	if (v->too_many && bytes > SLICE_SURE)
 		bytes = SLICE_SURE;
 	v->too_many = false;
+	atomic_store(&v->failed, false);
 	end = d->size - v->cursor <= bytes ? d->size : v->cursor + bytes;
 	v->end = end;
 	v->sliced_ns = clock_monotonic_ns();
@@ -110,41 +111,67 @@ static int begin_slice(struct session *s, struct disk *d, uint64_t bytes, struct
 	return 0;
 }
 
+static void put_off(struct disk *d, const struct err *e)
+{
+	log_warning("%s cannot be verified now: %s", d->name, e->text);
+	d->verify.again_ns = clock_monotonic_ns() + AGAIN_NS;
+}
+
+static void begin_slices(struct session *s, struct plan *plan)
+{
+	struct err e;
+
+	for (size_t i = 0; i < s->a->disks->count; i++) {
+		struct disk *d = s->a->disks->disk[i];
+		uint64_t bytes = due(s, d);
+
+		if (!bytes)
+			continue;
+		if (begin_slice(s, d, bytes, &plan->disks[plan->disk_count], &e)) {
+			put_off(d, &e);
+			continue;
+		}
+		plan->disk_count++;
+		compare_begin(s->a, d, d->verify.cursor, d->verify.end);
+	}
+}
+
+/* True: some disk is the reason why they were not read. */
+static bool end_slices(const struct plan *plan, int r, const struct err *e)
+{
+	bool failed = false;
+
+	for (size_t i = 0; i < plan->disk_count; i++) {
+		struct disk *d = plan->disks[i].owner;
+
+		compare_end(d);
+		/* Not of an epoch: what is left to do does not shrink by it. */
+		atomic_store(&d->drained, 0);
+		if (!r)
+			continue;
+		verify_abandon(d);
+		if (atomic_load(&d->verify.failed)) {
+			put_off(d, e);
+			failed = true;
+		}
+	}
+	return failed;
+}
+
 int verify_slices(struct session *s, struct err *e)
 {
 	struct drain dr = {0};
-	uint64_t bytes;
 	int r = 0;
 
 	dr.plan.disks = calloc(s->a->disks->count + 1, sizeof(*dr.plan.disks));
 	if (!dr.plan.disks)
 		return err_set(e, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < s->a->disks->count; i++) {
-		struct disk *d = s->a->disks->disk[i];
-
-		bytes = due(s, d);
-		if (!bytes)
-			continue;
-		/* Replication does not depend on it. */
-		if (begin_slice(s, d, bytes, &dr.plan.disks[dr.plan.disk_count], e)) {
-			log_warning("%s cannot be verified now: %s", d->name, e->text);
-			d->verify.again_ns = clock_monotonic_ns() + AGAIN_NS;
-			continue;
-		}
-		dr.plan.disk_count++;
-		compare_begin(s->a, d, d->verify.cursor, d->verify.end);
-	}
+	begin_slices(s, &dr.plan);
 	if (dr.plan.disk_count)
 		r = drain_run(s->pool, &dr, session_drain_beat, s, e);
-	for (size_t i = 0; i < dr.plan.disk_count; i++) {
-		struct disk *d = dr.plan.disks[i].owner;
-
-		compare_end(d);
-		/* Not of an epoch: what is left to do does not shrink by it. */
-		atomic_store(&d->drained, 0);
-		if (r)
-			verify_abandon(d);
-	}
+	/* Replication does not depend on it. Should the appliance have been put back, the epoch finds out. */
+	if (end_slices(&dr.plan, r, e))
+		r = 0;
 	free(dr.plan.disks);
 	return r;
 }

@@ -44,6 +44,7 @@ struct verify {
 	_Atomic bool asked; /* by the operator: at full speed */
 	_Atomic bool untried; /* of a scanned disk: no scan has begun since */
 	_Atomic uint64_t mismatched_bytes; /* in all passes */
+	_Atomic bool failed; /* a worker could not go on with the slice */
 	/* session; status reads the first two under the disk's lock */
 	uint64_t
 		proven_ns; /* real time of the boundary at which the disk was proven equal; 0 never */
@@ -70,7 +71,7 @@ void verify_reset(struct disk *d);
 
 void verify_ask(struct disk *d);
 
-/* Before an epoch: read the slices that are due. Errors as of drain_run. */
+/* Before an epoch: read the slices that are due. A disk with which that fails waits; other errors as of drain_run. */
 int verify_slices(struct session *s, struct err *e);
 /* Does some disk need an epoch to go on? */
 bool verify_needs_epoch(const struct session *s);

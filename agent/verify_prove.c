@@ -68,7 +68,7 @@ static int unreadable(struct disk *d, uint64_t offset, size_t len, struct err *e
 }
 
 /* Block by block where not all can be read at once. */
-int verify_prove(struct worker *w, struct disk *d, const struct run *run, struct err *e)
+static int prove_run(struct worker *w, struct disk *d, const struct run *run, struct err *e)
 {
 	uint64_t end = run->offset + run->length, by_block = 0;
 	int r = worker_buffer(w, WORKER_READ_BYTES, e);
@@ -94,5 +94,14 @@ int verify_prove(struct worker *w, struct disk *d, const struct run *run, struct
 			r = prove_part(w, d, at, n, e);
 		}
 	}
+	return r;
+}
+
+int verify_prove(struct worker *w, struct disk *d, const struct run *run, struct err *e)
+{
+	int r = prove_run(w, d, run, e);
+
+	if (r && r != -ECANCELED)
+		atomic_store(&d->verify.failed, true);
 	return r;
 }

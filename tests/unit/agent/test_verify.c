@@ -242,6 +242,7 @@ END_TEST
 
 static unsigned int drains, compares;
 static int drained;
+static bool disk_fails;
 static struct session session;
 
 int __wrap_drain_run(struct drain_pool *p, struct drain *dr, void (*beat)(void *arg), void *arg,
@@ -261,6 +262,7 @@ int __wrap_drain_run(struct drain_pool *p, struct drain *dr, void (*beat)(void *
 	/* It may take longer than a certificate lives: the beat that renews it. */
 	ck_assert(beat == session_drain_beat && arg == &session);
 	ck_assert_uint_eq(compares, 1);
+	atomic_store(&d->verify.failed, disk_fails);
 	return drained ? err_set(e, drained, "no answer") : 0;
 }
 
@@ -312,10 +314,38 @@ START_TEST(a_slice_is_read_before_an_epoch)
 	ck_assert_int_eq(verify_slices(&session, &e), 0);
 	ck_assert_uint_eq(drains, 1);
 	verify_abandon(d);
-	drained = -EHOSTDOWN;
-	ck_assert_int_eq(verify_slices(&session, &e), -EHOSTDOWN);
+	free(agent.disks);
+}
+END_TEST
+
+START_TEST(a_disk_that_fails_waits_and_nothing_else_does)
+{
+	struct err e = {0};
+
+	begin_session();
+	session.boundary_ns = 1;
+	verify_ask(d);
+	/* Called off, or no memory for workers: it is nothing of the disk. */
+	drained = -ECANCELED;
+	ck_assert_int_eq(verify_slices(&session, &e), -ECANCELED);
 	ck_assert_uint_eq(d->verify.end, 0);
 	ck_assert_uint_eq(compares, 0);
+	ck_assert(verify_needs_epoch(&session));
+	/* The appliance does not know the disk any more. */
+	drained = -ENOENT;
+	disk_fails = true;
+	ck_assert_int_eq(verify_slices(&session, &e), 0);
+	ck_assert_uint_eq(d->verify.end, 0);
+	ck_assert_uint_eq(compares, 0);
+	ck_assert(!verify_needs_epoch(&session));
+	ck_assert_int_eq(verify_slices(&session, &e), 0);
+	ck_assert_uint_eq(drains, 2);
+	/* Later it is tried again. */
+	drained = 0;
+	disk_fails = false;
+	d->verify.again_ns = 0;
+	ck_assert_int_eq(verify_slices(&session, &e), 0);
+	ck_assert_uint_eq(d->verify.end, SIZE);
 	free(agent.disks);
 }
 END_TEST
@@ -363,6 +393,7 @@ int main(void)
 	tcase_add_test(tc, one_request_forces_one_scan);
 	tcase_add_test(tc, a_scan_that_began_before_the_request_proves_nothing);
 	tcase_add_test(tc, a_slice_is_read_before_an_epoch);
+	tcase_add_test(tc, a_disk_that_fails_waits_and_nothing_else_does);
 	tcase_add_test(tc, less_is_read_where_too_much_differed);
 	return run_tcase("verify", tc);
 }

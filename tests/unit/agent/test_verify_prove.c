@@ -13,6 +13,7 @@
 #define DIFFERS (20ull * 65536)
 
 static unsigned int failed, marks;
+static int answer; /* of the appliance, when it is asked */
 static uint64_t marked;
 static struct agent agent;
 static struct disk *d;
@@ -43,8 +44,10 @@ int __wrap_compare_expected(struct worker *w, struct disk *disk, uint64_t offset
 int __wrap_compare_expected(struct worker *w, struct disk *disk, uint64_t offset, size_t len,
 			    const uint8_t *own, uint8_t *expected, struct err *e)
 {
-	(void)w, (void)e;
+	(void)w;
 	ck_assert_ptr_eq(disk, d);
+	if (answer)
+		return err_set(e, answer, "refused");
 	memcpy(expected, own, len / WIRE_BLOCK * DIGEST_BYTES);
 	if (offset <= DIFFERS && DIFFERS < offset + len)
 		expected[(DIFFERS - offset) / WIRE_BLOCK * DIGEST_BYTES] ^= 1;
@@ -71,16 +74,18 @@ static bool never(void *arg)
 	return false;
 }
 
-static void prove(void)
+static int prove(void)
 {
 	static const struct run all = {0, SIZE};
 	static uint8_t own[WORKER_READ_BYTES / WIRE_BLOCK * DIGEST_BYTES], theirs[sizeof(own)];
 	struct worker w = {.agent = &agent, .given_up = never, .own = own, .theirs = theirs};
 	struct err e = {0};
+	int r;
 
 	d->verify.count = marks = failed = 0;
-	ck_assert_msg(!verify_prove(&w, d, &all, &e), "%s", e.text);
+	r = verify_prove(&w, d, &all, &e);
 	free(w.buf);
+	return r;
 }
 
 static void set_up(void)
@@ -102,7 +107,7 @@ START_TEST(what_cannot_be_read_is_marked_and_all_else_compared)
 	static struct skip_range swap = {.from = 16 * WIRE_BLOCK, .to = 18 * WIRE_BLOCK};
 	bool news;
 
-	prove();
+	ck_assert_int_eq(prove(), 0);
 	ck_assert_uint_eq(failed, 2);
 	ck_assert_uint_eq(marks, 1);
 	ck_assert_uint_eq(marked, 17 * WIRE_BLOCK);
@@ -112,16 +117,27 @@ START_TEST(what_cannot_be_read_is_marked_and_all_else_compared)
 	disk_unread_begin(d, false);
 	disk_unread(d, BAD, 4096);
 	disk_unread_judge(d, &news);
-	prove();
+	ck_assert_int_eq(prove(), 0);
 	ck_assert_uint_eq(failed, 0);
 	ck_assert_uint_eq(marks, 1);
 	ck_assert_uint_eq(d->verify.count, 1);
 	/* What is left out by design need not be readable. */
 	d->verify.left_out = (struct skip_set){.range = &swap, .count = 1};
-	prove();
+	ck_assert_int_eq(prove(), 0);
 	ck_assert_uint_eq(marks, 0);
 	ck_assert_uint_eq(d->verify.count, 1);
 	d->verify.left_out = (struct skip_set){0};
+}
+END_TEST
+
+START_TEST(the_disk_that_fails_is_known)
+{
+	answer = -ECANCELED;
+	ck_assert_int_eq(prove(), -ECANCELED);
+	ck_assert(!atomic_load(&d->verify.failed));
+	answer = -ENOENT;
+	ck_assert_int_eq(prove(), -ENOENT);
+	ck_assert(atomic_load(&d->verify.failed));
 }
 END_TEST
 
@@ -132,5 +148,6 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, what_cannot_be_read_is_marked_and_all_else_compared);
+	tcase_add_test(tc, the_disk_that_fails_is_known);
 	return run_tcase("verify_prove", tc);
 }
