@@ -211,7 +211,7 @@ int mob_disk_attach(struct mob_attach *args, struct mob_disk **out)
 		mob_disk_put(disk);
 		return ret;
 	}
-	/* A boundary waits for the mutex, perhaps with filesystems frozen: none is reclaimed from. */
+	/* A boundary waits for the mutex, perhaps with filesystems frozen: reclaim from none. */
 	noio = memalloc_noio_save();
 	ret = mob_disk_hook(disk);
 	if (!ret) {

@@ -111,7 +111,7 @@ static __always_inline void mob_interpose(struct mob_io *io, struct bio *bio,
 	io->epoch = epoch;
 	io->end_io = bio->bi_end_io;
 	io->private = bio->bi_private;
-	/* Release: who completes a part may look at its parent, tracked at another level already. */
+	/* Release: who completes a part may look at its parent, tracked elsewhere already. */
 	smp_store_release(&bio->bi_private, io);
 	/* A part from before the attachment may end meanwhile, and look: mob_is_tracked(). */
 	smp_store_release(&bio->bi_end_io, mob_track_endio);
