@@ -14,18 +14,22 @@ struct sweep {
 	struct home *home;
 	const struct machine_row *machine;
 	const struct disk_row *disk;
-	struct journal_row *journals;
-	int count;
+	struct journal_row *journals; /* ascending */
+	size_t count;
 	struct err *e;
 };
 
+static int by_epoch(const void *key, const void *row)
+{
+	const uint64_t *epoch = key;
+	const struct journal_row *j = row;
+
+	return *epoch < j->epoch ? -1 : *epoch > j->epoch;
+}
+
 static bool is_committed(const struct sweep *s, uint64_t epoch)
 {
-	for (int i = 0; i < s->count; i++) {
-		if (s->journals[i].epoch == epoch)
-			return true;
-	}
-	return false;
+	return bsearch(&epoch, s->journals, s->count, sizeof(*s->journals), by_epoch);
 }
 
 /* Journals of epochs that were abandoned, or folded, just before a crash. */
@@ -60,7 +64,7 @@ static int sweep_disk(struct home *h, const struct machine_row *m, const struct 
 	int rc = catalog_journals(h->catalog, d->id, UINT64_MAX, &s.journals, e);
 
 	if (rc >= 0) {
-		s.count = rc;
+		s.count = (size_t)rc;
 		rc = store_list(h->store, name_journals(folder, d->machine, d->id), sweep_file, &s,
 				e);
 	}
