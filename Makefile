@@ -105,7 +105,7 @@ $(B)/unit/agent/%: $(B)/obj/tests/unit/agent/%.o $(call obj,$(call unit_helpers,
 	$(CC) $(all_ldflags) $(call unit_wraps,tests/unit/agent/$*.c) -o $@ $^ $(call pkg,check $(agent_libs))
 $(B)/unit/appliance/%: $(B)/obj/tests/unit/appliance/%.o $(call obj,$(call unit_helpers,appliance)) $(B)/libappliance.a $(B)/libmobility.a
 	@mkdir -p $(@D)
-	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,check $(appliance_libs))
+	$(CC) $(all_ldflags) $(call unit_wraps,tests/unit/appliance/$*.c) -o $@ $^ $(call pkg,check $(appliance_libs))
 $(B)/unit/vss-shim/%: $(B)/obj/tests/unit/vss-shim/%.o $(call obj,$(call unit_helpers,vss-shim) tests/unit/lib/support.c) $(B)/libshim.a $(B)/libmobility.a
 	@mkdir -p $(@D)
 	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,check $(shim_libs))

@@ -67,6 +67,7 @@ static int repeat(struct token_row *t, const uint8_t key[DIGEST_BYTES], struct e
 	return 0;
 }
 
+/* -EEXIST: the token was used meanwhile. */
 static int use_token(struct home *h, struct token_row *t, const char *hostname, const char *csr,
 		     uint64_t now, struct enrolment *m, struct err *e)
 {
@@ -83,8 +84,6 @@ static int use_token(struct home *h, struct token_row *t, const char *hostname, 
 	t->certificate_expires = m->expires;
 	rc = catalog_enrol(h->catalog, t, hostname, now, e);
 	t->certificate = NULL;
-	if (rc == -EEXIST)
-		rc = err_set(e, -EKEYREVOKED, "the token was used a moment ago");
 	return rc;
 }
 
@@ -110,6 +109,13 @@ int enrol_machine(struct home *h, const char *token, const char *hostname, const
 	} else if (rc == 0) {
 		memcpy(t.key_digest, key, DIGEST_BYTES);
 		rc = use_token(h, &t, hostname, csr, now, m, e);
+	}
+	if (rc == -EEXIST) {
+		/* Perhaps the same request, sent twice: it has one answer. */
+		enrolment_clear(m);
+		rc = catalog_token(h->catalog, digest, &t, e);
+		if (rc == 0)
+			rc = repeat(&t, key, m, e);
 	}
 	free(t.certificate);
 	if (rc < 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tokens: good once, for one key, for a time; a lost answer can be had again. */
+/* wraps: catalog_enrol */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,11 @@
 
 #define NOW 1000000000000ull
 #define EXPIRES (NOW + 3600000000000ull)
+
+int __real_catalog_enrol(struct catalog *c, const struct token_row *t, const char *hostname,
+			 uint64_t now, struct err *e);
+int __wrap_catalog_enrol(struct catalog *c, const struct token_row *t, const char *hostname,
+			 uint64_t now, struct err *e);
 
 static char *dir, *key, *csr, *other_key, *other_csr, *ca_key, *ca;
 static struct home home;
@@ -63,6 +69,21 @@ static int enrol(const char *with, const char *request, uint64_t now, struct enr
 	return enrol_machine(&home, with, "host", request, now, m, &e);
 }
 
+/* An enrolment that comes between another's look at the token and its use. */
+static struct enrolment *between;
+static const char *between_csr;
+
+int __wrap_catalog_enrol(struct catalog *c, const struct token_row *t, const char *hostname,
+			 uint64_t now, struct err *e)
+{
+	struct enrolment *m = between;
+
+	between = NULL;
+	if (m)
+		ck_assert_int_eq(enrol(token, between_csr, NOW, m), 0);
+	return __real_catalog_enrol(c, t, hostname, now, e);
+}
+
 static int machines(void)
 {
 	struct machine_row *list;
@@ -105,6 +126,37 @@ START_TEST(lost_answer)
 	enrolment_clear(&again);
 	/* But only for as long as the token lives. */
 	ck_assert_int_eq(enrol(token, csr, EXPIRES, &again), -EKEYEXPIRED);
+}
+END_TEST
+
+/* The answer is late and the request comes again while the first is at work: both get the one answer. */
+START_TEST(same_request_at_once)
+{
+	struct enrolment first, second;
+
+	between_csr = csr;
+	between = &first;
+	ck_assert_int_eq(enrol(token, csr, NOW, &second), 0);
+	ck_assert_str_eq(first.machine, second.machine);
+	ck_assert_str_eq(first.certificate, second.certificate);
+	ck_assert_uint_eq(first.expires, second.expires);
+	ck_assert_int_eq(machines(), 1);
+	enrolment_clear(&first);
+	enrolment_clear(&second);
+}
+END_TEST
+
+/* Somebody else's was faster. */
+START_TEST(other_request_at_once)
+{
+	struct enrolment first, second;
+
+	between_csr = other_csr;
+	between = &first;
+	ck_assert_int_eq(enrol(token, csr, NOW, &second), -EKEYREVOKED);
+	ck_assert_ptr_null(second.certificate);
+	ck_assert_int_eq(machines(), 1);
+	enrolment_clear(&first);
 }
 END_TEST
 
@@ -184,6 +236,8 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, once);
 	tcase_add_test(t, lost_answer);
+	tcase_add_test(t, same_request_at_once);
+	tcase_add_test(t, other_request_at_once);
 	tcase_add_test(t, refused);
 	tcase_add_test(t, token_is_nowhere);
 	tcase_add_test(t, renewal);
