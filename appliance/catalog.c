@@ -59,13 +59,11 @@ static const char schema[] =
 	") WITHOUT ROWID;"
 	"PRAGMA user_version = 2;";
 
-/* From each version to the next, from 1 on. */
+/* From each version to the next, from 1 on; all in one transaction. */
 static const char *const upgrades[] = {
-	"BEGIN IMMEDIATE;"
 	"ALTER TABLE point ADD COLUMN reason TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE point ADD COLUMN writers TEXT NOT NULL DEFAULT '';"
-	"PRAGMA user_version = 2;"
-	"COMMIT;",
+	"PRAGMA user_version = 2;",
 };
 
 static int errno_of(int sqlite)
@@ -265,37 +263,48 @@ static int configure(struct catalog *c, struct err *e)
 	return rc == SQLITE_OK ? 0 : db_fail(c, rc, e);
 }
 
-/* Each step is a transaction: a program that is killed in between goes on from there. */
-static int upgrade(struct catalog *c, int version, struct err *e)
-{
-	for (; version < SCHEMA_VERSION; version++) {
-		int rc = sqlite3_exec(c->db, upgrades[version - 1], NULL, NULL, NULL);
-
-		if (rc == SQLITE_OK)
-			continue;
-		db_fail(c, rc, e);
-		if (!sqlite3_get_autocommit(c->db))
-			sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
-		return err_prefix(e, "the catalog cannot be brought to format %d", version + 1);
-	}
-	return 0;
-}
-
-static int check_version(struct catalog *c, const char *path, bool create, struct err *e)
+static int user_version(struct catalog *c, struct err *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int rc = db_query(c, &st, e, "PRAGMA user_version", "");
 
 	if (rc == 0)
 		rc = db_step(c, st, e);
-	if (rc < 0)
-		return rc;
-	rc = sqlite3_column_int(st, 0);
-	stmt_donep(&st);
-	if (rc == SCHEMA_VERSION)
-		return 0;
+	return rc < 0 ? rc : sqlite3_column_int(st, 0);
+}
+
+/* In a transaction, whose end another process may have waited for that wanted to do the same. */
+static int upgrade_locked(struct catalog *c, struct err *e)
+{
+	int version = user_version(c, e);
+
+	for (; version > 0 && version < SCHEMA_VERSION; version++) {
+		int rc = sqlite3_exec(c->db, upgrades[version - 1], NULL, NULL, NULL);
+
+		if (rc != SQLITE_OK)
+			return db_fail(c, rc, e);
+	}
+	return version < 0 ? version : 0;
+}
+
+static int upgrade(struct catalog *c, struct err *e)
+{
+	int rc = db_begin(c, e);
+
+	if (rc == 0)
+		rc = db_end(c, upgrade_locked(c, e), e);
+	return rc < 0 ? err_prefix(e, "the catalog cannot be brought to format %d", SCHEMA_VERSION)
+		      : 0;
+}
+
+static int check_version(struct catalog *c, const char *path, bool create, struct err *e)
+{
+	int rc = user_version(c, e);
+
+	if (rc < 0 || rc == SCHEMA_VERSION)
+		return rc < 0 ? rc : 0;
 	if (rc > 0 && rc < SCHEMA_VERSION)
-		return upgrade(c, rc, e);
+		return upgrade(c, e);
 	if (rc != 0 || !create)
 		return err_set(
 			e, -EPROTONOSUPPORT,
