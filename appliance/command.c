@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the commands share. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 #include "appliance/command.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 
 int command_error(int status, const char *fmt, ...)
 {
@@ -74,20 +76,25 @@ int command_find_point(struct home *h, const struct machine_row *m, const char *
 {
 	_cleanup_free_ struct point_row *list = NULL;
 	int n = catalog_points(h->catalog, m->id, 0, &list, e);
-	char *end;
-	uint64_t epoch = strtoull(name, &end, 10);
-	bool number = *name >= '0' && *name <= '9' && *end == 0;
 
 	if (n < 0)
 		return n;
+	if (n && !strcmp(name, "latest")) {
+		*p = list[0];
+		return 0;
+	}
+	/* Ids first: names are the machine's choice, and one that looks like an id must not stand for another point. */
 	for (int i = 0; i < n; i++) {
-		if (!strcmp(list[i].name, name) || (i == 0 && !strcmp(name, "latest"))) {
+		char id[32];
+
+		snprintf(id, sizeof(id), "%" PRIu64, list[i].epoch);
+		if (!strcmp(id, name)) {
 			*p = list[i];
 			return 0;
 		}
 	}
-	for (int i = 0; number && i < n; i++) {
-		if (list[i].epoch == epoch) {
+	for (int i = 0; i < n && *name; i++) {
+		if (!strcmp(list[i].name, name)) {
 			*p = list[i];
 			return 0;
 		}
@@ -98,4 +105,13 @@ int command_find_point(struct home *h, const struct machine_row *m, const char *
 		       "machine %s has no recovery point %s, or it has expired; "
 		       "`mobility-appliance points` lists them",
 		       m->hostname, name);
+}
+
+void command_say_point(const char *what, const struct machine_row *m, const struct point_row *p)
+{
+	char when[32];
+
+	printf("%s recovery point %" PRIu64 " of %s, %s%s%s\n", what, p->epoch, m->hostname,
+	       clock_format_utc(p->time, when), *p->name ? ", named " : "", p->name);
+	fflush(stdout);
 }

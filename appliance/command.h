@@ -31,8 +31,10 @@ bool command_json(int *argc, char **argv);
 
 /* The machine with this id or host name; -ENOENT, -EEXIST several have the name. */
 int command_find_machine(struct home *h, const char *name, struct machine_row *m, struct err *e);
-/* The machine's point: its id, a bookmark's name (the newest with it) or "latest". */
+/* The machine's point: "latest", its id, or a bookmark's name (the newest with it), the first of these that there is. */
 int command_find_point(struct home *h, const struct machine_row *m, const char *name,
 		       struct point_row *p, struct err *e);
+/* Say on stdout which point was found: "WHAT recovery point ID of HOST, TIME, named NAME". */
+void command_say_point(const char *what, const struct machine_row *m, const struct point_row *p);
 
 #endif

@@ -123,6 +123,8 @@ int command_export(const char *dir, int argc, char **argv)
 	if (rc == 0)
 		rc = io_mkdirs(t.folder, 0700, &e);
 	if (rc == 0)
+		command_say_point("exporting", &t.machine, &t.point);
+	if (rc == 0)
 		rc = export_point(&t, &e);
 	lease_drop(&t.lease);
 	home_close(&t.home);
