@@ -30,10 +30,26 @@ static int file_name(const struct point_disk *disks, int n, int i, char **name)
 	return *name ? 0 : -ENOMEM;
 }
 
+/* The disk as of the point. It may have journals for minutes of reading. */
+static int make_image(struct target *t, const struct disk_row *d, struct image *im, struct err *e)
+{
+	_cleanup_free_ struct journal_row *journals = NULL;
+	int n = catalog_journals(t->home.catalog, d->id, t->point.epoch, &journals, e);
+	int rc = n < 0 ? n : image_open(t->home.store, d, NULL, 0, im, e);
+
+	for (int i = 0; rc == 0 && i < n; i++) {
+		rc = lease_keep(&t->lease, false, e);
+		if (rc == 0)
+			rc = image_add(im, &journals[i], e);
+	}
+	if (rc == 0 && map_collapse(&im->map) < 0)
+		rc = err_set(e, -ENOMEM, "out of memory");
+	return rc;
+}
+
 static int export_disk(struct target *t, const struct point_disk *d, const char *name,
 		       struct err *e)
 {
-	_cleanup_free_ struct journal_row *journals = NULL;
 	_cleanup_(image_clear) struct image image = {0};
 	char size[32], some[32];
 	struct disk_row row;
@@ -43,11 +59,7 @@ static int export_disk(struct target *t, const struct point_disk *d, const char 
 	if (rc == 0 && row.base_epoch > t->point.epoch)
 		rc = err_set(e, -ENOENT, "the recovery point has expired");
 	if (rc == 0)
-		rc = catalog_journals(t->home.catalog, d->disk, t->point.epoch, &journals, e);
-	if (rc >= 0)
-		rc = image_open(t->home.store, &row, journals, (size_t)rc, &image, e);
-	if (rc == 0 && map_collapse(&image.map) < 0)
-		rc = err_set(e, -ENOMEM, "out of memory");
+		rc = make_image(t, &row, &image, e);
 	if (rc == 0)
 		rc = export_raw(&image, &t->lease, d->size, t->folder, name, &data, e);
 	if (rc < 0)

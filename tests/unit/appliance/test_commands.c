@@ -1,19 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which point a word means. */
+/* Which point a word means, and exports that take long. */
+/* wraps: clock_monotonic_ns index_load */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "appliance/command.h"
+#include "appliance/index.h"
 #include "appliance/names.h"
+#include "lib/clock.h"
 #include "tests/unit/appliance/helpers.h"
 
 #define SIZE 65536
 
+uint64_t __real_clock_monotonic_ns(void);
+uint64_t __wrap_clock_monotonic_ns(void);
+int __real_index_load(const struct index_of *of, struct index *ix, struct err *e);
+int __wrap_index_load(const struct index_of *of, struct index *ix, struct err *e);
+
 static char *dir;
 static struct home home;
 static struct disk_row disk;
+static uint64_t ahead, load_ns; /* the clock, and how long an index takes to load */
+
+uint64_t __wrap_clock_monotonic_ns(void)
+{
+	return __real_clock_monotonic_ns() + ahead;
+}
+
+int __wrap_index_load(const struct index_of *of, struct index *ix, struct err *e)
+{
+	ahead += load_ns;
+	return __real_index_load(of, ix, e);
+}
 
 static void setup(void)
 {
@@ -25,6 +45,7 @@ static void setup(void)
 	ck_assert_int_eq(home_open(&home, dir, &e), 0);
 	machine_make(&home, MACHINE);
 	disk_make(&home, DISK, SIZE, &disk);
+	ahead = load_ns = 0;
 }
 
 static void teardown(void)
@@ -94,6 +115,28 @@ START_TEST(ids_before_names)
 }
 END_TEST
 
+static int export_to(const char *point, const char *folder)
+{
+	char *argv[] = {(char *)MACHINE, (char *)point, (char *)"--format", (char *)"raw",
+			(char *)folder};
+
+	return command_export(dir, 5, argv);
+}
+
+/* A map that takes longer to make than a lease lasts. */
+START_TEST(slow_map)
+{
+	char out[512];
+
+	for (uint64_t i = 1; i <= 40; i++)
+		point_of(i);
+	load_ns = 10 * NSEC_PER_SEC;
+	snprintf(out, sizeof(out), "%s/out", dir);
+	ck_assert_int_eq(export_to("latest", out), EXIT_DONE);
+	ck_assert_uint_ge(ahead, 400 * NSEC_PER_SEC);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("commands");
@@ -101,5 +144,6 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, ids_before_names);
+	tcase_add_test(t, slow_map);
 	return run_tcase("commands", t);
 }
