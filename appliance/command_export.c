@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,16 +20,34 @@ struct target {
 	const char *folder;
 };
 
-/* The file's name: the disk's, with the id when two disks of the point have the same name. */
-static int file_name(const struct point_disk *disks, int n, int i, char **name)
+#define FILE_NAME_MAX (NAME_MAX - sizeof(".raw.part") + 1)
+
+/* The disk's name is taken already, or as a file's too long. */
+static bool needs_id(const struct point_disk *disks, int n, int i)
 {
 	for (int k = 0; k < n; k++) {
 		if (k != i && !strcmp(disks[k].name, disks[i].name))
-			return asprintf(name, "%s-%s", disks[i].name, disks[i].disk) < 0 ? -ENOMEM
-											 : 0;
+			return true;
 	}
-	*name = strdup(disks[i].name);
-	return *name ? 0 : -ENOMEM;
+	return strlen(disks[i].name) > FILE_NAME_MAX;
+}
+
+/* The file's name: the disk's, with the id where that is not enough. */
+static int file_name(const struct point_disk *disks, int n, int i, char **name)
+{
+	const struct point_disk *d = &disks[i];
+	size_t len = strlen(d->name), most = FILE_NAME_MAX - strlen("-") - strlen(d->disk);
+
+	if (!needs_id(disks, n, i)) {
+		*name = strdup(d->name);
+		return *name ? 0 : -ENOMEM;
+	}
+	if (len > most)
+		len = most;
+	/* Not in the middle of a character. */
+	while (((unsigned char)d->name[len] & 0xc0) == 0x80)
+		len--;
+	return asprintf(name, "%.*s-%s", (int)len, d->name, d->disk) < 0 ? -ENOMEM : 0;
 }
 
 /* The disk as of the point. It may have journals for minutes of reading. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which point a word means, and exports that take long. */
+/* Which point a word means, and exports that take long or have long names. */
 /* wraps: clock_monotonic_ns index_load */
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,6 +137,29 @@ START_TEST(slow_map)
 }
 END_TEST
 
+/* As long as a name may be, with characters of two bytes: the file's is cut, and has the id. */
+START_TEST(long_name)
+{
+	char out[512], file[1024];
+	struct err e;
+
+	for (size_t i = 0; i < 254; i += 2)
+		memcpy(disk.name + i, "\xc3\xa9", 3);
+	ck_assert_int_eq(catalog_disk_put(home.catalog, &disk, &e), 0);
+	point_of(1);
+	snprintf(out, sizeof(out), "%s/out", dir);
+	ck_assert_int_eq(export_to("1", out), EXIT_DONE);
+	snprintf(file, sizeof(file), "%s/%.208s-%s.raw", out, disk.name, DISK);
+	ck_assert_int_eq(access(file, F_OK), 0);
+	/* The longest that needs no cutting. */
+	disk.name[246] = 0;
+	ck_assert_int_eq(catalog_disk_put(home.catalog, &disk, &e), 0);
+	ck_assert_int_eq(export_to("1", out), EXIT_DONE);
+	snprintf(file, sizeof(file), "%s/%s.raw", out, disk.name);
+	ck_assert_int_eq(access(file, F_OK), 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("commands");
@@ -145,5 +168,6 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, ids_before_names);
 	tcase_add_test(t, slow_map);
+	tcase_add_test(t, long_name);
 	return run_tcase("commands", t);
 }
