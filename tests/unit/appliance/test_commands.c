@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which point a word means, and exports that take long or have long names. */
+/* Which point a word means, exports that take long or have long names, and removals that were cut short. */
 /* wraps: clock_monotonic_ns index_load */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "appliance/command.h"
@@ -160,6 +161,51 @@ START_TEST(long_name)
 }
 END_TEST
 
+static int remove_this(const char *what)
+{
+	char *argv[] = {(char *)what};
+
+	return command_remove(dir, 1, argv);
+}
+
+static bool has_folder(const char *machine)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/machines/%s", dir, machine);
+	return access(path, F_OK) == 0;
+}
+
+/* A process that died between the catalog and the folder. */
+START_TEST(removal_cut_short)
+{
+	struct err e;
+
+	machine_make(&home, OTHER_MACHINE);
+	point_of(1);
+	ck_assert_int_eq(remove_this(OTHER_MACHINE), EXIT_DONE);
+	ck_assert(has_folder(MACHINE));
+	ck_assert_int_eq(catalog_machine_remove(home.catalog, MACHINE, &e), 0);
+	ck_assert_int_eq(remove_this(MACHINE), EXIT_DONE);
+	ck_assert(!has_folder(MACHINE));
+	ck_assert_int_eq(remove_this(MACHINE), EXIT_FAILED);
+	ck_assert_int_eq(remove_this(OTHER_MACHINE), EXIT_FAILED);
+}
+END_TEST
+
+START_TEST(only_ids_name_folders)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/machines/other", dir);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	ck_assert_int_eq(remove_this("other"), EXIT_FAILED);
+	ck_assert_int_eq(remove_this(".."), EXIT_FAILED);
+	ck_assert_int_eq(remove_this(""), EXIT_FAILED);
+	ck_assert(has_folder("other"));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("commands");
@@ -169,5 +215,7 @@ int main(void)
 	tcase_add_test(t, ids_before_names);
 	tcase_add_test(t, slow_map);
 	tcase_add_test(t, long_name);
+	tcase_add_test(t, removal_cut_short);
+	tcase_add_test(t, only_ids_name_folders);
 	return run_tcase("commands", t);
 }
