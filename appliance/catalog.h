@@ -215,7 +215,10 @@ struct damage_row {
 
 int catalog_damage_add(struct catalog *c, const char *disk, uint64_t offset, uint64_t length,
 		       struct err *e);
+/* By offset and length. */
 int catalog_damage(struct catalog *c, const char *disk, struct damage_row **list, struct err *e);
-int catalog_damage_clear(struct catalog *c, const char *disk, struct err *e);
+/* All of these or none. */
+int catalog_damage_forget(struct catalog *c, const char *disk, const struct damage_row *list,
+			  size_t n, struct err *e);
 
 #endif

@@ -196,17 +196,26 @@ int catalog_damage(struct catalog *c, const char *disk, struct damage_row **list
 {
 	CATALOG_GUARD_READ(c);
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
-	int rc = db_query(c, &st, e,
-			  "SELECT offset, length FROM damage WHERE disk = ? ORDER BY offset", "s",
-			  disk);
+	int rc =
+		db_query(c, &st, e,
+			 "SELECT offset, length FROM damage WHERE disk = ? ORDER BY offset, length",
+			 "s", disk);
 
 	return rc < 0 ? rc : db_collect(c, st, sizeof(**list), read_damage, (void **)list, e);
 }
 
-int catalog_damage_clear(struct catalog *c, const char *disk, struct err *e)
+int catalog_damage_forget(struct catalog *c, const char *disk, const struct damage_row *list,
+			  size_t n, struct err *e)
 {
 	CATALOG_GUARD(c);
-	int rc = db_exec(c, e, "DELETE FROM damage WHERE disk = ?", "s", disk);
+	int rc = n ? db_begin(c, e) : 0;
 
+	if (rc < 0 || n == 0)
+		return rc;
+	for (size_t i = 0; rc >= 0 && i < n; i++)
+		rc = db_exec(c, e,
+			     "DELETE FROM damage WHERE disk = ? AND offset = ? AND length = ?",
+			     "sii", disk, list[i].offset, list[i].length);
+	rc = db_end(c, rc, e);
 	return rc < 0 ? rc : 0;
 }
