@@ -189,7 +189,9 @@ static bool epoch_due(struct session *s, bool *scan)
 	if (slices_left(s) || !s->boundary_ns)
 		return true;
 	if (since < least && !verify_needs_epoch(s)) {
-		session_wait(s, least - since, false);
+		/* No longer: it shows that the session lives, and events of disks are heeded between. */
+		left = least - since;
+		session_wait(s, left < IDLE_NS ? left : IDLE_NS, false);
 		return false;
 	}
 	if (bookmarks_waiting(s->a->bookmarks) || *scan || !app || anything_dirty(s) ||

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What the session's loop does from epoch to epoch, with epochs and an appliance that are made up. */
+/* wraps: uplink_connect enroll_renew api_machine epoch_run drain_pool_new */
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+#include <urcu/urcu-memb.h>
+
+#include "agent/api_http.h"
+#include "agent/session.h"
+#include "lib/clock.h"
+#include "tests/unit/agent/support.h"
+
+#define SIZE (1u << 20)
+#define PATIENCE_NS (20 * NSEC_PER_SEC)
+
+static struct agent agent;
+static pthread_t thread;
+static atomic_uint epochs;
+
+int __wrap_uplink_connect(struct uplink *u, struct err *e);
+int __wrap_enroll_renew(struct agent *a, struct api *api, uint64_t *again_ns, struct err *e);
+int __wrap_api_machine(struct api *a, struct remote_machine *m, struct err *e);
+int __wrap_epoch_run(struct session *s, bool scan, struct err *e);
+int __wrap_drain_pool_new(struct agent *a, struct drain_pool **out, struct err *e);
+
+int __wrap_uplink_connect(struct uplink *u, struct err *e)
+{
+	(void)e;
+	if (!u->api)
+		u->api = calloc(1, sizeof(*u->api));
+	return 0;
+}
+
+int __wrap_enroll_renew(struct agent *a, struct api *api, uint64_t *again_ns, struct err *e)
+{
+	(void)a, (void)api, (void)e;
+	*again_ns = 3600 * NSEC_PER_SEC;
+	return 0;
+}
+
+int __wrap_api_machine(struct api *a, struct remote_machine *m, struct err *e)
+{
+	(void)a, (void)e;
+	*m = (struct remote_machine){.epoch = 1, .disk_count = 1};
+	m->disk = calloc(1, sizeof(*m->disk));
+	m->disk[0] = (struct remote_disk){.size = SIZE,
+					  .granule = 65536,
+					  .replicated = SIZE,
+					  .epoch = 1,
+					  .state = DISK_PROTECTED};
+	strcpy(m->disk[0].id, "6f1c9a5e-0b7e-4b1e-9a57-0123456789ab");
+	strcpy(m->disk[0].key, "one");
+	return 0;
+}
+
+int __wrap_epoch_run(struct session *s, bool scan, struct err *e)
+{
+	struct disk *d = s->a->disks->disk[0];
+
+	(void)scan, (void)e;
+	s->boundary_ns = clock_monotonic_ns();
+	atomic_fetch_add(&epochs, 1);
+	d->scanned_ns = s->boundary_ns;
+	disk_set_state(d, DISK_PROTECTED, d->size, "");
+	return 0;
+}
+
+int __wrap_drain_pool_new(struct agent *a, struct drain_pool **out, struct err *e)
+{
+	(void)a, (void)e;
+	*out = NULL;
+	return 0;
+}
+
+static int edit_disks(struct state *st, void *arg, struct err *e)
+{
+	struct state_disk *d = state_add(st);
+
+	(void)arg, (void)e;
+	strcpy(st->machine, "6f1c9a5e-0b7e-4b1e-9a57-000000000000");
+	strcpy(d->key, "one");
+	strcpy(d->name, "one");
+	strcpy(d->path, test_path("disk"));
+	d->file = true;
+	d->source = SOURCE_SCAN;
+	d->last_state = DISK_PROTECTED;
+	return 0;
+}
+
+static void begin(void)
+{
+	struct err e;
+	FILE *f = fopen(test_path("disk"), "w");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(ftruncate(fileno(f), SIZE), 0);
+	fclose(f);
+	ck_assert_int_eq(store_update(agent.store, true, edit_disks, NULL, &e), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, session_main, &agent), 0);
+}
+
+static void set_up(void)
+{
+	static char dir[PATH_MAX];
+	struct err e;
+
+	urcu_memb_register_thread();
+	strcpy(dir, test_path("state"));
+	agent.config.state_dir = dir;
+	agent.config.min_epoch_interval = NSEC_PER_SEC / 10;
+	agent.config.scan_interval = 3600 * NSEC_PER_SEC;
+	ck_assert_int_eq(window_parse("always", &agent.config.resync_window, &e), 0);
+	ck_assert_msg(!agent_init(&agent, &e), "%s", e.text);
+}
+
+static void tear_down(void)
+{
+	agent_stop(&agent);
+	pthread_join(thread, NULL);
+	agent_destroy(&agent);
+	urcu_memb_unregister_thread();
+}
+
+static bool soon(bool (*is)(void))
+{
+	uint64_t until = clock_monotonic_ns() + PATIENCE_NS;
+	bool yes;
+
+	while (!(yes = is()) && clock_monotonic_ns() < until)
+		usleep(10000);
+	return yes;
+}
+
+static bool ran(void)
+{
+	return atomic_load(&epochs) > 0;
+}
+
+/* The table is not published any more once an epoch ran. */
+static bool unreachable(void)
+{
+	struct disk *d = agent.disks->disk[0];
+	bool gone;
+
+	pthread_mutex_lock(&d->lock);
+	gone = !d->source;
+	pthread_mutex_unlock(&d->lock);
+	return gone;
+}
+
+START_TEST(disks_are_heeded_in_a_long_interval)
+{
+	agent.config.min_epoch_interval = 3600 * NSEC_PER_SEC;
+	begin();
+	ck_assert(soon(ran));
+	ck_assert_int_eq(unlink(test_path("disk")), 0);
+	ck_assert(soon(unreachable));
+	ck_assert_uint_eq(atomic_load(&epochs), 1);
+	ck_assert_uint_lt(clock_monotonic_ns() - atomic_load(&agent.session_alive_ns),
+			  10 * NSEC_PER_SEC);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("session_loop");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, disks_are_heeded_in_a_long_interval);
+	return run_tcase("session_loop", tc);
+}
