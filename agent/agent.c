@@ -124,6 +124,25 @@ struct link agent_link_get(struct agent *a)
 	return l;
 }
 
+void agent_setback(struct agent *a, const struct err *e)
+{
+	pthread_mutex_lock(&a->lock);
+	a->setback.count = e ? a->setback.count + 1 : 0;
+	if (e)
+		a->setback.last = *e;
+	pthread_mutex_unlock(&a->lock);
+}
+
+struct setback agent_setback_get(struct agent *a)
+{
+	struct setback s;
+
+	pthread_mutex_lock(&a->lock);
+	s = a->setback;
+	pthread_mutex_unlock(&a->lock);
+	return s;
+}
+
 void agent_facts_set(struct agent *a, const struct facts *f)
 {
 	pthread_mutex_lock(&a->lock);

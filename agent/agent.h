@@ -8,7 +8,7 @@
  *	config, started_ns	constant after start
  *	store, bookmarks	any thread (they lock)
  *	disks			the session publishes; others read under agent_rcu_lock()
- *	link, facts		any thread, through the functions below (they lock)
+ *	link, setback, facts	any thread, through the functions below (they lock)
  *	totals			any thread (atomics)
  *	rate, http_link, stages	any thread (they lock, or are atomics)
  *	explain			explain.h
@@ -46,6 +46,15 @@ struct link {
 	char error[512]; /* "" if the last request succeeded */
 };
 
+/*
+ * Attempts to replicate that failed in a row though the appliance answers: for a reason of this
+ * machine, or because the appliance refuses.
+ */
+struct setback {
+	unsigned int count; /* 0: the last attempt did not fail */
+	struct err last;
+};
+
 /* No read, and no write before a boundary, takes so long: something is wrong. */
 #define OVERDUE_NS (10 * NSEC_PER_SEC)
 
@@ -69,8 +78,9 @@ struct agent {
 	struct http_link http_link;
 	struct stages stages;
 	struct explain explain;
-	pthread_mutex_t lock; /* guards link, facts and kmod's life */
+	pthread_mutex_t lock; /* guards link, setback, facts and kmod's life */
 	struct link link;
+	struct setback setback;
 	struct facts facts;
 	struct kmod *kmod; /* NULL: absent */
 	char kmod_absent[512]; /* why */
@@ -98,6 +108,8 @@ uint64_t agent_sealing_ns(struct agent *a);
 /* The outcome of a request to the appliance: code 0, or e of an api_* call. */
 void agent_link(struct agent *a, int code, const struct err *e);
 struct link agent_link_get(struct agent *a);
+void agent_setback(struct agent *a, const struct err *e); /* NULL: it is overcome */
+struct setback agent_setback_get(struct agent *a);
 void agent_facts_set(struct agent *a, const struct facts *f);
 struct facts agent_facts_get(struct agent *a);
 

@@ -126,6 +126,18 @@ static struct drain *wait_for_work(struct drain_pool *p, uint64_t *round)
 	return d;
 }
 
+/* What a worker needs, *piece the last of it. Where it is refused the next drain tries again. */
+static int make_ready(struct drain_pool *p, struct worker *w, struct piece **piece, struct err *e)
+{
+	int r = worker_init(w, p->agent, e);
+
+	if (!r && !(*piece = malloc(sizeof(**piece))))
+		r = err_set(e, -ENOMEM, "out of memory");
+	if (r)
+		worker_clear(w);
+	return r;
+}
+
 static void *worker_main(void *arg)
 {
 	struct drain_pool *p = arg;
@@ -133,22 +145,22 @@ static void *worker_main(void *arg)
 			   .begun = segment_begun,
 			   .arg = p,
 			   .senders = p->senders};
-	struct piece *piece = malloc(sizeof(*piece));
+	struct piece *piece = NULL;
 	uint64_t round = 0;
 	struct drain *d;
-	struct err e = {0};
-	int r = worker_init(&w, p->agent, &e);
+	struct err e;
+	int r;
 
-	if (!piece)
-		r = err_set(&e, -ENOMEM, "out of memory");
 	while ((d = wait_for_work(p, &round))) {
+		r = piece ? 0 : make_ready(p, &w, &piece, &e);
 		if (r)
 			fail(p, r, &e);
 		else
 			work(p, &w, d, piece);
 		one_less(p);
 	}
-	worker_clear(&w);
+	if (piece)
+		worker_clear(&w);
 	free(piece);
 	return NULL;
 }

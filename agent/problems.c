@@ -7,7 +7,7 @@
 #include "agent/status.h"
 #include "lib/clock.h"
 
-#define RESYNC_FAILURES 3 /* in a row: not a passing disturbance */
+#define FAILURES 3 /* in a row: not a passing disturbance */
 #define POINT_OVERDUE_NS (15 * 60 * NSEC_PER_SEC)
 
 #define NO_ANSWER                                                                                           \
@@ -135,6 +135,11 @@ static void resync_waits(const struct disk_view *d, json_t *list)
 		    d->name, clock_format_utc(d->starts_ns, when), d->resync_cause);
 }
 
+static bool resync_fails(const struct disk_view *d)
+{
+	return !d->waiting && d->failures >= FAILURES;
+}
+
 static bool disk_problems(const struct disk_view *d, json_t *list)
 {
 	bool hangs = d->reading_ns >= OVERDUE_NS;
@@ -153,7 +158,7 @@ static bool disk_problems(const struct disk_view *d, json_t *list)
 		    d->name, duration_format(d->reading_ns, since));
 	if (d->waiting)
 		resync_waits(d, list);
-	else if (d->failures >= RESYNC_FAILURES)
+	else if (resync_fails(d))
 		add(list, "error",
 		    "Look at the log of mobilityd for what came before; the agent goes on trying. If it "
 		    "persists: mobilityctl resync --now DISK.",
@@ -176,6 +181,34 @@ static bool sealing_problem(const struct status_view *v, json_t *list)
 	add(list, "error", NO_ANSWER,
 	    "Writes have not completed for %s (%llu are in flight): until they do there is no new recovery point.",
 	    duration_format(v->sealing_ns, since), (unsigned long long)v->in_flight);
+	return true;
+}
+
+static const char *setback_remedy(int code)
+{
+	switch (code) {
+	case -ENOMEM:
+		return "See what uses the memory of this machine; the agent goes on trying, and no change "
+		       "is lost.";
+	case -ESTALE:
+		return "Look at the appliance's log; the agent goes on trying, and no change is lost.";
+	default:
+		return "Look at the log of mobilityd and at the kernel's; the agent goes on trying, and no "
+		       "change is lost.";
+	}
+}
+
+/* Not where a problem tells of the same failure already: the appliance's, or a resync's. */
+static bool setback_problem(const struct status_view *v, json_t *list)
+{
+	bool told = v->link.error[0] || v->paused || !v->enrolled;
+
+	for (size_t i = 0; i < v->disk_count; i++)
+		told |= resync_fails(&v->disk[i]);
+	if (told || v->setback.count < FAILURES)
+		return false;
+	add(list, "error", setback_remedy(v->setback.last.code),
+	    "Replication failed %u times in a row: %s.", v->setback.count, v->setback.last.text);
 	return true;
 }
 
@@ -230,6 +263,7 @@ json_t *status_problems(const struct status_view *v)
 	machine_problems(v, list);
 	module_problems(v, list);
 	explained = sealing_problem(v, list);
+	explained |= setback_problem(v, list);
 	for (size_t i = 0; i < v->disk_count; i++)
 		explained |= disk_problems(&v->disk[i], list);
 	/* A disk that has a problem, or is not complete yet, explains the missing points. */

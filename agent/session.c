@@ -230,6 +230,7 @@ static int replicate(struct session *s, const struct state *st, struct err *e)
 	if (r || !s->synced || !epoch_due(s, &scan))
 		return r;
 	r = epoch_run(s, scan, e);
+	s->epoch_failed = r != 0;
 	session_resync_outcome(s, r, e);
 	if (r)
 		s->synced = false;
@@ -289,10 +290,15 @@ static void step(struct session *s)
 	state_clear(&st);
 	if (!r) {
 		s->backoff.tries = 0;
+		/* That no epoch is due yet does not overcome one that failed. */
+		if (!s->epoch_failed)
+			agent_setback(s->a, NULL);
 		return;
 	}
-	if (r != -ECANCELED && r != -EHOSTDOWN && r != -EAGAIN)
+	if (r != -ECANCELED && r != -EHOSTDOWN && r != -EAGAIN) {
 		log_warning("the epoch was abandoned, nothing is lost: %s", e.text);
+		agent_setback(s->a, &e);
+	}
 	back_off(s, &e);
 }
 

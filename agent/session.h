@@ -20,6 +20,7 @@ struct session {
 	char module_id[STATE_HEX_ID];
 	uint64_t generation; /* of the store, as it was applied */
 	bool synced; /* where every disk stands is agreed with the appliance */
+	bool epoch_failed; /* the last one did */
 	bool older; /* the appliance is behind what it had committed when it was last asked */
 	struct backoff backoff;
 	/* monotonic times, 0: never */

@@ -93,24 +93,10 @@ static void scan_drain_close(struct source *s)
 }
 
 /*
- * Past the page cache the block layer tells in which way a device did not give its content (a medium error is ENODATA); through
- * it all are EIO.
+ * Whatever the error is called (past the page cache the block layer has many names: a medium error is
+ * ENODATA, a device that is offline ENODEV), the device did not give its content. Nothing: it is
+ * shorter than it was, and its size is looked at again.
  */
-static int read_error(int code)
-{
-	switch (code) {
-	case ENODATA: /* medium */
-	case EREMOTEIO: /* target */
-	case EILSEQ: /* protection */
-	case ENOLINK: /* transport */
-	case ETIMEDOUT:
-	case EBADE: /* a reservation of somebody else */
-		return -EIO;
-	default:
-		return -code;
-	}
-}
-
 static int scan_read(struct source *s, void *buf, size_t len, uint64_t offset)
 {
 	struct scan *scan = (struct scan *)s;
@@ -122,10 +108,8 @@ static int scan_read(struct source *s, void *buf, size_t len, uint64_t offset)
 		n = pread(scan->fd, (char *)buf + done, want - done, (off_t)(offset + done));
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
-			return read_error(errno);
-		if (n == 0)
-			return -EIO; /* shorter than it was: the size is looked at again */
+		if (n <= 0)
+			return -EIO;
 		done += (size_t)n;
 	}
 	return 0;

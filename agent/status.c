@@ -276,6 +276,7 @@ json_t *status_json(struct agent *a, struct err *e)
 {
 	struct status_view v = {.now_ns = clock_realtime_ns(),
 				.link = agent_link_get(a),
+				.setback = agent_setback_get(a),
 				.facts = agent_facts_get(a)};
 	struct state st;
 	json_t *o = NULL;

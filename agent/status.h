@@ -41,6 +41,7 @@ struct status_view {
 	uint64_t now_ns;
 	bool enrolled, paused;
 	struct link link;
+	struct setback setback;
 	struct err store; /* why the state file cannot be written; code 0: it can */
 	struct facts facts;
 	struct kmod_view kmod;

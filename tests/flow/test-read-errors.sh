@@ -14,9 +14,9 @@ python3 "$flow/image.py" make b 4M random 2
 agent_config agent replication.compression=none
 appliance_init
 start_appliance
-# 4 KiB in a block; two blocks and a byte of each of their neighbours; the last sector. In the block layer's words: a medium error (ENODATA), the
-# target's (EREMOTEIO), any (EIO)
-printf '%s\n' "200704 204800 61" "5308415 5439489 121" "16776704 16777216 5" >bad
+# 4 KiB in a block; two blocks and a byte of each of their neighbours; the last sector. In the block layer's words: a medium error (ENODATA),
+# one of a device that is offline (ENODEV), any (EIO)
+printf '%s\n' "200704 204800 61" "5308415 5439489 19" "16776704 16777216 5" >bad
 LD_PRELOAD=$tmp/bad_reads.so BAD_READS=$tmp/bad BAD_READS_OF=$tmp/a \
 	ASAN_OPTIONS=verify_asan_link_order=0:${ASAN_OPTIONS:-} start_agent agent
 enroll agent

@@ -18,6 +18,7 @@
 static struct agent agent;
 static pthread_t thread;
 static atomic_uint epochs;
+static atomic_int epoch_result;
 
 int __wrap_uplink_connect(struct uplink *u, struct err *e);
 int __wrap_enroll_renew(struct agent *a, struct api *api, uint64_t *again_ns, struct err *e);
@@ -58,10 +59,13 @@ int __wrap_api_machine(struct api *a, struct remote_machine *m, struct err *e)
 int __wrap_epoch_run(struct session *s, bool scan, struct err *e)
 {
 	struct disk *d = s->a->disks->disk[0];
+	int r = atomic_load(&epoch_result);
 
-	(void)scan, (void)e;
+	(void)scan;
 	s->boundary_ns = clock_monotonic_ns();
 	atomic_fetch_add(&epochs, 1);
+	if (r)
+		return err_set(e, r, "the module refuses");
 	d->scanned_ns = s->boundary_ns;
 	disk_set_state(d, DISK_PROTECTED, d->size, "");
 	return 0;
@@ -163,6 +167,36 @@ START_TEST(disks_are_heeded_in_a_long_interval)
 }
 END_TEST
 
+static bool failed_thrice(void)
+{
+	return agent_setback_get(&agent).count >= 3;
+}
+
+static bool overcome(void)
+{
+	return !agent_setback_get(&agent).count;
+}
+
+START_TEST(epochs_that_fail_are_counted)
+{
+	struct setback s;
+
+	atomic_store(&epoch_result, -ENODEV);
+	begin();
+	ck_assert(soon(failed_thrice));
+	s = agent_setback_get(&agent);
+	ck_assert_int_eq(s.last.code, -ENODEV);
+	ck_assert_str_eq(s.last.text, "the module refuses");
+	ck_assert_int_eq(agent_link_get(&agent).code, 0);
+	/* Nobody's failure. */
+	atomic_store(&epoch_result, -EHOSTDOWN);
+	usleep(500000);
+	ck_assert(failed_thrice());
+	atomic_store(&epoch_result, 0);
+	ck_assert(soon(overcome));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("session_loop");
@@ -170,5 +204,6 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, disks_are_heeded_in_a_long_interval);
+	tcase_add_test(tc, epochs_that_fail_are_counted);
 	return run_tcase("session_loop", tc);
 }

@@ -119,6 +119,35 @@ START_TEST(each_problem_by_itself)
 }
 END_TEST
 
+/* What fails on this machine again and again is told, but not twice. */
+START_TEST(replication_that_keeps_failing)
+{
+	struct status_view v = healthy();
+	_cleanup_json_ json_t *none = NULL;
+
+	v.setback = (struct setback){.count = 2};
+	err_set(&v.setback.last, -ENODEV, "the kernel module refuses");
+	none = status_problems(&v);
+	ck_assert_uint_eq(json_array_size(none), 0);
+	v.setback.count = 3;
+	expect_one(&v, "error", "failed 3 times in a row: the kernel module refuses");
+	/* It is why there has been no point. */
+	v.facts.point.time = NOW - 3600 * NSEC_PER_SEC;
+	expect_one(&v, "error", "the kernel module refuses");
+	disk.state = DISK_INITIAL;
+	expect_one(&v, "error", "the kernel module refuses");
+	disk.state = DISK_RESYNC;
+	disk.failures = 3;
+	strcpy(disk.failure, "the kernel module refuses");
+	expect_one(&v, "error", "The resynchronisation of vda");
+	v = healthy();
+	v.setback.count = 3;
+	v.link.code = -EACCES;
+	strcpy(v.link.error, "this machine is not enrolled");
+	expect_one(&v, "error", "this machine is not enrolled");
+}
+END_TEST
+
 /* The state file is this machine's: nobody is sent to the appliance for it. */
 START_TEST(the_state_file_has_a_problem_of_its_own)
 {
@@ -284,6 +313,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, nothing_is_wrong);
 	tcase_add_test(tc, each_problem_by_itself);
+	tcase_add_test(tc, replication_that_keeps_failing);
 	tcase_add_test(tc, the_state_file_has_a_problem_of_its_own);
 	tcase_add_test(tc, problems_of_a_disk);
 	tcase_add_test(tc, the_screen_tells_it_all);
