@@ -143,6 +143,23 @@ struct setback agent_setback_get(struct agent *a)
 	return s;
 }
 
+void agent_renewal(struct agent *a, const struct err *e)
+{
+	pthread_mutex_lock(&a->lock);
+	a->renewal = e ? *e : (struct err){0};
+	pthread_mutex_unlock(&a->lock);
+}
+
+struct err agent_renewal_get(struct agent *a)
+{
+	struct err e;
+
+	pthread_mutex_lock(&a->lock);
+	e = a->renewal;
+	pthread_mutex_unlock(&a->lock);
+	return e;
+}
+
 void agent_facts_set(struct agent *a, const struct facts *f)
 {
 	pthread_mutex_lock(&a->lock);

@@ -8,7 +8,8 @@
  *	config, started_ns	constant after start
  *	store, bookmarks	any thread (they lock)
  *	disks			the session publishes; others read under agent_rcu_lock()
- *	link, setback, facts	any thread, through the functions below (they lock)
+ *	link, setback, renewal,	any thread, through the functions below (they lock)
+ *	facts
  *	totals			any thread (atomics)
  *	rate, http_link, stages	any thread (they lock, or are atomics)
  *	explain			explain.h
@@ -78,9 +79,10 @@ struct agent {
 	struct http_link http_link;
 	struct stages stages;
 	struct explain explain;
-	pthread_mutex_t lock; /* guards link, setback, facts and kmod's life */
+	pthread_mutex_t lock; /* guards the next four and kmod's life */
 	struct link link;
 	struct setback setback;
+	struct err renewal; /* of the certificate: why the last failed; code 0: it did not */
 	struct facts facts;
 	struct kmod *kmod; /* NULL: absent */
 	char kmod_absent[512]; /* why */
@@ -110,6 +112,8 @@ void agent_link(struct agent *a, int code, const struct err *e);
 struct link agent_link_get(struct agent *a);
 void agent_setback(struct agent *a, const struct err *e); /* NULL: it is overcome */
 struct setback agent_setback_get(struct agent *a);
+void agent_renewal(struct agent *a, const struct err *e); /* NULL: it did not fail */
+struct err agent_renewal_get(struct agent *a);
 void agent_facts_set(struct agent *a, const struct facts *f);
 struct facts agent_facts_get(struct agent *a);
 

@@ -199,7 +199,7 @@ int enroll(struct agent *a, const struct enroll_request *q, char machine[UUID_TE
 	return r;
 }
 
-static int read_life(struct agent *a, uint64_t *not_before, uint64_t *not_after, struct err *e)
+int enroll_life(struct agent *a, uint64_t *not_before, uint64_t *not_after, struct err *e)
 {
 	_cleanup_free_ char *cert = NULL;
 	size_t len;
@@ -208,21 +208,16 @@ static int read_life(struct agent *a, uint64_t *not_before, uint64_t *not_after,
 	return r ? r : pki_cert_life(cert, not_before, not_after, e);
 }
 
-uint64_t enroll_expiry(struct agent *a)
-{
-	uint64_t before, after;
-
-	return read_life(a, &before, &after, NULL) ? 0 : after;
-}
-
 /*
  * Several looks before the end of what is left; not rarer than hourly, for clocks jump. What has
  * expired cannot be renewed: that needs an enrolment, after which it is looked at anyway.
  */
 static uint64_t look_again(struct agent *a)
 {
-	uint64_t after = enroll_expiry(a), now = clock_realtime_ns(), ns;
+	uint64_t before, after, now = clock_realtime_ns(), ns;
 
+	if (enroll_life(a, &before, &after, NULL))
+		return RENEW_LOOK_MAX_NS;
 	ns = after > now ? (after - now) / 4 : RENEW_LOOK_MAX_NS;
 	if (ns > RENEW_LOOK_MAX_NS)
 		return RENEW_LOOK_MAX_NS;
@@ -235,7 +230,7 @@ int enroll_renew(struct agent *a, struct api *api, uint64_t *again_ns, struct er
 	uint64_t before, after, now = clock_realtime_ns();
 	char hostname[256] = "";
 	size_t len;
-	int r = read_life(a, &before, &after, e);
+	int r = enroll_life(a, &before, &after, e);
 
 	*again_ns = look_again(a);
 	if (r)

@@ -31,7 +31,7 @@ int enroll_parse_address(const char *text, char host[256], unsigned int *port, s
  * yet. *again_ns (always set): after so long it is to be looked at again.
  */
 int enroll_renew(struct agent *a, struct api *api, uint64_t *again_ns, struct err *e);
-/* The end of the certificate's life, ns since the epoch; 0 if there is none. */
-uint64_t enroll_expiry(struct agent *a);
+/* The life of the certificate, ns since the epoch. */
+int enroll_life(struct agent *a, uint64_t *not_before, uint64_t *not_after, struct err *e);
 
 #endif

@@ -77,6 +77,31 @@ static void store_problem(const struct status_view *v, json_t *list)
 		    v->store.text);
 }
 
+/* Told in time: who has none that is valid can only enrol again. */
+static void certificate_problem(const struct status_view *v, json_t *list)
+{
+	uint64_t expiry = v->cert_expiry_ns;
+	char when[32] = "a time that is not known";
+	bool near;
+
+	if (expiry && expiry < v->now_ns) {
+		add(list, "error",
+		    "Enrol this machine again with a fresh token: mobilityctl enroll.",
+		    "The certificate of this machine has expired.");
+		return;
+	}
+	if (expiry)
+		clock_format_utc(expiry, when);
+	near = !expiry || expiry - v->now_ns < (expiry - v->cert_begin_ns) / 4;
+	/* While there is time an appliance that is away is problem enough. */
+	if (v->renewal.code && (near || !v->link.error[0]))
+		add(list, near ? "error" : "warning",
+		    "Remove that cause, the agent tries again at least hourly; once it has expired this "
+		    "machine must be enrolled again, and its disks begin anew.",
+		    "The certificate of this machine, which expires at %s, could not be renewed: %s.",
+		    when, v->renewal.text);
+}
+
 static void machine_problems(const struct status_view *v, json_t *list)
 {
 	if (!v->enrolled) {
@@ -92,10 +117,7 @@ static void machine_problems(const struct status_view *v, json_t *list)
 		add(list, "warning", "mobilityctl resume", "Replication is paused.");
 	if (!v->disk_count)
 		add(list, "error", "mobilityctl protect DISK", "No disk is protected.");
-	if (v->cert_expiry_ns && v->cert_expiry_ns < v->now_ns)
-		add(list, "error",
-		    "Enrol this machine again with a fresh token: mobilityctl enroll.",
-		    "The certificate of this machine has expired.");
+	certificate_problem(v, list);
 }
 
 static void module_problems(const struct status_view *v, json_t *list)

@@ -49,11 +49,15 @@ static void check_certificate(struct session *s)
 {
 	uint64_t now = clock_monotonic_ns(), again;
 	struct err e;
+	int r;
 
 	if (!s->uplink.api || now < s->cert_look_ns)
 		return;
-	if (enroll_renew(s->a, s->uplink.api, &again, &e))
+	r = enroll_renew(s->a, s->uplink.api, &again, &e);
+	if (r)
 		log_warning("the certificate cannot be renewed now: %s", e.text);
+	if (r != -ECANCELED)
+		agent_renewal(s->a, r ? &e : NULL);
 	s->cert_look_ns = now + again;
 	/*
 	 * A kept connection still shows the certificate of its handshake: a new one in place of it,

@@ -277,6 +277,7 @@ json_t *status_json(struct agent *a, struct err *e)
 	struct status_view v = {.now_ns = clock_realtime_ns(),
 				.link = agent_link_get(a),
 				.setback = agent_setback_get(a),
+				.renewal = agent_renewal_get(a),
 				.facts = agent_facts_get(a)};
 	struct state st;
 	json_t *o = NULL;
@@ -287,7 +288,8 @@ json_t *status_json(struct agent *a, struct err *e)
 	v.enrolled = st.machine[0] != '\0';
 	v.paused = st.paused;
 	v.app_interval_ns = a->config.app_consistent_interval;
-	v.cert_expiry_ns = v.enrolled ? enroll_expiry(a) : 0;
+	if (!v.enrolled || enroll_life(a, &v.cert_begin_ns, &v.cert_expiry_ns, NULL))
+		v.cert_begin_ns = v.cert_expiry_ns = 0;
 	agent_kmod_view(a, &v.kmod);
 	store_failing(a->store, &v.store);
 	view_sealing(a, &v);

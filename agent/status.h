@@ -45,7 +45,8 @@ struct status_view {
 	struct err store; /* why the state file cannot be written; code 0: it can */
 	struct facts facts;
 	struct kmod_view kmod;
-	uint64_t cert_expiry_ns; /* 0: unknown */
+	uint64_t cert_begin_ns, cert_expiry_ns; /* 0: unknown */
+	struct err renewal; /* why it could not be renewed; code 0: it could, or it was not time */
 	uint64_t app_interval_ns; /* 0: off */
 	uint64_t sealing_ns, in_flight; /* how long a boundary has waited for so many writes */
 	struct disk_view *disk;

@@ -18,7 +18,7 @@
 static struct agent agent;
 static pthread_t thread;
 static atomic_uint epochs;
-static atomic_int epoch_result;
+static atomic_int epoch_result, renew_result;
 
 int __wrap_uplink_connect(struct uplink *u, struct err *e);
 int __wrap_enroll_renew(struct agent *a, struct api *api, uint64_t *again_ns, struct err *e);
@@ -36,9 +36,11 @@ int __wrap_uplink_connect(struct uplink *u, struct err *e)
 
 int __wrap_enroll_renew(struct agent *a, struct api *api, uint64_t *again_ns, struct err *e)
 {
-	(void)a, (void)api, (void)e;
-	*again_ns = 3600 * NSEC_PER_SEC;
-	return 0;
+	int r = atomic_load(&renew_result);
+
+	(void)a, (void)api;
+	*again_ns = NSEC_PER_SEC / 10;
+	return r ? err_set(e, r, "no new certificate") : 0;
 }
 
 int __wrap_api_machine(struct api *a, struct remote_machine *m, struct err *e)
@@ -197,6 +199,31 @@ START_TEST(epochs_that_fail_are_counted)
 }
 END_TEST
 
+static bool renewal_fails(void)
+{
+	return agent_renewal_get(&agent).code == -EAGAIN;
+}
+
+static bool renewed(void)
+{
+	return !agent_renewal_get(&agent).code;
+}
+
+START_TEST(a_renewal_that_fails_is_kept)
+{
+	atomic_store(&renew_result, -EAGAIN);
+	begin();
+	ck_assert(soon(renewal_fails));
+	/* Called off with an epoch: that says nothing. */
+	atomic_store(&renew_result, -ECANCELED);
+	usleep(300000);
+	ck_assert(renewal_fails());
+	ck_assert_str_eq(agent_renewal_get(&agent).text, "no new certificate");
+	atomic_store(&renew_result, 0);
+	ck_assert(soon(renewed));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("session_loop");
@@ -204,6 +231,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, disks_are_heeded_in_a_long_interval);
+	tcase_add_test(tc, a_renewal_that_fails_is_kept);
 	tcase_add_test(tc, epochs_that_fail_are_counted);
 	return run_tcase("session_loop", tc);
 }

@@ -11,6 +11,7 @@
 #include "tests/unit/agent/support.h"
 
 #define NOW (1800000000ull * NSEC_PER_SEC)
+#define DAY (86400 * NSEC_PER_SEC)
 
 static struct disk_view disk;
 
@@ -29,7 +30,8 @@ static struct status_view healthy(void)
 	v.kmod.mode = KMOD_HOOK;
 	v.facts.has_point = true;
 	v.facts.point.time = NOW - NSEC_PER_SEC;
-	v.cert_expiry_ns = NOW + 1;
+	v.cert_begin_ns = NOW - 50 * DAY;
+	v.cert_expiry_ns = NOW + 40 * DAY;
 	return v;
 }
 
@@ -116,6 +118,28 @@ START_TEST(each_problem_by_itself)
 	v = healthy();
 	strcpy(v.facts.fuzzy, "the pool was full");
 	expect_one(&v, "warning", "the pool was full");
+}
+END_TEST
+
+/* In time for something to be done about it. */
+START_TEST(a_certificate_that_cannot_be_renewed)
+{
+	struct status_view v = healthy();
+
+	err_set(&v.renewal, -EAGAIN, "the appliance refused: its CA key cannot be read");
+	v.cert_expiry_ns = NOW + 25 * DAY;
+	expect_one(&v, "warning", "could not be renewed: the appliance refused: its CA key");
+	expect_one(&v, "warning", "expires at 2027-02-09T");
+	v.link.code = -EHOSTDOWN;
+	strcpy(v.link.error, "nobody answers");
+	expect_one(&v, "error", "nobody answers");
+	v.link = (struct link){.connected = true};
+	v.cert_expiry_ns = NOW + 10 * DAY;
+	expect_one(&v, "error", "could not be renewed");
+	v.cert_begin_ns = v.cert_expiry_ns = 0; /* its file cannot be read */
+	expect_one(&v, "error", "could not be renewed");
+	v.cert_expiry_ns = NOW - 1;
+	expect_one(&v, "error", "has expired");
 }
 END_TEST
 
@@ -313,6 +337,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, nothing_is_wrong);
 	tcase_add_test(tc, each_problem_by_itself);
+	tcase_add_test(tc, a_certificate_that_cannot_be_renewed);
 	tcase_add_test(tc, replication_that_keeps_failing);
 	tcase_add_test(tc, the_state_file_has_a_problem_of_its_own);
 	tcase_add_test(tc, problems_of_a_disk);
