@@ -265,6 +265,9 @@ int identify(const char *path, struct identity *id, struct err *e)
 	if (r)
 		return r;
 	identify_clean(id->name);
+	/* Exports are files of this name: none may be hidden, nor be ".." */
+	if (id->name[0] == '.')
+		id->name[0] = '_';
 	if (!id->size)
 		return err_set(e, -ENOMEDIUM, "%s is empty (0 bytes): there is nothing to protect",
 			       path);

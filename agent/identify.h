@@ -16,7 +16,7 @@
 
 struct identity {
 	char path[PATH_MAX]; /* canonical: /dev/NAME, or the file's real path */
-	char name[256]; /* vda, dm-0; the file's basename */
+	char name[256]; /* vda, dm-0; the file's basename, as the appliance takes it */
 	char key[256]; /* "serial:…" "ptuuid:…" "fsuuid:…" "path:…" */
 	bool file;
 	dev_t rdev; /* of a block device */

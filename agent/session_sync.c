@@ -55,22 +55,36 @@ static int unregister_rest(struct session *s, const struct state *st, struct rem
 	return r;
 }
 
-/* The size was refused: the appliance has a larger disk by this name. */
-static void refuse_size(struct disk *d, const struct err *why)
+static const char *refusal_remedy(int code, bool smaller)
 {
+	if (smaller)
+		return "A disk that became smaller is another disk: mobilityctl unprotect, then "
+		       "protect it again.";
+	if (code == -ESTALE)
+		return "End the protection of a disk that does not need it with mobilityctl "
+		       "unprotect; this one is tried again every minute.";
+	return "Mend what it says of the disk, or end its protection with mobilityctl unprotect; if it "
+	       "says nothing of it, install the same release on this machine and on the appliance.";
+}
+
+/*
+ * The appliance does not take the disk as it is: that is this disk's error, and all others go on. It
+ * stays tracked only where replication may go on from what the appliance has of it.
+ */
+static void refuse(struct disk *d, const struct remote_disk *known, const struct err *why)
+{
+	bool smaller = known && known->size > d->size;
 	struct err e;
 
 	log_error("%s: %s", d->name, why->text);
-	if (d->source->ops->detach(d->source, &e))
+	if ((smaller || !known) && d->source->ops->detach(d->source, &e))
 		log_error("%s", e.text);
 	disk_set_source(d, NULL);
 	d->look_ns = clock_monotonic_ns() + LOOK_AGAIN_NS;
-	disk_set_error(d,
-		       "A disk that became smaller is another disk: mobilityctl unprotect, then "
-		       "protect it again.",
-		       "%s", why->text);
+	disk_set_error(d, refusal_remedy(why->code, smaller), "%s", why->text);
 }
 
+/* 0: *out is what the appliance has, or d lost its source, since it was refused. */
 static int register_disk(struct session *s, struct disk *d, const struct remote_disk *known,
 			 struct remote_disk *out, struct err *e)
 {
@@ -82,13 +96,10 @@ static int register_disk(struct session *s, struct disk *d, const struct remote_
 		return 0;
 	}
 	r = api_register(s->uplink.api, d->key, d->name, d->size, granule, out, e);
-	if (r == -ESTALE) {
-		refuse_size(d, e);
-		if (known)
-			*out = *known;
-		return known ? 0 : r;
-	}
-	return r;
+	if (r != -ESTALE && r != -EPROTO && r != -EINVAL)
+		return r;
+	refuse(d, known, e);
+	return 0;
 }
 
 static void adopt(struct disk *d, const struct remote_disk *remote)
@@ -182,10 +193,9 @@ static int sync_disks(struct session *s, const struct state *st, struct remote_m
 			r = register_disk(s, d, known, &remote, e);
 			if (r)
 				break;
-			known = &remote;
 		}
 		if (d->source)
-			sync_disk(s, d, mine, known, grown);
+			sync_disk(s, d, mine, &remote, grown);
 		else if (known)
 			adopt_unreachable(d, known);
 	}

@@ -66,4 +66,12 @@ export_point "$(machine agent)" second "$tmp/exported"
 [ ! -e exported/random.raw ] || fail "a point has a disk that is not protected any more"
 point_equals agent second "${images[@]:1}"
 point_equals agent first "${images[@]}"
+note "a file whose name begins with a dot is protected under another name"
+python3 "$flow/image.py" make .vm.img 1M random 8
+ctl agent protect .vm.img
+wait_protected agent
+bookmark agent dot
+point_equals agent dot "${images[@]:1}"
+export_point "$(machine agent)" dot "$tmp/exported"
+[ "$(digest_of exported/_vm.img.raw)" = "$(digest_of .vm.img)" ] || fail "what is exported is not .vm.img"
 finish

@@ -14,7 +14,9 @@
 
 static struct agent agent;
 static struct session session = {.a = &agent};
-static unsigned int acks;
+static unsigned int acks, detached;
+static bool unknown; /* the appliance has no disk yet */
+static int refusal; /* of the disk one */
 
 static int fake_status(struct source *s, struct source_status *out, struct err *e)
 {
@@ -31,6 +33,13 @@ static int fake_ack(struct source *s, unsigned int events, struct err *e)
 	return 0;
 }
 
+static int fake_detach(struct source *s, struct err *e)
+{
+	(void)s, (void)e;
+	detached++;
+	return 0;
+}
+
 static void fake_close(struct source *s)
 {
 	(void)s;
@@ -40,6 +49,7 @@ static const struct source_ops fake_ops = {.name = "fake",
 					   .tracks = true,
 					   .status = fake_status,
 					   .ack = fake_ack,
+					   .detach = fake_detach,
 					   .close = fake_close};
 
 static struct source source[DISKS] = {
@@ -71,7 +81,7 @@ static struct remote_disk remote(const char *key)
 int __wrap_api_machine(struct api *a, struct remote_machine *m, struct err *e)
 {
 	(void)a, (void)e;
-	*m = (struct remote_machine){.epoch = 1, .disk_count = DISKS};
+	*m = (struct remote_machine){.epoch = 1, .disk_count = unknown ? 0 : DISKS};
 	m->disk = calloc(DISKS, sizeof(*m->disk));
 	m->disk[0] = remote("one");
 	m->disk[1] = remote("two");
@@ -81,8 +91,10 @@ int __wrap_api_machine(struct api *a, struct remote_machine *m, struct err *e)
 int __wrap_api_register(struct api *a, const char *key, const char *name, uint64_t size,
 			uint64_t granule, struct remote_disk *out, struct err *e)
 {
-	(void)a, (void)name, (void)size, (void)granule, (void)e;
+	(void)a, (void)name, (void)size, (void)granule;
 	*out = remote(key);
+	if (refusal && !strcmp(key, "one"))
+		return err_set(e, refusal, "the appliance refused: it does not take one");
 	return 0;
 }
 
@@ -209,6 +221,48 @@ START_TEST(a_sync_goes_on_and_blames_nobody)
 }
 END_TEST
 
+static void sync_refused(int code, unsigned int detaches, const char *remedy)
+{
+	struct state st;
+	struct err e;
+
+	acks = 1;
+	refusal = code;
+	for (size_t i = 0; i < DISKS; i++)
+		disk_set_source(disk(i), &source[i]);
+	ck_assert_int_eq(store_copy(agent.store, &st, &e), 0);
+	ck_assert_msg(!session_sync(&session, &st, &e), "%s", e.text);
+	state_clear(&st);
+	ck_assert(session.synced);
+	ck_assert_int_eq(agent_link_get(&agent).code, 0);
+	ck_assert_ptr_null(disk(0)->source);
+	ck_assert_str_eq(disk(0)->error, "the appliance refused: it does not take one");
+	ck_assert_msg(strstr(disk(0)->remedy, remedy) != NULL, "%s", disk(0)->remedy);
+	ck_assert_uint_eq(detached, detaches);
+	ck_assert_ptr_nonnull(disk(1)->source);
+	ck_assert_str_eq(disk(1)->id, id);
+}
+
+START_TEST(a_disk_that_is_refused_stops_no_other)
+{
+	sync_refused(-EPROTO, 0, "Mend what it says");
+}
+END_TEST
+
+START_TEST(a_disk_too_many_stops_no_other)
+{
+	unknown = true;
+	sync_refused(-ESTALE, 1, "End the protection of a disk");
+}
+END_TEST
+
+START_TEST(a_disk_that_became_smaller_is_another)
+{
+	source[0].size = SIZE / 2;
+	sync_refused(-ESTALE, 1, "A disk that became smaller");
+}
+END_TEST
+
 static int edit_schedule(struct state *st, void *arg, struct err *e)
 {
 	(void)arg, (void)e;
@@ -244,6 +298,9 @@ int main(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, an_event_stays_until_it_can_be_remembered);
 	tcase_add_test(tc, a_sync_goes_on_and_blames_nobody);
+	tcase_add_test(tc, a_disk_that_is_refused_stops_no_other);
+	tcase_add_test(tc, a_disk_too_many_stops_no_other);
+	tcase_add_test(tc, a_disk_that_became_smaller_is_another);
 	tcase_add_test(tc, a_scheduled_resync_waits_alone);
 	return run_tcase("session", tc);
 }
