@@ -340,8 +340,8 @@ static int heed_events(struct session *s, struct disk *d, struct err *e)
 	if (r || !st.events)
 		return r;
 	if (st.events & SOURCE_GONE) {
-		log_error("%s was removed", d->name);
-		disk_set_error(d, remedy_for(-ENODEV), "%s was removed", d->path);
+		log_error("%s was removed or detached", d->name);
+		disk_set_error(d, remedy_for(-ENODEV), "%s was removed or detached", d->path);
 		disk_set_source(d, NULL);
 		d->look_ns = 0;
 		s->synced = false;

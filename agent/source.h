@@ -27,7 +27,7 @@ struct boundary;
 
 #define SOURCE_SUSPECT 1u /* writes of unknown range: resync */
 #define SOURCE_RESIZED 2u
-#define SOURCE_GONE 4u
+#define SOURCE_GONE 4u /* removed, or detached by somebody: nothing tracks it any more */
 
 struct source_status {
 	uint64_t size_now;

@@ -35,20 +35,18 @@ static int disk_status(struct source *s, struct source_status *out, struct err *
 	struct mob_disk_status st = {.version = MOB_UAPI_VERSION};
 
 	memset(out, 0, sizeof(*out));
-	if (ioctl(d->fd, MOB_DISK_IOC_STATUS, &st)) {
-		if (errno == ENODEV) {
-			out->events = SOURCE_GONE;
-			return 0;
-		}
+	if (ioctl(d->fd, MOB_DISK_IOC_STATUS, &st))
 		return err_errno(e, -errno, "the kernel module does not tell the status of %s",
 				 d->path);
-	}
 	out->size_now = st.size_now;
 	out->dirty_bytes = st.dirty_granules << st.granule_shift;
 	if (out->dirty_bytes > st.size)
 		out->dirty_bytes = st.size;
 	out->written_bytes = st.written_bytes;
 	out->events = st.events;
+	/* Detached, by us or somebody else: there is no event of that. */
+	if (!st.size_now)
+		out->events |= SOURCE_GONE;
 	return 0;
 }
 
