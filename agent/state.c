@@ -168,7 +168,7 @@ static int fill(const json_t *o, struct state *out, struct err *e)
 
 int state_from_text(const char *text, size_t len, struct state *out, struct err *e)
 {
-	_cleanup_json_ json_t *o = json_parse_object(text, len, 8u << 20, e);
+	_cleanup_json_ json_t *o = json_parse_object(text, len, STATE_FILE_MAX, e);
 	int r;
 
 	memset(out, 0, sizeof(*out));

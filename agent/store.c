@@ -34,7 +34,7 @@ static int load(struct store *s, struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t len;
-	int r = io_read_file(s->state_file, 8u << 20, &text, &len, e);
+	int r = io_read_file(s->state_file, STATE_FILE_MAX, &text, &len, e);
 
 	if (r == -ENOENT)
 		return 0;

@@ -15,7 +15,7 @@ enum ctl_exit {
 };
 
 struct ctl {
-	const char *socket;
+	const char *socket, *state_dir;
 	char **args;
 	int arg_count;
 	const char *fingerprint, *token_file, *source; /* NULL: not given */

@@ -198,6 +198,7 @@ int main(int argc, char **argv)
 		return CTL_USAGE;
 	}
 	c.socket = conf.socket;
+	c.state_dir = conf.state_dir;
 	r = commands[command].run(&c);
 	config_clear(&conf);
 	return r;

@@ -9,7 +9,7 @@
 
 #include "agent/ctl/actions.h"
 #include "agent/ctl/churn.h"
-#include "agent/ctl/client.h"
+#include "agent/ctl/owner.h"
 #include "agent/ctl/text.h"
 #include "agent/source.h"
 #include "lib/clock.h"
@@ -145,27 +145,6 @@ static json_t *plan_json(const struct ctl *c, const struct watched *w)
 			 "disks", disks, "sum", sum_json(c, w));
 }
 
-/* Is the disk protected by the agent, which then needs the attachment? Unknown counts as yes. */
-static bool agent_has(const struct ctl *c, const struct watched *w)
-{
-	_cleanup_json_ json_t *request = json_pack("{s:s}", "command", "status");
-	_cleanup_json_ json_t *status = NULL;
-	const json_t *d;
-	struct err e;
-	size_t i;
-
-	status = request ? client_ask(c->socket, request, &e) : NULL;
-	if (!status)
-		return !request || e.code != -ECONNREFUSED;
-	json_array_foreach (json_object_get(status, "disks"), i, d) {
-		const char *path = json_string_value(json_object_get(d, "path"));
-
-		if (path && !strcmp(path, w->path))
-			return true;
-	}
-	return false;
-}
-
 static int show(const struct ctl *c, const struct watched *w)
 {
 	_cleanup_json_ json_t *plan = plan_json(c, w);
@@ -221,7 +200,7 @@ int ctl_plan(struct ctl *c)
 	else
 		status = show(c, w);
 	for (int i = 0; w && i < c->arg_count; i++)
-		churn_close(&w[i], !w[i].attached || !agent_has(c, &w[i]));
+		churn_close(&w[i], !w[i].attached || !owner_is_agent(c, &w[i]));
 	kmod_close(module);
 	free(w);
 	return status;
