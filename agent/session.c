@@ -94,6 +94,8 @@ static int connect_now(struct session *s, struct err *e)
 static void session_wait(struct session *s, uint64_t ns, bool dirty)
 {
 	struct pollfd p[1 + POLL_DISKS] = {{.fd = s->a->wake_fd, .events = POLLIN}};
+	/* What cannot be remembered is not acknowledged: an event would wake us again at once. */
+	short events = store_failing(s->a->store, NULL) ? POLLIN : POLLIN | POLLPRI;
 	nfds_t n = 1;
 	uint64_t counter;
 
@@ -101,7 +103,7 @@ static void session_wait(struct session *s, uint64_t ns, bool dirty)
 		const struct source *src = s->a->disks->disk[i]->source;
 
 		if (src && src->poll_fd >= 0)
-			p[n++] = (struct pollfd){.fd = src->poll_fd, .events = POLLIN | POLLPRI};
+			p[n++] = (struct pollfd){.fd = src->poll_fd, .events = events};
 	}
 	session_beat(s);
 	poll(p, n, (int)(ns / 1000000) + 1);

@@ -82,7 +82,12 @@ int session_record(struct session *s, struct disk *d, enum record what, struct e
 	known = state_find(&st, d->key);
 	differs = known && record_differs(&rec, known);
 	state_clear(&st);
-	return differs ? store_update(s->a->store, false, edit_record, &rec, e) : 0;
+	if (!differs)
+		return 0;
+	/* store_retry() finds out when it works again, and then all this is gone through again. */
+	if (store_failing(s->a->store, e))
+		return e->code;
+	return store_update(s->a->store, false, edit_record, &rec, e);
 }
 
 void session_remember(struct session *s, struct disk *d, enum record what)

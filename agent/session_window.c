@@ -51,12 +51,12 @@ int session_heed_window(struct session *s, const struct state *st, struct err *e
 		set_waiting(s->a->disks->disk[i], must_wait(s->a->disks->disk[i], open));
 	for (size_t i = 0; i < st->disk_count; i++)
 		due |= st->disk[i].resync_scheduled;
-	if (!due || !open)
+	/* It begins when that can be remembered, and nothing else waits for it. */
+	if (!due || !open || store_failing(s->a->store, NULL))
 		return 0;
 	r = store_update(s->a->store, false, edit_begin, NULL, e);
 	if (!r)
 		s->synced = false;
-	/* It begins when that can be remembered, and nothing else waits for it. */
 	return store_failing(s->a->store, NULL) ? 0 : r;
 }
 

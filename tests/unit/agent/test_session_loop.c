@@ -2,6 +2,8 @@
 /* What the session's loop does from epoch to epoch, with epochs and an appliance that are made up. */
 /* wraps: uplink_connect enroll_renew api_machine epoch_run drain_pool_new */
 #include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -95,7 +97,7 @@ static int edit_disks(struct state *st, void *arg, struct err *e)
 	return 0;
 }
 
-static void begin(void)
+static void add_disk(void)
 {
 	struct err e;
 	FILE *f = fopen(test_path("disk"), "w");
@@ -104,7 +106,17 @@ static void begin(void)
 	ck_assert_int_eq(ftruncate(fileno(f), SIZE), 0);
 	fclose(f);
 	ck_assert_int_eq(store_update(agent.store, true, edit_disks, NULL, &e), 0);
+}
+
+static void start(void)
+{
 	ck_assert_int_eq(pthread_create(&thread, NULL, session_main, &agent), 0);
+}
+
+static void begin(void)
+{
+	add_disk();
+	start();
 }
 
 static void set_up(void)
@@ -224,6 +236,70 @@ START_TEST(a_renewal_that_fails_is_kept)
 }
 END_TEST
 
+/* --- a disk whose event cannot be recorded ---------------------------------------------------- */
+
+static atomic_uint looks;
+
+static int fake_status(struct source *s, struct source_status *out, struct err *e)
+{
+	(void)s, (void)e;
+	*out = (struct source_status){.size_now = SIZE, .events = SOURCE_SUSPECT};
+	atomic_fetch_add(&looks, 1);
+	return 0;
+}
+
+static void fake_close(struct source *s)
+{
+	(void)s;
+}
+
+static const struct source_ops fake_ops = {.name = "fake",
+					   .tracks = true,
+					   .status = fake_status,
+					   .close = fake_close};
+static struct source fake = {.ops = &fake_ops, .size = SIZE, .shift = 16};
+
+/* A descriptor that polls as one of the module with an event: POLLPRI. */
+static int urgent_fd(void)
+{
+	struct sockaddr_in addr = {.sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(addr);
+	int listener = socket(AF_INET, SOCK_STREAM, 0), from = socket(AF_INET, SOCK_STREAM, 0), to;
+
+	ck_assert_int_eq(bind(listener, (struct sockaddr *)&addr, len), 0);
+	ck_assert_int_eq(listen(listener, 1), 0);
+	ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&addr, &len), 0);
+	ck_assert_int_eq(connect(from, (struct sockaddr *)&addr, len), 0);
+	to = accept(listener, NULL, NULL);
+	ck_assert_int_eq(send(from, "!", 1, MSG_OOB), 1);
+	close(listener);
+	return to;
+}
+
+START_TEST(an_event_that_stays_does_not_keep_it_busy)
+{
+	struct pollfd p = {.fd = urgent_fd(), .events = POLLPRI};
+	struct session here = {.a = &agent};
+	struct err e;
+
+	ck_assert_int_eq(poll(&p, 1, 10000), 1);
+	fake.poll_fd = p.fd;
+	add_disk();
+	ck_assert_int_eq(session_local(&here, &e), 0);
+	disk_set_source(agent.disks->disk[0], &fake);
+	ck_assert_int_eq(rename(test_path("state"), test_path("away")), 0);
+	start();
+	ck_assert(soon(ran));
+	usleep(300000);
+	ck_assert(store_failing(agent.store, NULL));
+	atomic_store(&looks, 0);
+	sleep(1);
+	ck_assert_uint_lt(atomic_load(&looks), 20);
+	ck_assert_int_eq(rename(test_path("away"), test_path("state")), 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("session_loop");
@@ -231,6 +307,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, disks_are_heeded_in_a_long_interval);
+	tcase_add_test(tc, an_event_that_stays_does_not_keep_it_busy);
 	tcase_add_test(tc, a_renewal_that_fails_is_kept);
 	tcase_add_test(tc, epochs_that_fail_are_counted);
 	return run_tcase("session_loop", tc);
