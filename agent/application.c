@@ -28,11 +28,21 @@ static void fail(struct application *app, const char *fmt, ...)
 	va_end(args);
 }
 
+/* While a disk is not complete there is no point, and nothing to be held for. */
+static bool all_complete(const struct disk_table *t)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		if (t->disk[i]->state != DISK_PROTECTED)
+			return false;
+	}
+	return true;
+}
+
 uint64_t application_due(const struct session *s, uint64_t now)
 {
 	uint64_t interval = s->a->config.app_consistent_interval;
 
-	if (!interval)
+	if (!interval || !all_complete(s->a->disks))
 		return UINT64_MAX;
 	return now - s->application_ns >= interval ? 0 : interval - (now - s->application_ns);
 }

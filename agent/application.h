@@ -23,7 +23,7 @@ struct application {
 	json_t *writers; /* for the commit; NULL: none */
 };
 
-/* How long until a scheduled one is due, 0: now, UINT64_MAX: not scheduled. */
+/* How long until a scheduled one is due, 0: now, UINT64_MAX: not scheduled, or not before every disk is complete. */
 uint64_t application_due(const struct session *s, uint64_t now);
 
 /* Takes part in this epoch if wanted is set: let the shim prepare and freeze. */

@@ -352,16 +352,6 @@ static int course(struct epoch *ep, struct err *e)
 	return r;
 }
 
-/* Will every disk be complete with this epoch? Else there is nothing to be held for. */
-static bool may_be_point(const struct epoch *ep)
-{
-	for (size_t i = 0; i < ep->table->count; i++) {
-		if (ep->table->disk[i]->state != DISK_PROTECTED)
-			return false;
-	}
-	return ep->table->count > 0;
-}
-
 int epoch_run(struct session *s, bool scan, struct err *e)
 {
 	struct epoch ep = {.s = s, .table = s->a->disks, .scan = scan};
@@ -372,7 +362,7 @@ int epoch_run(struct session *s, bool scan, struct err *e)
 		ep.scan = true;
 	ep.app.wanted = ep.bookmark && bookmark_is_app(ep.bookmark);
 	if (!ep.bookmark && !application_due(s, clock_monotonic_ns()))
-		ep.app.wanted = ep.app.scheduled = may_be_point(&ep);
+		ep.app.wanted = ep.app.scheduled = true;
 	r = course(&ep, e);
 	application_end(&ep, !r);
 	/* Without the commit this gives the bits back. */

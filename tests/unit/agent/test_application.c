@@ -193,6 +193,25 @@ START_TEST(who_was_held_in_vain_is_left_alone)
 }
 END_TEST
 
+/* Else an epoch would be due again and again that nothing can come of. */
+START_TEST(none_is_due_while_a_disk_is_incomplete)
+{
+	struct disk *d = disks.disk[0];
+
+	commit();
+	disks.table.count = 1;
+	agent.disks = &disks.table;
+	agent.config.app_consistent_interval = NSEC_PER_SEC;
+	session.application_ns = 0;
+	ck_assert_uint_eq(application_due(&session, NSEC_PER_SEC / 4), NSEC_PER_SEC * 3 / 4);
+	ck_assert_uint_eq(application_due(&session, 5 * NSEC_PER_SEC), 0);
+	disk_set_state(d, DISK_RESYNC, 0, "");
+	ck_assert_uint_eq(application_due(&session, 5 * NSEC_PER_SEC), UINT64_MAX);
+	disk_set_state(d, DISK_PROTECTED, d->size, "");
+	ck_assert_uint_eq(application_due(&session, 5 * NSEC_PER_SEC), 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("application");
@@ -201,6 +220,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, nobody_is_held_for_what_is_fuzzy_already);
 	tcase_add_test(tc, nor_where_the_last_epoch_could_not_read);
+	tcase_add_test(tc, none_is_due_while_a_disk_is_incomplete);
 	tcase_add_test(tc, who_was_held_in_vain_is_left_alone);
 	return run_tcase("application", tc);
 }
