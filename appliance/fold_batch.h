@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One batch of a fold: which blocks it has, what they are, and how they are written (fold.h has the order and why). A struct fold belongs to one thread.
+ */
+#ifndef APPLIANCE_FOLD_BATCH_H
+#define APPLIANCE_FOLD_BATCH_H
+
+#include "appliance/catalog.h"
+#include "appliance/point.h"
+
+#define BATCH_BLOCKS 256 /* 16 MiB */
+
+struct fold {
+	struct catalog *catalog;
+	struct store *store;
+	const struct disk_row *disk;
+	uint64_t target;
+	struct base base; /* written */
+	struct image image; /* the journals up to target */
+	struct reader *reader; /* of image */
+	struct journal_row *journals;
+	int journal_count;
+	/* the batch */
+	unsigned int looks; /* at most so many for it; 0: until it is full, to find one again */
+	uint64_t next; /* where the one after it begins */
+	bool done; /* there is none after it */
+	size_t count, max;
+	uint64_t block[BATCH_BLOCKS];
+	uint8_t digest[BATCH_BLOCKS][DIGEST_BYTES];
+	uint8_t *data; /* BATCH_BLOCKS * BASE_BLOCK */
+};
+
+/* batch: blocks at once, 1..BATCH_BLOCKS; 0: BATCH_BLOCKS. */
+int fold_open(struct fold *f, struct catalog *c, struct store *s, const struct disk_row *d,
+	      uint64_t target, size_t batch, struct err *e);
+void fold_close(struct fold *f);
+
+/* Compute a block as of target and its digest. 1: it is damaged, *e says how. What cannot be read now is an error: it may be there later. */
+int fold_compute(struct fold *f, uint64_t block, uint8_t *data, uint8_t *digest, struct err *e);
+/* Compute the next batch at or after block. It may be empty although others come after it. */
+int fold_fill(struct fold *f, uint64_t block, struct err *e);
+/* The digests, durably, and then the blocks. */
+int fold_write(struct fold *f, struct err *e);
+
+#endif
