@@ -31,24 +31,21 @@ static bool no_stop(void *arg)
 
 static const struct fold_hooks no_hooks = {no_hook, no_hook, no_folded, no_stop, NULL, 0};
 
-/* A batch is begun only when all of it fits: one that stops half-way would keep readers out. */
-static int check_space(struct fold *f, uint64_t block, struct err *e)
+/* A batch is begun only when all of it fits: one that stops half-way keeps readers out. Some stores take space for what they write over, too. */
+static int check_space(struct fold *f, struct err *e)
 {
 	uint64_t space, need = f->count * BASE_BLOCK + (1 << 20);
 	int rc = store_space(f->store, &space, e);
 
-	if (rc < 0 || space >= need)
-		return rc;
-	rc = catalog_fold_progress(f->catalog, f->disk->id, block, false, e);
-	return rc < 0 ? rc : err_set(e, -ENOSPC, "the store has no space for folding");
+	if (rc == 0 && space < need)
+		rc = err_set(e, -ENOSPC, "the store has no space for folding");
+	return rc < 0 ? rc : fold_allocate(f, e);
 }
 
-static int put_batch(struct fold *f, uint64_t block, const struct fold_hooks *hooks, struct err *e)
+static int put_batch(struct fold *f, const struct fold_hooks *hooks, struct err *e)
 {
-	int rc = check_space(f, block, e);
+	int rc;
 
-	if (rc < 0)
-		return rc;
 	hooks->exclude(hooks->arg);
 	rc = fold_write(f, e);
 	hooks->admit(hooks->arg);
@@ -72,15 +69,14 @@ static int fold_batches(struct fold *f, uint64_t block, const struct fold_hooks 
 			return rc < 0 ? rc : err_set(e, -EAGAIN, "folding waits for readers");
 		}
 		rc = fold_fill(f, block, e);
+		if (rc == 0 && f->count)
+			rc = check_space(f, e);
 		/* Nothing of the batch is written: nobody has to wait for that. */
 		if (rc < 0)
 			catalog_fold_progress(f->catalog, d->id, block, false, NULL);
 		if (rc == 0 && f->count)
-			rc = put_batch(f, block, hooks, e);
-		/* What was skipped may have been written by a fold that was killed before its sync. */
-		if (rc == 0 && f->done)
-			return store_sync(f->base.digests, e);
-		if (rc < 0)
+			rc = put_batch(f, hooks, e);
+		if (rc < 0 || f->done)
 			return rc;
 		block = f->next;
 		rc = catalog_fold_progress(f->catalog, d->id, block, true, e);
@@ -118,8 +114,7 @@ static int fold_to(struct catalog *c, struct store *s, const struct disk_row *d,
 		return rc;
 	rc = fold_open(&f, c, s, d, target, hooks->batch, e);
 	if (rc < 0) {
-		catalog_fold_progress(c, d->id, block, d->fold_active && !content_unreadable(rc),
-				      NULL);
+		catalog_fold_progress(c, d->id, block, false, NULL);
 		return rc;
 	}
 	rc = fold_batches(&f, block, hooks, e);
@@ -190,6 +185,13 @@ int fold_disk(struct catalog *c, struct store *s, const struct disk_row *d, uint
 
 	if (!hooks)
 		hooks = &no_hooks;
+	if (row.fold_active) {
+		hooks->exclude(hooks->arg);
+		rc = fold_recover(c, s, d, e);
+		hooks->admit(hooks->arg);
+		if (rc < 0)
+			return rc;
+	}
 	if (row.fold_target) {
 		rc = fold_to(c, s, &row, row.fold_target, hooks, e);
 		if (content_unreadable(rc) && target > row.fold_target &&
@@ -205,6 +207,7 @@ int fold_disk(struct catalog *c, struct store *s, const struct disk_row *d, uint
 
 int fold_recover(struct catalog *c, struct store *s, const struct disk_row *d, struct err *e)
 {
+	bool tried = false;
 	struct fold f;
 	int rc;
 
@@ -212,15 +215,17 @@ int fold_recover(struct catalog *c, struct store *s, const struct disk_row *d, s
 		return 0;
 	rc = fold_open(&f, c, s, d, d->fold_target, 0, e);
 	if (rc == 0) {
+		f.mend = true;
 		rc = fold_fill(&f, d->fold_block, e);
-		if (rc == 0 && f.count)
+		tried = rc == 0 && f.count;
+		if (tried)
 			rc = fold_write(&f, e);
 		fold_close(&f);
 	}
 	if (rc == 0)
 		return catalog_fold_progress(c, d->id, d->fold_block, false, e);
 	/* It will not be whole soon. Readers find what is not by its digest, and need not wait for what is. */
-	if (content_unreadable(rc))
+	if (tried || content_unreadable(rc))
 		catalog_fold_progress(c, d->id, d->fold_block, false, NULL);
 	return rc;
 }

@@ -32,12 +32,16 @@ struct fold_hooks {
 /*
  * Fold the disk's journals up to target (a committed epoch that no kept point is older than) into its base. A fold that was begun earlier is finished
  * first, but for one that cannot read what the journals up to target have written again. -EAGAIN: a lease, or stop: go on later. Content that cannot be
- * read (content_unreadable) leaves the fold paused, without a mark on what may be readable later.
+ * read (content_unreadable) leaves the fold paused, without a mark on what may be readable later; so does a batch that the store has no room for, with nothing
+ * of it written. When writing one fails, it may be half-written: the fold is not paused, and the next call, lease or not, makes it whole first.
  */
 int fold_disk(struct catalog *c, struct store *s, const struct disk_row *d, uint64_t target,
 	      const struct fold_hooks *hooks, struct err *e);
 
-/* After a crash, before anybody reads: make the batch whole that was being written. Content that cannot be read pauses the fold all the same. */
+/*
+ * Make the batch whole that was being written when a process was killed, or when a write failed; nobody may read meanwhile. Content that cannot be read, and
+ * writes that fail again, pause the fold all the same.
+ */
 int fold_recover(struct catalog *c, struct store *s, const struct disk_row *d, struct err *e);
 
 #endif

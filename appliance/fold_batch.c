@@ -15,6 +15,14 @@ void fold_close(struct fold *f)
 	free(f->data);
 }
 
+/* What a process that was killed wrote is taken for done where it reads right: it has to outlive a power cut first. */
+static int sync_base(struct fold *f, struct err *e)
+{
+	int rc = store_sync(f->base.digests, e);
+
+	return rc < 0 ? rc : store_sync(f->base.image, e);
+}
+
 int fold_open(struct fold *f, struct catalog *c, struct store *s, const struct disk_row *d,
 	      uint64_t target, size_t batch, struct err *e)
 {
@@ -32,6 +40,8 @@ int fold_open(struct fold *f, struct catalog *c, struct store *s, const struct d
 		rc = map_collapse(&f->image.map);
 	if (rc == 0)
 		rc = base_open(&of, true, &f->base, e);
+	if (rc == 0 && d->fold_target)
+		rc = sync_base(f, e);
 	if (rc == 0)
 		rc = reader_open(&f->image, &f->reader, e);
 	if (rc == 0) {
@@ -81,15 +91,6 @@ static int apply_journals(struct fold *f, uint64_t block, uint8_t *data, bool *c
 	return 0;
 }
 
-/* Does data with the journals applied have the digest that the killed fold had stored? */
-static bool was_folded(const uint8_t *data, const uint8_t stored[DIGEST_BYTES])
-{
-	uint8_t digest[DIGEST_BYTES];
-
-	base_digest_of(data, digest);
-	return !memcmp(digest, stored, DIGEST_BYTES);
-}
-
 /* What the base has of a block, and what it should have: 0, or as base_read(). */
 static int read_base(struct fold *f, uint64_t block, uint8_t *data, uint8_t stored[DIGEST_BYTES],
 		     struct err *e)
@@ -119,10 +120,13 @@ int fold_compute(struct fold *f, uint64_t block, uint8_t *data, uint8_t *digest,
 	int base_rc = read_base(f, block, data, stored, &why);
 	int rc = apply_journals(f, block, data, &covered, e);
 
+	f->torn = false;
 	if (rc < 0)
 		return rc == -EILSEQ ? 1 : rc;
 	base_digest_of(data, digest);
-	if (base_rc == 0 || covered || (base_rc == -EILSEQ && was_folded(data, stored)))
+	/* With the journals applied it has the digest that the killed fold had stored. */
+	f->torn = base_rc == -EILSEQ && !memcmp(digest, stored, DIGEST_BYTES);
+	if (base_rc == 0 || covered || f->torn)
 		return 0;
 	*e = why;
 	return base_rc == -EILSEQ ? 1 : base_rc;
@@ -190,12 +194,13 @@ static int count_zeros(struct fold *f, uint64_t block, uint64_t *count, struct e
 
 int fold_fill(struct fold *f, uint64_t block, struct err *e)
 {
+	size_t computed = 0;
 	uint64_t zeros;
 	int rc = 0;
 
 	f->count = 0;
 	f->next = block;
-	for (unsigned int i = 0; rc == 0 && f->count < f->max && (!f->looks || i < f->looks); i++) {
+	for (unsigned int i = 0; rc == 0 && computed < f->max && (!f->looks || i < f->looks); i++) {
 		uint64_t at = map_next(&f->image.map, f->next * BASE_BLOCK);
 		size_t k = f->count;
 
@@ -207,9 +212,26 @@ int fold_fill(struct fold *f, uint64_t block, struct err *e)
 		if (rc == 0 && !zeros) {
 			f->block[k] = f->next;
 			rc = fold_block(f, f->next, f->data + k * BASE_BLOCK, f->digest[k], e);
-			f->count++;
+			f->count += !f->mend || f->torn;
+			computed++;
 		}
 		f->next += zeros ? zeros : 1;
+	}
+	return rc;
+}
+
+int fold_allocate(struct fold *f, struct err *e)
+{
+	static const uint8_t zeros[BASE_BLOCK];
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < f->count; i++) {
+		if (base_digest_is_zero(f->digest[i]))
+			continue;
+		rc = base_block_empty(&f->base, f->block[i], e);
+		if (rc > 0)
+			rc = store_write(f->base.image, zeros, BASE_BLOCK, f->block[i] * BASE_BLOCK,
+					 e);
 	}
 	return rc;
 }

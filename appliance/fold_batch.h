@@ -24,6 +24,8 @@ struct fold {
 	unsigned int looks; /* at most so many for it; 0: until it is full, to find one again */
 	uint64_t next; /* where the one after it begins */
 	bool done; /* there is none after it */
+	bool mend; /* only blocks that are half-written, of those that a batch would have */
+	bool torn; /* the block computed last is: its digest is written, and not (all of) its bytes */
 	size_t count, max;
 	uint64_t block[BATCH_BLOCKS];
 	uint8_t digest[BATCH_BLOCKS][DIGEST_BYTES];
@@ -39,6 +41,11 @@ void fold_close(struct fold *f);
 int fold_compute(struct fold *f, uint64_t block, uint8_t *data, uint8_t *digest, struct err *e);
 /* Compute the next batch at or after block. It may be empty although others come after it. */
 int fold_fill(struct fold *f, uint64_t block, struct err *e);
+/*
+ * Take the space of the batch's blocks that have none yet, by writing there what they read as. What the store refuses (no space, a quota, an image of
+ * that size) it refuses here, where no harm is done, and not in the middle of the batch.
+ */
+int fold_allocate(struct fold *f, struct err *e);
 /* The digests, durably, and then the blocks. */
 int fold_write(struct fold *f, struct err *e);
 

@@ -6,7 +6,6 @@
 
 #include "appliance/fold.h"
 #include "appliance/lease.h"
-#include "appliance/point.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -25,6 +24,14 @@ static int folding(struct home *h, const char *machine, struct err *e)
 	return n < 0 ? n : active;
 }
 
+static bool is_paused(struct home *h, const char *disk)
+{
+	struct disk_row d;
+	struct err e;
+
+	return catalog_disk(h->catalog, disk, &d, &e) == 0 && !d.fold_active;
+}
+
 /* A fold that died with its process never pauses: when nobody serves, finish its batch here. */
 static int recover(struct home *h, const char *machine, struct err *e)
 {
@@ -38,8 +45,8 @@ static int recover(struct home *h, const char *machine, struct err *e)
 	n = catalog_disks(h->catalog, machine, false, &disks, e);
 	for (int i = 0; i < n && rc == 0; i++) {
 		rc = fold_recover(h->catalog, h->store, &disks[i], e);
-		/* That fold is paused now. Whoever needs what cannot be read is told then. */
-		if (content_unreadable(rc)) {
+		/* Whoever needs what could not be made whole is told then. */
+		if (rc < 0 && is_paused(h, disks[i].id)) {
 			log_warning("disk %s (%s): %s", disks[i].name, disks[i].id, e->text);
 			rc = 0;
 		}

@@ -199,6 +199,20 @@ static void fold_one(struct appliance *app, struct disk_row *d, uint64_t target,
 			    e.text);
 }
 
+/* Who took a lease waits for a batch that could not be written to the end: nothing else is done for a fold meanwhile. */
+static int mend_leased(struct appliance *app, const char *machine, bool (*stop)(void *arg),
+		       void *arg, struct err *e)
+{
+	_cleanup_free_ struct disk_row *disks = NULL;
+	int n = catalog_disks(app->home.catalog, machine, false, &disks, e);
+
+	for (int i = 0; i < n && !stop(arg); i++) {
+		if (disks[i].fold_active)
+			fold_one(app, &disks[i], disks[i].fold_target, stop, arg);
+	}
+	return n < 0 ? n : 0;
+}
+
 /* With the disk's lock held, shared. */
 static int fill_part(struct appliance *app, struct live_disk *live, const struct disk_row *d,
 		     uint64_t *offset, struct err *e)
@@ -302,7 +316,7 @@ static int machine_round(struct appliance *app, const struct machine_row *m, uin
 	int n, rc = catalog_leased(c, m->id, clock_monotonic_ns(), e);
 
 	if (rc)
-		return rc < 0 ? rc : 0;
+		return rc < 0 ? rc : mend_leased(app, m->id, stop, arg, e);
 	rc = expire(app, m->id, now, &oldest, e);
 	if (rc < 0)
 		return rc;

@@ -30,6 +30,8 @@ struct fault_store {
 	pthread_mutex_t lock;
 	char denied[STORE_NAME_MAX];
 	uint64_t denied_off, denied_len;
+	char refused[STORE_NAME_MAX];
+	int refusal;
 };
 
 struct fault_object {
@@ -150,6 +152,12 @@ static int fault_read(struct store_object *o, void *buf, size_t len, uint64_t of
 	return store_read(object_of(o)->inner, buf, len, off, e);
 }
 
+/* How much of a write is done when it fails: a part, but of a digest all or nothing, as it lies within one sector. */
+static size_t part_of(size_t len)
+{
+	return len > DIGEST_BYTES ? len / 2 : 0;
+}
+
 static int fault_write(struct store_object *object, const void *buf, size_t len, uint64_t off,
 		       struct err *e)
 {
@@ -157,14 +165,16 @@ static int fault_write(struct store_object *object, const void *buf, size_t len,
 	struct fault_object *o = object_of(object);
 	int rc = strike(f, e);
 
+	if (!strcmp(f->refused, o->name))
+		rc = err_set(e, f->refusal, "injected failure to write %s", f->refused);
 	if (rc < 0) {
 		/* A disk that fills up takes a part. */
-		store_write(o->inner, buf, len / 2, off, NULL);
+		store_write(o->inner, buf, part_of(len), off, NULL);
 		return rc;
 	}
 	remember(f, o, off, len);
 	if (rc == 2) {
-		store_write(o->inner, buf, len / 2, off, NULL);
+		store_write(o->inner, buf, part_of(len), off, NULL);
 		die(f);
 	}
 	return store_write(o->inner, buf, len, off, e);
@@ -324,4 +334,10 @@ void fault_store_deny(struct store *s, const char *name, uint64_t off, uint64_t 
 	strcpy(store_of(s)->denied, name ? name : "");
 	store_of(s)->denied_off = off;
 	store_of(s)->denied_len = name ? len : 0;
+}
+
+void fault_store_refuse(struct store *s, const char *name, int error)
+{
+	strcpy(store_of(s)->refused, name ? name : "");
+	store_of(s)->refusal = error;
 }

@@ -63,5 +63,7 @@ unsigned int fault_store_calls(struct store *s);
 void fault_store_arm(struct store *s, unsigned int at);
 /* Reading these bytes of the object fails with -EIO from now on; name NULL: none do. */
 void fault_store_deny(struct store *s, const char *name, uint64_t off, uint64_t len);
+/* Writing to the object fails with this error from now on, half-way; name NULL: to none. */
+void fault_store_refuse(struct store *s, const char *name, int error);
 
 #endif
