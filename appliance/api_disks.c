@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "appliance/api.h"
+#include "appliance/base.h"
 #include "appliance/body.h"
+#include "appliance/names.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
@@ -64,6 +66,34 @@ static int check_count(struct request *r, struct err *e)
 		       n);
 }
 
+/*
+ * Can the base of such a disk become as large as the disk? The store is asked now: after weeks, when its last blocks are folded, is too late. With the
+ * machine's lock held exclusively. That the store fails otherwise is no answer.
+ */
+static int check_size(struct request *r, const struct body_disk *b, struct err *e)
+{
+	struct store *s = r->app->home.store;
+	uint64_t size = (b->size + BASE_BLOCK - 1) / BASE_BLOCK * BASE_BLOCK;
+	struct store_object *o;
+	char name[STORE_NAME_MAX];
+	struct err why;
+	int rc =
+		store_open(s, name_scratch(name, r->machine), STORE_WRITE | STORE_CREATE, &o, &why);
+
+	if (rc == 0) {
+		rc = store_truncate(o, size, &why);
+		store_close(o);
+	}
+	store_remove(s, name, NULL);
+	if (rc != -EFBIG && rc != -EINVAL)
+		return 0;
+	return err_set(
+		e, -EEXIST,
+		"the disk %s has %llu bytes, and the filesystem that the appliance's store is on "
+		"cannot hold a file of that size: move the store to one that can, such as XFS",
+		b->name, (unsigned long long)b->size);
+}
+
 static int put_disk(struct request *r, const struct body_disk *b, struct disk_row *d, struct err *e)
 {
 	struct catalog *c = r->app->home.catalog;
@@ -74,6 +104,8 @@ static int put_disk(struct request *r, const struct body_disk *b, struct disk_ro
 		rc = 0;
 	if (rc == 0 && more)
 		rc = check_count(r, e);
+	if (rc == 0 && (!known || b->size > d->size))
+		rc = check_size(r, b, e);
 	if (rc == 0 && known && more && b->size < d->size) {
 		rc = catalog_disk_retire(c, d->id, e);
 		known = false;

@@ -12,6 +12,12 @@ char *name_machine(char *out, const char *machine)
 	return out;
 }
 
+char *name_scratch(char *out, const char *machine)
+{
+	snprintf(out, STORE_NAME_MAX, "machines/%s/scratch", machine);
+	return out;
+}
+
 char *name_disk(char *out, const char *machine, const char *disk)
 {
 	snprintf(out, STORE_NAME_MAX, "machines/%s/disks/%s", machine, disk);

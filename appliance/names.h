@@ -12,6 +12,8 @@
 #include "appliance/store/store.h"
 
 char *name_machine(char *out, const char *machine);
+/* Made, looked at and removed again at once. */
+char *name_scratch(char *out, const char *machine);
 char *name_disk(char *out, const char *machine, const char *disk);
 char *name_journals(char *out, const char *machine, const char *disk);
 char *name_journal(char *out, const char *machine, const char *disk, uint64_t epoch);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Registering disks: a size that the store cannot hold is refused then, and not when its end is folded. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "appliance/api.h"
+#include "tests/unit/appliance/helpers.h"
+
+static char *dir;
+static struct appliance app;
+
+static void setup(void)
+{
+	struct err e;
+
+	dir = scratch_make();
+	app = (struct appliance){0};
+	home_make(&app.home, dir);
+	machine_make(&app.home, MACHINE);
+	ck_assert_int_eq(live_new(&app.home, &app.live, &e), 0);
+}
+
+static void teardown(void)
+{
+	live_free(app.live);
+	home_close(&app.home);
+	scratch_remove(dir);
+}
+
+static void put(const char *key, uint64_t size, unsigned int status)
+{
+	struct request r = {.app = &app, .method = "POST", .path = "/v1/disks"};
+	char body[256];
+
+	snprintf(body, sizeof(body),
+		 "{\"key\":\"%s\",\"name\":\"vda\",\"size\":%llu,\"granule\":4096}", key,
+		 (unsigned long long)size);
+	strcpy(r.machine, MACHINE);
+	r.body = body;
+	r.len = strlen(body);
+	api_disk_put(&r);
+	ck_assert_msg(r.reply.status == status, "%u %s", r.reply.status, r.reply.message);
+	ck_assert(status == 200 || strstr(r.reply.message, "cannot hold a file of that size"));
+	reply_clear(&r.reply);
+}
+
+START_TEST(a_size_that_the_store_cannot_hold)
+{
+	static const struct {
+		int error;
+		unsigned int status;
+	} cases[] = {{0, 200}, {-EFBIG, 409}, {-EINVAL, 409}, {-ENOSPC, 200}, {-EIO, 200}};
+	struct store *s = fault_store_new(app.home.store, 0, FAULT_FAIL, cases[_i].error, 0);
+
+	app.home.store = s;
+	put("a", 1 << 20, 200);
+	fault_store_arm(s, cases[_i].error ? 1 : 0);
+	put("b", 1 << 20, cases[_i].status);
+	/* One that is here goes on; one that grows is asked about. */
+	put("a", 1 << 20, 200);
+	put("a", 2 << 20, cases[_i].status);
+}
+END_TEST
+
+START_TEST(the_filesystem_is_asked)
+{
+	char path[512];
+	int fd;
+	bool can;
+
+	snprintf(path, sizeof(path), "%s/probe", dir);
+	fd = open(path, O_RDWR | O_CREAT, 0600);
+	ck_assert_int_ge(fd, 0);
+	can = ftruncate(fd, 1ll << 56) == 0;
+	close(fd);
+	put("a", 1ull << 56, can ? 200 : 409);
+	snprintf(path, sizeof(path), "%s/machines/%s/scratch", dir, MACHINE);
+	ck_assert_int_ne(access(path, F_OK), 0);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *t = tcase_create("disks");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_loop_test(t, a_size_that_the_store_cannot_hold, 0, 5);
+	tcase_add_test(t, the_filesystem_is_asked);
+	return run_tcase("disks", t);
+}
