@@ -10,6 +10,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
+#define SPARE (512u << 10) /* of the store, for the catalog */
 #define BATCH_LOOKS 65536 /* for blocks to write, before somebody who waits has a turn */
 
 static void no_hook(void *arg)
@@ -31,15 +32,50 @@ static bool no_stop(void *arg)
 
 static const struct fold_hooks no_hooks = {no_hook, no_hook, no_folded, no_stop, NULL, 0};
 
-/* A batch is begun only when all of it fits: one that stops half-way keeps readers out. Some stores take space for what they write over, too. */
-static int check_space(struct fold *f, struct err *e)
+static int set_full(const struct fold *f, uint64_t space, struct err *e)
 {
-	uint64_t space, need = f->count * BASE_BLOCK + (1 << 20);
+	return err_set(
+		e, -ENOSPC,
+		"the store has %llu KiB free, which is too little for folding the epochs up to "
+		"%llu: make space there",
+		(unsigned long long)space >> 10, (unsigned long long)f->target);
+}
+
+/*
+ * A fold gives space back when it is done, and not before: it begins when the store has what it takes, and goes on then. Uploads may take some meanwhile, so
+ * one of several journals, which can be made smaller, begins with a quarter.
+ */
+static int check_need(struct fold *f, uint64_t block, struct err *e)
+{
+	uint64_t space, most, need;
 	int rc = store_space(f->store, &space, e);
 
-	if (rc == 0 && space < need)
-		rc = err_set(e, -ENOSPC, "the store has no space for folding");
-	return rc < 0 ? rc : fold_allocate(f, e);
+	if (rc < 0)
+		return rc;
+	most = space > SPARE ? space - SPARE : 0;
+	if (f->journal_count > 1 && !block)
+		most /= 4;
+	rc = fold_need(f, block, most, &need, e);
+	return rc == 0 && need > most ? set_full(f, space, e) : rc;
+}
+
+/* A batch is begun only when all of it fits: one that stops half-way keeps readers out. Some stores take space for what they write over, too. */
+static int fit_batch(struct fold *f, struct err *e)
+{
+	uint64_t space, fit;
+	int rc = store_space(f->store, &space, e);
+
+	if (rc < 0)
+		return rc;
+	fit = space > SPARE ? (space - SPARE) / BATCH_BLOCK_SPACE : 0;
+	if (!fit)
+		return set_full(f, space, e);
+	if (f->count > fit) {
+		f->count = f->max = (size_t)fit;
+		f->next = f->block[fit];
+		f->done = false;
+	}
+	return fold_allocate(f, e);
 }
 
 static int put_batch(struct fold *f, const struct fold_hooks *hooks, struct err *e)
@@ -70,7 +106,7 @@ static int fold_batches(struct fold *f, uint64_t block, const struct fold_hooks 
 		}
 		rc = fold_fill(f, block, e);
 		if (rc == 0 && f->count)
-			rc = check_space(f, e);
+			rc = fit_batch(f, e);
 		/* Nothing of the batch is written: nobody has to wait for that. */
 		if (rc < 0)
 			catalog_fold_progress(f->catalog, d->id, block, false, NULL);
@@ -117,7 +153,11 @@ static int fold_to(struct catalog *c, struct store *s, const struct disk_row *d,
 		catalog_fold_progress(c, d->id, block, false, NULL);
 		return rc;
 	}
-	rc = fold_batches(&f, block, hooks, e);
+	rc = check_need(&f, block, e);
+	if (rc < 0)
+		catalog_fold_progress(c, d->id, block, false, NULL);
+	else
+		rc = fold_batches(&f, block, hooks, e);
 	if (rc == 0) {
 		hooks->exclude(hooks->arg);
 		rc = catalog_fold_done(c, d->id, target, e);
@@ -132,10 +172,10 @@ static int fold_to(struct catalog *c, struct store *s, const struct disk_row *d,
 }
 
 /*
- * Can `later` compute the blocks of the batch from `block` on that `now` stops at? None of them may come out as damaged: when a killed process left the batch
- * half-written, a block has the digest that it gets from now's journals, and with those of later over it nothing shows any more that its bytes are good.
+ * Can `other` compute the blocks of the batch from `block` on that `now` stops at? None of them may come out as damaged: when that batch is half-written, a
+ * block has the digest that it gets from now's journals, and with those of another fold over it nothing shows any more that its bytes are good.
  */
-static bool batch_can_wait(struct fold *now, struct fold *later, uint64_t block)
+static bool batch_can_wait(struct fold *now, struct fold *other, uint64_t block)
 {
 	struct err e;
 
@@ -146,7 +186,7 @@ static bool batch_can_wait(struct fold *now, struct fold *later, uint64_t block)
 		if (!now->count)
 			return rc == 0;
 		block = now->block[0];
-		if (fold_compute(later, block, later->data, later->digest[0], &e) != 0)
+		if (fold_compute(other, block, other->data, other->digest[0], &e) != 0)
 			return false;
 		block++;
 	}
@@ -154,13 +194,15 @@ static bool batch_can_wait(struct fold *now, struct fold *later, uint64_t block)
 }
 
 /*
- * A fold cannot read what it needs: may the one to a later target take its place? What the first has written are blocks that both fold, and those of the
- * later are the same whether it finds them as of its beginning or as of the earlier target. Only the batch in which it stopped has to be looked at.
+ * A fold cannot go on: may the one to another target take its place? A later one where it cannot read what it needs, an earlier one where it has not the
+ * space. What it has written are blocks as of its own target, with digests that match. In the image of the later target they are the same whether that fold
+ * finds them like this or as of its beginning. With an earlier target they have bytes from after it; but only those of journals that stay, from which every
+ * reader takes them: all points that are kept are from after both targets. Only the batch in which it stopped has to be looked at.
  */
-static bool can_go_past(struct catalog *c, struct store *s, const struct disk_row *d,
-			uint64_t target)
+static bool can_give_way(struct catalog *c, struct store *s, const struct disk_row *d,
+			 uint64_t target)
 {
-	struct fold now, later;
+	struct fold now, other;
 	struct disk_row row;
 	struct err e;
 	bool can;
@@ -168,13 +210,19 @@ static bool can_go_past(struct catalog *c, struct store *s, const struct disk_ro
 	if (catalog_disk(c, d->id, &row, &e) < 0 || row.fold_active ||
 	    fold_open(&now, c, s, &row, row.fold_target, 0, &e) < 0)
 		return false;
-	can = fold_open(&later, c, s, &row, target, 0, &e) == 0;
+	can = fold_open(&other, c, s, &row, target, 0, &e) == 0;
 	if (can) {
-		can = batch_can_wait(&now, &later, row.fold_block);
-		fold_close(&later);
+		can = check_need(&other, 0, &e) == 0 &&
+		      batch_can_wait(&now, &other, row.fold_block);
+		fold_close(&other);
 	}
 	fold_close(&now);
 	return can;
+}
+
+static bool may_give_way(int rc, uint64_t begun, uint64_t target)
+{
+	return (content_unreadable(rc) && target > begun) || (fold_no_space(rc) && target < begun);
 }
 
 int fold_disk(struct catalog *c, struct store *s, const struct disk_row *d, uint64_t target,
@@ -194,8 +242,7 @@ int fold_disk(struct catalog *c, struct store *s, const struct disk_row *d, uint
 	}
 	if (row.fold_target) {
 		rc = fold_to(c, s, &row, row.fold_target, hooks, e);
-		if (content_unreadable(rc) && target > row.fold_target &&
-		    can_go_past(c, s, d, target))
+		if (may_give_way(rc, row.fold_target, target) && can_give_way(c, s, d, target))
 			rc = 0;
 		if (rc == 0)
 			rc = catalog_disk(c, d->id, &row, e);

@@ -12,6 +12,7 @@
 #ifndef APPLIANCE_FOLD_H
 #define APPLIANCE_FOLD_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,9 +30,15 @@ struct fold_hooks {
 	size_t batch; /* blocks written at once, 1..256; 0: 256 */
 };
 
+/* Of an error of folding: fewer journals may fit. */
+static inline bool fold_no_space(int rc)
+{
+	return rc == -ENOSPC || rc == -EDQUOT;
+}
+
 /*
  * Fold the disk's journals up to target (a committed epoch that no kept point is older than) into its base. A fold that was begun earlier is finished
- * first, but for one that cannot read what the journals up to target have written again. -EAGAIN: a lease, or stop: go on later. Content that cannot be
+ * first, but for one that cannot read what the journals up to target have written again, and one that has no space where those up to an earlier target have. -EAGAIN: a lease, or stop: go on later. Content that cannot be
  * read (content_unreadable) leaves the fold paused, without a mark on what may be readable later; so does a batch that the store has no room for, with nothing
  * of it written. When writing one fails, it may be half-written: the fold is not paused, and the next call, lease or not, makes it whole first.
  */

@@ -220,6 +220,32 @@ int fold_fill(struct fold *f, uint64_t block, struct err *e)
 	return rc;
 }
 
+int fold_need(struct fold *f, uint64_t block, uint64_t most, uint64_t *need, struct err *e)
+{
+	struct piece p;
+	uint64_t at, n;
+	int rc = 0;
+
+	*need = 0;
+	while (rc >= 0 && *need <= most) {
+		at = map_next(&f->image.map, block * BASE_BLOCK);
+		if (at == UINT64_MAX)
+			break;
+		block = at / BASE_BLOCK;
+		at = block * BASE_BLOCK;
+		if (map_find(&f->image.map, at, UINT64_MAX - at, &p, &n) && p.kind == PIECE_ZERO &&
+		    n >= BASE_BLOCK) {
+			block += n / BASE_BLOCK;
+			continue;
+		}
+		rc = base_block_empty(&f->base, block, e);
+		if (rc > 0)
+			*need += BATCH_BLOCK_SPACE;
+		block++;
+	}
+	return rc < 0 ? rc : 0;
+}
+
 int fold_allocate(struct fold *f, struct err *e)
 {
 	static const uint8_t zeros[BASE_BLOCK];

@@ -9,6 +9,8 @@
 #include "appliance/point.h"
 
 #define BATCH_BLOCKS 256 /* 16 MiB */
+/* What a new block takes of the store, with the page of base.sha that has its digest. */
+#define BATCH_BLOCK_SPACE (BASE_BLOCK + 4096)
 
 struct fold {
 	struct catalog *catalog;
@@ -41,6 +43,8 @@ void fold_close(struct fold *f);
 int fold_compute(struct fold *f, uint64_t block, uint8_t *data, uint8_t *digest, struct err *e);
 /* Compute the next batch at or after block. It may be empty although others come after it. */
 int fold_fill(struct fold *f, uint64_t block, struct err *e);
+/* How much of the store the base takes for blocks from this one on that it has no space for yet. It stops counting beyond `most`. */
+int fold_need(struct fold *f, uint64_t block, uint64_t most, uint64_t *need, struct err *e);
 /*
  * Take the space of the batch's blocks that have none yet, by writing there what they read as. What the store refuses (no space, a quota, an image of
  * that size) it refuses here, where no harm is done, and not in the middle of the batch.

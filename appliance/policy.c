@@ -141,6 +141,13 @@ static bool folding_stop(void *arg)
 	return f->stop(f->arg);
 }
 
+/* What is to be folded of a disk. */
+struct step {
+	const struct journal_row *journals;
+	size_t n;
+	uint64_t target; /* where all of them end */
+};
+
 size_t policy_step(const struct journal_row *journals, size_t n, size_t done)
 {
 	uint64_t bytes = 0, segments = 0;
@@ -153,33 +160,53 @@ size_t policy_step(const struct journal_row *journals, size_t n, size_t done)
 	return done;
 }
 
+/* One step, to the end of the first *done of n journals; of all when the others have what this one cannot read. */
+static int fold_step(struct appliance *app, struct disk_row *d, const struct step *step,
+		     size_t *done, const struct fold_hooks *hooks, struct err *e)
+{
+	struct catalog *c = app->home.catalog;
+	int rc = fold_disk(c, app->home.store, d,
+			   *done < step->n ? step->journals[*done - 1].epoch : step->target, hooks,
+			   e);
+
+	if (!content_unreadable(rc) || *done == step->n)
+		return rc;
+	*done = step->n;
+	rc = catalog_disk(c, d->id, d, e);
+	return rc < 0 ? rc : fold_disk(c, app->home.store, d, step->target, hooks, e);
+}
+
 /*
  * Fold in steps: the journals of one go before the next begins, so that a store with little space left can take the base of a disk that it has the
- * journals of, and the map of what is folded stays small. Any committed epoch that no kept point is older than can end a step.
+ * journals of, and the map of what is folded stays small. Any committed epoch that no kept point is older than can end a step. One that has not the space
+ * is halved; the next ones are twice as large again for each that had it.
  */
 static int fold_steps(struct appliance *app, struct disk_row *d, uint64_t target,
 		      const struct fold_hooks *hooks, struct err *e)
 {
-	struct catalog *c = app->home.catalog;
 	_cleanup_free_ struct journal_row *journals = NULL;
-	int rc = catalog_journals(c, d->id, target, &journals, e);
-	size_t n = rc > 0 ? (size_t)rc : 0, done = 0;
+	int rc = catalog_journals(app->home.catalog, d->id, target, &journals, e);
+	size_t n = rc > 0 ? (size_t)rc : 0, done = 0, most = n;
+	const struct step step = {journals, n, target};
 
 	if (rc < 0 || (n == 0 && !d->fold_target))
 		return rc;
 	do {
+		size_t from = done;
+
 		done = policy_step(journals, n, done);
-		rc = fold_disk(c, app->home.store, d, done < n ? journals[done - 1].epoch : target,
-			       hooks, e);
-		/* All the others may have what this one cannot read. */
-		if (content_unreadable(rc) && done < n) {
-			done = n;
-			rc = catalog_disk(c, d->id, d, e);
-			if (rc == 0)
-				rc = fold_disk(c, app->home.store, d, target, hooks, e);
+		if (done - from > most)
+			done = from + most;
+		rc = fold_step(app, d, &step, &done, hooks, e);
+		most = 2 * (done - from);
+		if (fold_no_space(rc) && done - from > 1) {
+			most = (done - from) / 2;
+			done = from;
+			rc = 0;
 		}
 		if (rc == 0 && done < n)
-			rc = hooks->stop(hooks->arg) ? -EAGAIN : catalog_disk(c, d->id, d, e);
+			rc = hooks->stop(hooks->arg) ? -EAGAIN
+						     : catalog_disk(app->home.catalog, d->id, d, e);
 	} while (rc == 0 && done < n);
 	return rc;
 }

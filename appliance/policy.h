@@ -20,7 +20,7 @@ void policy_thin(const struct config *c, const struct point_row *points, size_t 
 
 /*
  * Pure. Of n journals, oldest first, that are to be folded: how many are in the base after the next step, when `done` are. A step has at least one
- * journal, and about 1 GiB or 4 million segments of them.
+ * journal, and about 1 GiB or 4 million segments of them; fewer where the store has not the space.
  */
 size_t policy_step(const struct journal_row *journals, size_t n, size_t done);
 

@@ -32,6 +32,7 @@ struct fault_store {
 	uint64_t denied_off, denied_len;
 	char refused[STORE_NAME_MAX];
 	int refusal;
+	uint64_t space; /* 0: the inner store's */
 };
 
 struct fault_object {
@@ -260,7 +261,8 @@ static int fault_list(struct store *s, const char *folder, store_list_fn fn, voi
 
 static int fault_space(struct store *s, uint64_t *bytes, struct err *e)
 {
-	return store_space(store_of(s)->inner, bytes, e);
+	*bytes = store_of(s)->space;
+	return *bytes ? 0 : store_space(store_of(s)->inner, bytes, e);
 }
 
 static void fault_destroy(struct store *s)
@@ -340,4 +342,9 @@ void fault_store_refuse(struct store *s, const char *name, int error)
 {
 	strcpy(store_of(s)->refused, name ? name : "");
 	store_of(s)->refusal = error;
+}
+
+void fault_store_space(struct store *s, uint64_t bytes)
+{
+	store_of(s)->space = bytes;
 }

@@ -65,5 +65,7 @@ void fault_store_arm(struct store *s, unsigned int at);
 void fault_store_deny(struct store *s, const char *name, uint64_t off, uint64_t len);
 /* Writing to the object fails with this error from now on, half-way; name NULL: to none. */
 void fault_store_refuse(struct store *s, const char *name, int error);
+/* It says that so much is free; 0: what is. */
+void fault_store_space(struct store *s, uint64_t bytes);
 
 #endif

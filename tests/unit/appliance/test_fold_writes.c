@@ -2,7 +2,9 @@
 /* Folding into a base that cannot be written, for a while or for good: readers do not wait for it, and find nothing that is half-written. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "appliance/base.h"
 #include "appliance/lease.h"
 #include "appliance/names.h"
 #include "tests/unit/appliance/fold_world.h"
@@ -139,6 +141,78 @@ START_TEST(a_batch_that_is_never_whole)
 }
 END_TEST
 
+static bool after_some(void *arg)
+{
+	return --*(int *)arg < 0;
+}
+
+/* Pieces of blocks: epoch 1 has those of the first five, which 2 to 4 write over in part, and in four more. */
+static struct store *overlapping(struct world *w)
+{
+	uint64_t seed = 9;
+
+	empty_world(w);
+	w->images[0] = calloc(1, SIZE);
+	for (uint64_t i = 1; i <= EPOCHS; i++) {
+		struct part parts[9];
+		size_t n = i == 1 ? 5 : 9;
+
+		w->images[i] = malloc(SIZE);
+		memcpy(w->images[i], w->images[i - 1], SIZE);
+		for (size_t k = 0; k < n; k++) {
+			parts[k].offset = k * BASE_BLOCK + i * 512;
+			parts[k].length = 1024;
+			parts[k].data = w->images[i] + parts[k].offset;
+			random_fill(&seed, w->images[i] + parts[k].offset, 1024);
+		}
+		epoch_make(&w->home, &w->disk, i, parts, n, true);
+	}
+	w->home.store = fault_store_new(w->home.store, 0, FAULT_FAIL, -EIO, 0);
+	return w->home.store;
+}
+
+/*
+ * A fold that has written some batches and has no space for the rest ends at an earlier target, which may fail at any step. The points from its first target
+ * on are what they were all the time.
+ */
+START_TEST(an_earlier_target)
+{
+	bool done = false;
+
+	for (unsigned int at = 1; !done; at++) {
+		struct fold_hooks stopping = hooks;
+		int left = 1 + _i, rc;
+		struct world w;
+		struct store *s = overlapping(&w);
+		struct err e;
+
+		ck_assert_uint_lt(at, 100);
+		stopping.stop = after_some;
+		stopping.arg = &left;
+		ck_assert_int_eq(fold_disk(w.home.catalog, s, &w.disk, TARGET, &stopping, &e),
+				 -EAGAIN);
+		/* for two blocks, which is what epoch 1 needs at most, and the others do not have enough in */
+		fault_store_space(s, 712 << 10);
+		ck_assert_int_eq(fold(&w, s, TARGET, &e), -ENOSPC);
+		check_epochs(&w, TARGET);
+		fault_store_arm(s, at);
+		rc = fold(&w, s, 1, &e);
+		done = rc == 0;
+		ck_assert_msg(done || rc == -EIO || rc == -ENOSPC, "%s", e.text);
+		fault_store_arm(s, 0);
+		refresh(&w);
+		ck_assert(!done || w.disk.base_epoch == 1);
+		ck_assert_int_eq(fold_recover(w.home.catalog, s, &w.disk, &e), 0);
+		check_epochs(&w, TARGET);
+		fault_store_space(s, 0);
+		ck_assert_int_eq(fold(&w, s, TARGET, &e), 0);
+		check_epochs(&w, TARGET);
+		check_base_digests(&w, false);
+		world_remove(&w);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("fold_writes");
@@ -147,5 +221,6 @@ int main(void)
 	tcase_add_loop_test(t, an_image_that_cannot_grow, 0, 3);
 	tcase_add_loop_test(t, half_a_batch_is_made_whole_first, 0, 2);
 	tcase_add_loop_test(t, a_batch_that_is_never_whole, 0, 2);
+	tcase_add_loop_test(t, an_earlier_target, 0, 2);
 	return run_tcase("fold_writes", t);
 }

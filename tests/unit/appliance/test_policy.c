@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which points are kept, as a table of ages; and that what is kept does not depend on how often the policy is applied. */
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "appliance/fold.h"
 #include "appliance/names.h"
 #include "appliance/policy.h"
 #include "lib/clock.h"
@@ -384,6 +386,99 @@ START_TEST(a_step_that_cannot_be_read)
 }
 END_TEST
 
+/* Three journals of two blocks each, all of them new to the base. */
+static struct store *make_scattered(uint8_t *data)
+{
+	struct store *s = fault_store_new(app.home.store, 0, FAULT_FAIL, 0, 0);
+	uint64_t seed = 3;
+
+	random_fill(&seed, data, 4096);
+	app.home.store = s;
+	for (uint64_t i = 1; i <= 3; i++) {
+		struct part parts[2] = {{2 * i * 65536, 4096, data},
+					{(2 * i + 1) * 65536, 4096, data}};
+
+		epoch_make(&app.home, &disk, i, parts, 2, false);
+	}
+	return s;
+}
+
+/* Where there is little space a step is one journal, and gives back its space before the next begins. */
+START_TEST(a_step_as_large_as_the_space)
+{
+	static uint8_t data[4096];
+	struct store *s = make_scattered(data);
+
+	fault_store_space(s, 800 << 10);
+	policy_round(&app, stop_without_the_first_journal, NULL);
+	check_base(1, 3);
+	policy_round(&app, never, NULL);
+	check_base(3, 3);
+}
+END_TEST
+
+/* Not even one journal fits: nothing is begun, and it goes on when there is space. */
+START_TEST(a_step_without_space)
+{
+	static uint8_t data[4096];
+	struct store *s = make_scattered(data);
+	struct base_of of = {s, MACHINE, DISK, DISK_BYTES, 0};
+	struct base b;
+	struct err e;
+
+	fault_store_space(s, 640 << 10);
+	policy_round(&app, never, NULL);
+	check_base(0, 3);
+	ck_assert(!disk.fold_active);
+	ck_assert_int_eq(base_open(&of, false, &b, &e), 0);
+	ck_assert_uint_eq(b.image_size, 0);
+	ck_assert_uint_eq(b.digests_size, 0);
+	base_close(&b);
+	fault_store_space(s, 0);
+	policy_round(&app, never, NULL);
+	check_base(3, 3);
+}
+END_TEST
+
+/* Stops before the second batch, and for good. */
+static bool second_batch(void *arg)
+{
+	return ++*(int *)arg > 1;
+}
+
+static void no_fold_hook(void *arg)
+{
+	(void)arg;
+}
+
+static void no_folded_hook(void *arg, uint64_t target)
+{
+	(void)arg;
+	ck_assert_uint_gt(target, 0);
+}
+
+/* A fold to epoch 3 that has no space for its end: what it has written serves one to epoch 1. */
+START_TEST(a_fold_that_is_begun_ends_earlier)
+{
+	static uint8_t data[4096];
+	struct store *s = make_scattered(data);
+	int asked = 0;
+	struct fold_hooks hooks = {no_fold_hook, no_fold_hook, no_folded_hook,
+				   second_batch, &asked,       1};
+	struct err e;
+
+	ck_assert_int_eq(fold_disk(app.home.catalog, s, &disk, 3, &hooks, &e), -EAGAIN);
+	ck_assert_int_eq(catalog_disk(app.home.catalog, DISK, &disk, &e), 0);
+	ck_assert_uint_eq(disk.fold_target, 3);
+	ck_assert_uint_gt(disk.fold_block, 0);
+	fault_store_space(s, 800 << 10);
+	policy_round(&app, stop_without_the_first_journal, NULL);
+	check_base(1, 3);
+	policy_round(&app, never, NULL);
+	check_base(3, 3);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("policy");
@@ -394,6 +489,9 @@ int main(void)
 	tcase_add_test(t, steps_of_a_fold);
 	tcase_add_test(t, a_fold_in_steps);
 	tcase_add_test(t, a_step_that_cannot_be_read);
+	tcase_add_test(t, a_step_as_large_as_the_space);
+	tcase_add_test(t, a_step_without_space);
+	tcase_add_test(t, a_fold_that_is_begun_ends_earlier);
 	tcase_add_test(t, a_lease_taken_in_the_round_keeps_the_disk);
 
 	tcase_set_timeout(t, 60);
