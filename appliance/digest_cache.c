@@ -12,6 +12,7 @@
 
 struct digest_cache {
 	struct store_object *object; /* NULL: there is none */
+	bool write;
 	uint8_t disk[UUID_BYTES];
 };
 
@@ -48,6 +49,7 @@ int digest_cache_open(struct store *s, const char *machine, const char *disk, bo
 
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
+	c->write = write;
 	uuid_parse_text(disk, c->disk);
 	rc = store_open(s, name_digest_cache(name, machine, disk),
 			write ? STORE_WRITE | STORE_CREATE : STORE_READ, &c->object, e);
@@ -100,7 +102,7 @@ int digest_cache_put(struct digest_cache *c, struct digest_of of, uint64_t epoch
 {
 	struct entry n = {.epoch = htole64(epoch)};
 
-	if (!c->object)
+	if (!c->write)
 		return 0;
 	memcpy(n.digest, digest, DIGEST_BYTES);
 	check_of(c, of, &n, n.check);

@@ -18,7 +18,7 @@
 
 struct digest_cache;
 
-/* write: make the object if it is not there; else a cache that is not there is an empty one. */
+/* write: make the object if it is not there; else a cache that is not there is an empty one, and nothing is put. */
 int digest_cache_open(struct store *s, const char *machine, const char *disk, bool write,
 		      struct digest_cache **out, struct err *e);
 void digest_cache_close(struct digest_cache *c); /* NULL is fine */

@@ -7,6 +7,19 @@
 #include "lib/digest_tree.h"
 #include "lib/log.h"
 
+/* A store without room for the cache still has the digests of nearly everything; what is left of it is for folds and the catalog. */
+static int open_cache(struct home *h, const struct disk_row *d, struct digest_cache **out,
+		      struct err *e)
+{
+	uint64_t space;
+	int rc = store_space(h->store, &space, e);
+
+	if (rc < 0)
+		return rc;
+	rc = digest_cache_open(h->store, d->machine, d->id, space > h->config.reserve, out, e);
+	return rc == -ENOSPC ? digest_cache_open(h->store, d->machine, d->id, false, out, e) : rc;
+}
+
 int digests_open(struct home *h, struct live_disk *live, const struct disk_row *d,
 		 struct digests *out, struct err *e)
 {
@@ -33,10 +46,7 @@ int digests_open(struct home *h, struct live_disk *live, const struct disk_row *
 		rc = reader_open(&live->image, &out->reader, e);
 	}
 	if (rc == 0)
-		rc = digest_cache_open(h->store, d->machine, d->id, true, &out->cache, e);
-	/* A store without room for it still has the digests of nearly everything. */
-	if (rc == -ENOSPC)
-		rc = digest_cache_open(h->store, d->machine, d->id, false, &out->cache, e);
+		rc = open_cache(h, d, &out->cache, e);
 	if (rc < 0)
 		digests_close(out);
 	return rc;

@@ -33,8 +33,11 @@ struct live_disk {
 	_Atomic uint64_t map_bytes; /* what the map takes; 0: there is none */
 	_Atomic uint64_t
 		digest_reads; /* bytes of content read for digest queries since the start */
-	/* the keeper's: digests were computed in advance up to this epoch, last at this monotonic time */
+	/* the keeper's: digests were computed in advance up to this epoch, in a pass last begun at this monotonic time */
 	uint64_t filled_epoch, filled_ns;
+	/* the pass under way: where it goes on (0: there is none), up to which epoch, and whether there was a map before */
+	uint64_t fill_offset, fill_epoch;
+	bool fill_mapped;
 };
 
 struct live_machine {

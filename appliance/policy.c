@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "appliance/digests.h"
 #include "appliance/fold.h"
 #include "appliance/lease.h"
 #include "appliance/names.h"
@@ -13,8 +12,7 @@
 #include "lib/log.h"
 
 #define MAP_IDLE_NS (10 * 60 * NSEC_PER_SEC)
-#define FILL_INTERVAL_NS (3600 * NSEC_PER_SEC) /* of a disk: its map is made from all its indexes */
-#define FILL_BUDGET (256 * DIGESTS_COMPUTED) /* at a time */
+#define FILL_NS (10 * NSEC_PER_SEC) /* of a round: nothing expires or is folded meanwhile */
 #define STEP_BYTES (1ull << 30) /* of journals that are folded at once */
 #define STEP_SEGMENTS 4000000u
 
@@ -240,53 +238,6 @@ static int mend_leased(struct appliance *app, const char *machine, bool (*stop)(
 	return n < 0 ? n : 0;
 }
 
-/* With the disk's lock held, shared. */
-static int fill_part(struct appliance *app, struct live_disk *live, const struct disk_row *d,
-		     uint64_t *offset, struct err *e)
-{
-	struct digests digests;
-	int rc = digests_open(&app->home, live, d, &digests, e);
-
-	if (rc < 0)
-		return rc;
-	rc = digests_fill(&digests, offset, FILL_BUDGET, e);
-	digests_close(&digests);
-	return rc;
-}
-
-/*
- * Compute in advance the digests that a resync would have to read for, in parts, so that commits and folds come in between. The map is
- * thrown away again if nobody else had made it.
- */
-static void fill_digests(struct appliance *app, const struct disk_row *d, bool (*stop)(void *arg),
-			 void *arg)
-{
-	struct live_disk *live = live_disk(app->live, d->machine, d->id);
-	uint64_t now = clock_monotonic_ns(), offset = 0;
-	bool mapped;
-	struct err e;
-	int rc = 0;
-
-	if (!live || !d->active || live->filled_epoch >= d->epoch ||
-	    (live->filled_ns && now - live->filled_ns < FILL_INTERVAL_NS))
-		return;
-	live->filled_ns = now;
-	mapped = live_mapped(live);
-	while (rc == 0 && offset < d->size && !stop(arg)) {
-		rc = live_read_begin(app->live, live, &e);
-		if (rc < 0)
-			break;
-		rc = fill_part(app, live, d, &offset, &e);
-		pthread_rwlock_unlock(&live->lock);
-	}
-	if (rc < 0)
-		log_warning("disk %s (%s): digests are computed later: %s", d->name, d->id, e.text);
-	else if (offset >= d->size)
-		live->filled_epoch = d->epoch;
-	if (!mapped)
-		live_drop_map(live);
-}
-
 /* A disk that is no longer protected and that no point names: nobody can ever ask for it. */
 static int forget_disk(struct appliance *app, const struct disk_row *d, struct err *e)
 {
@@ -355,8 +306,6 @@ static int machine_round(struct appliance *app, const struct machine_row *m, uin
 		return n;
 	for (int i = 0; i < n && !stop(arg); i++)
 		fold_one(app, &disks[i], oldest, stop, arg);
-	for (int i = 0; i < n && !stop(arg); i++)
-		fill_digests(app, &disks[i], stop, arg);
 	forget_disks(app, m->id);
 	return catalog_epochs_prune(c, m->id, oldest, now > kept ? now - kept : 0, e);
 }
@@ -382,5 +331,6 @@ void policy_round(struct appliance *app, bool (*stop)(void *arg), void *arg)
 			log_warning("machine %s: the policy is applied later: %s", machines[i].id,
 				    e.text);
 	}
+	policy_fill(app, FILL_NS, stop, arg);
 	live_trim(app->live, MAP_IDLE_NS);
 }

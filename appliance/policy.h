@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "appliance/request.h"
 
@@ -32,6 +33,9 @@ uint64_t policy_clock(struct policy_clock *c, uint64_t realtime_ns, uint64_t mon
 
 /* One round for all machines: in the thread, and at start. stop: see fold.h. Failures are logged; the next round tries again. */
 void policy_round(struct appliance *app, bool (*stop)(void *arg), void *arg);
+
+/* Compute digests in advance for about so long: a part of the work where there is more; the next call goes on. In fill.c. */
+void policy_fill(struct appliance *app, uint64_t for_ns, bool (*stop)(void *arg), void *arg);
 
 /* At start, before anybody is served: make folds whole that a crash cut, remove journals that were never committed. In recover.c. */
 int policy_recover(struct appliance *app, struct err *e);

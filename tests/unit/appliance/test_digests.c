@@ -308,6 +308,29 @@ START_TEST(what_cannot_be_read_is_asked_for)
 }
 END_TEST
 
+/* What is left of a full store is for folds: the cache takes nothing of it, and gives what it has. */
+START_TEST(a_full_store_remembers_nothing)
+{
+	char path[512], name[STORE_NAME_MAX];
+	struct store *s = fault_store_new(home.store, 0, FAULT_FAIL, 0, 0);
+
+	home.store = s;
+	epoch(1, 4096, 4096);
+	snprintf(path, sizeof(path), "%s/%s", dir, name_digest_cache(name, MACHINE, DISK));
+	fault_store_space(s, home.config.reserve);
+	ck_assert_uint_gt(check(), 0);
+	ck_assert_uint_gt(check(), 0);
+	ck_assert_int_ne(access(path, F_OK), 0);
+	fault_store_space(s, home.config.reserve + 1);
+	ck_assert_uint_gt(check(), 0);
+	fault_store_space(s, home.config.reserve);
+	ck_assert_uint_eq(check(), 0);
+	epoch(2, 1 << 20, 4096);
+	ck_assert_uint_gt(check(), 0);
+	ck_assert_uint_gt(check(), 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("digests");
@@ -319,6 +342,7 @@ int main(void)
 	tcase_add_test(t, a_fold_makes_the_short_block_unknown);
 	tcase_add_test(t, the_keeper_reads_ahead);
 	tcase_add_test(t, the_keeper_comes_to_an_end);
+	tcase_add_test(t, a_full_store_remembers_nothing);
 	tcase_add_loop_test(t, a_torn_entry_is_none, 0, 3);
 	tcase_add_test(t, a_disk_that_grew_has_another_last_block);
 	tcase_add_test(t, damage_is_not_vouched_for);
