@@ -19,6 +19,7 @@
 #include "lib/err.h"
 
 #define STATE_DISKS_MAX 256
+#define STATE_FILE "state.json" /* in the state directory */
 #define STATE_FILE_MAX (8u << 20)
 #define STATE_TEXT 256
 #define STATE_HEX_ID 33 /* 16 bytes as hex, with the terminator */

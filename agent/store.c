@@ -60,7 +60,7 @@ int store_open(const char *dir, struct store **out, struct err *e)
 	pthread_mutex_init(&s->lock, NULL);
 	s->lock_fd = -1;
 	s->generation = 1;
-	s->state_file = join(dir, "state.json");
+	s->state_file = join(dir, STATE_FILE);
 	s->ca_file = join(dir, "ca.pem");
 	s->cert_file = join(dir, "cert.pem");
 	s->key_file = join(dir, "key.pem");

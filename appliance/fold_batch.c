@@ -175,20 +175,29 @@ static int next_nonzero(struct fold *f, uint64_t *block, struct err *e)
 	return rc;
 }
 
+/* How many blocks from this on the journals make zeros. */
+static uint64_t journal_zeros(const struct fold *f, uint64_t block)
+{
+	uint64_t at = block * BASE_BLOCK, n;
+	struct piece p;
+
+	if (!map_find(&f->image.map, at, UINT64_MAX - at, &p, &n) || p.kind != PIECE_ZERO)
+		return 0;
+	return n / BASE_BLOCK;
+}
+
 /* How many blocks from this on need not be written: journals make all of them zeros, and the base has them so. */
 static int count_zeros(struct fold *f, uint64_t block, uint64_t *count, struct err *e)
 {
-	uint64_t at = block * BASE_BLOCK, next = block, n;
-	struct piece p;
+	uint64_t next = block;
 	int rc;
 
-	*count = 0;
-	if (!map_find(&f->image.map, at, UINT64_MAX - at, &p, &n) || p.kind != PIECE_ZERO ||
-	    n < BASE_BLOCK)
+	*count = journal_zeros(f, block);
+	if (!*count)
 		return 0;
 	rc = next_nonzero(f, &next, e);
-	if (rc == 0)
-		*count = next - block < n / BASE_BLOCK ? next - block : n / BASE_BLOCK;
+	if (rc == 0 && next - block < *count)
+		*count = next - block;
 	return rc;
 }
 
@@ -222,8 +231,7 @@ int fold_fill(struct fold *f, uint64_t block, struct err *e)
 
 int fold_need(struct fold *f, uint64_t block, uint64_t most, uint64_t *need, struct err *e)
 {
-	struct piece p;
-	uint64_t at, n;
+	uint64_t at, zeros;
 	int rc = 0;
 
 	*need = 0;
@@ -232,10 +240,9 @@ int fold_need(struct fold *f, uint64_t block, uint64_t most, uint64_t *need, str
 		if (at == UINT64_MAX)
 			break;
 		block = at / BASE_BLOCK;
-		at = block * BASE_BLOCK;
-		if (map_find(&f->image.map, at, UINT64_MAX - at, &p, &n) && p.kind == PIECE_ZERO &&
-		    n >= BASE_BLOCK) {
-			block += n / BASE_BLOCK;
+		zeros = journal_zeros(f, block);
+		if (zeros) {
+			block += zeros;
 			continue;
 		}
 		rc = base_block_empty(&f->base, block, e);

@@ -23,7 +23,7 @@ static bool recorded(const struct ctl *c, const struct watched *w)
 	size_t len;
 	int r;
 
-	snprintf(file, sizeof(file), "%s/state.json", c->state_dir);
+	snprintf(file, sizeof(file), "%s/" STATE_FILE, c->state_dir);
 	r = io_read_file(file, STATE_FILE_MAX, &text, &len, NULL);
 	if (r)
 		return r != -ENOENT;

@@ -131,12 +131,6 @@ static void nothing_folded(void *arg, uint64_t target)
 	ck_assert_uint_gt(target, 0);
 }
 
-static bool never(void *arg)
-{
-	(void)arg;
-	return false;
-}
-
 const struct fold_hooks hooks = {nothing, nothing, nothing_folded, never, NULL, 3};
 
 int fold(struct world *w, struct store *s, uint64_t target, struct err *e)

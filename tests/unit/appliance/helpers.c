@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,21 @@ void scratch_remove(char *dir)
 	free(dir);
 }
 
+void flip(const char *dir, const char *name, off_t at)
+{
+	char path[512];
+	uint8_t byte;
+	int fd;
+
+	ck_assert_int_lt(snprintf(path, sizeof(path), "%s/%s", dir, name), (int)sizeof(path));
+	fd = open(path, O_RDWR);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
+	byte ^= 0x10;
+	ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
+	close(fd);
+}
+
 void home_make(struct home *h, const char *dir)
 {
 	char path[512];
@@ -58,6 +74,31 @@ void machine_make(struct home *h, const char *id)
 	strcpy(t.machine, id);
 	ck_assert_msg(catalog_token_add(h->catalog, t.digest, UINT32_MAX, &e) == 0, "%s", e.text);
 	ck_assert_msg(catalog_enrol(h->catalog, &t, "host", 1, &e) == 0, "%s", e.text);
+}
+
+char *appliance_make(struct appliance *app)
+{
+	char *dir = scratch_make();
+	struct err e;
+
+	*app = (struct appliance){0};
+	home_make(&app->home, dir);
+	machine_make(&app->home, MACHINE);
+	ck_assert_int_eq(live_new(&app->home, &app->live, &e), 0);
+	return dir;
+}
+
+void appliance_remove(struct appliance *app, char *dir)
+{
+	live_free(app->live);
+	home_close(&app->home);
+	scratch_remove(dir);
+}
+
+bool never(void *arg)
+{
+	(void)arg;
+	return false;
 }
 
 void disk_make(struct home *h, const char *id, uint64_t size, struct disk_row *d)

@@ -21,10 +21,18 @@
 char *scratch_make(void);
 void scratch_remove(char *dir);
 
+/* A bit of a file below dir is another one from now on. */
+void flip(const char *dir, const char *name, off_t at);
+
 /* A home below dir with an empty catalog and defaults for the configuration; no keys. */
 void home_make(struct home *h, const char *dir);
 /* A machine as if enrolled. */
 void machine_make(struct home *h, const char *id);
+/* An appliance below a new empty folder, which is returned, with MACHINE; and its end. */
+char *appliance_make(struct appliance *app);
+void appliance_remove(struct appliance *app, char *dir);
+/* Stop? For whatever asks now and then. */
+bool never(void *arg);
 /* A disk of MACHINE with this size, state initial. */
 void disk_make(struct home *h, const char *id, uint64_t size, struct disk_row *d);
 

@@ -14,20 +14,12 @@ static struct appliance app;
 
 static void setup(void)
 {
-	struct err e;
-
-	dir = scratch_make();
-	app = (struct appliance){0};
-	home_make(&app.home, dir);
-	machine_make(&app.home, MACHINE);
-	ck_assert_int_eq(live_new(&app.home, &app.live, &e), 0);
+	dir = appliance_make(&app);
 }
 
 static void teardown(void)
 {
-	live_free(app.live);
-	home_close(&app.home);
-	scratch_remove(dir);
+	appliance_remove(&app, dir);
 }
 
 static void put(const char *key, uint64_t size, unsigned int status)

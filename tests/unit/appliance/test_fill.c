@@ -21,14 +21,9 @@ static void setup(void)
 	static const char *const ids[2] = {DISK, OTHER};
 	struct part *parts = calloc(BLOCKS, sizeof(*parts));
 	static uint8_t data[512];
-	struct err e;
 
 	data[0] = 1;
-	dir = scratch_make();
-	app = (struct appliance){0};
-	home_make(&app.home, dir);
-	machine_make(&app.home, MACHINE);
-	ck_assert_int_eq(live_new(&app.home, &app.live, &e), 0);
+	dir = appliance_make(&app);
 	for (uint64_t i = 0; i < BLOCKS; i++)
 		parts[i] = (struct part){i * 65536, sizeof(data), data};
 	for (unsigned int i = 0; i < 2; i++) {
@@ -41,15 +36,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	live_free(app.live);
-	home_close(&app.home);
-	scratch_remove(dir);
-}
-
-static bool never(void *arg)
-{
-	(void)arg;
-	return false;
+	appliance_remove(&app, dir);
 }
 
 static void check(unsigned int i, uint64_t offset, uint64_t filled)

@@ -3,7 +3,6 @@
  * Folding: points read the same before, during and after; killed or without power at every step it ends in the same bytes; damage stays damage.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -150,21 +149,6 @@ START_TEST(a_lease_keeps_it_away)
 	world_remove(&w);
 }
 END_TEST
-
-static void flip(const char *dir, const char *name, off_t at)
-{
-	char path[512];
-	uint8_t byte;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	fd = open(path, O_RDWR);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
-	byte ^= 1;
-	ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
-	close(fd);
-}
 
 /* Bytes that were damaged in the base must not get a fresh digest by being folded over in part; a whole new block heals. */
 START_TEST(damage_stays_damage)

@@ -41,21 +41,6 @@ static void path_of(const char *name, char *path, size_t size)
 	ck_assert_int_lt(snprintf(path, size, "%s/%s", dir, name), (int)size);
 }
 
-static void flip(const char *name, off_t at)
-{
-	char path[512];
-	uint8_t byte;
-	int fd;
-
-	path_of(name, path, sizeof(path));
-	fd = open(path, O_RDWR);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
-	byte ^= 0x10;
-	ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
-	close(fd);
-}
-
 static struct reader *reader_of(struct image *im)
 {
 	struct journal_row *journals;
@@ -193,7 +178,7 @@ START_TEST(index_is_made_again)
 	name_index(name, MACHINE, DISK, 1);
 	path_of(name, path, sizeof(path));
 	for (off_t at = 0; at < 64 + 64 + 32; at++) {
-		flip(name, at);
+		flip(dir, name, at);
 		check_digests();
 	}
 	for (off_t size = 0; size < 300; size += 7) {
@@ -223,7 +208,7 @@ START_TEST(rotten_journal)
 		struct reader *r;
 		struct image im;
 
-		flip(journal, at);
+		flip(dir, journal, at);
 		if (_i % 2)
 			unlink(path);
 		r = reader_of(&im);
@@ -236,7 +221,7 @@ START_TEST(rotten_journal)
 		ck_assert_mem_eq(got, image + 65536, 512);
 		reader_close(r);
 		image_clear(&im);
-		flip(journal, at);
+		flip(dir, journal, at);
 	}
 	ck_assert_int_gt(damaged, 400);
 	check_digests();
@@ -253,7 +238,7 @@ START_TEST(damaged_blocks_have_no_digest)
 
 	epoch(1, 0, 65536, false);
 	epoch(2, 65536, 65536, false);
-	flip(name_journal(name, MACHINE, DISK, 1), 3000);
+	flip(dir, name_journal(name, MACHINE, DISK, 1), 3000);
 	path_of(name_index(name, MACHINE, DISK, 1), path, sizeof(path));
 	r = reader_of(&im);
 	ck_assert_int_eq(reader_digest(r, 0, SIZE, true, got, &e), 0);

@@ -214,27 +214,13 @@ static struct disk_row disk;
 
 static void setup(void)
 {
-	struct err e;
-
-	dir = scratch_make();
-	app = (struct appliance){0};
-	home_make(&app.home, dir);
-	machine_make(&app.home, MACHINE);
+	dir = appliance_make(&app);
 	disk_make(&app.home, DISK, DISK_BYTES, &disk);
-	ck_assert_int_eq(live_new(&app.home, &app.live, &e), 0);
 }
 
 static void teardown(void)
 {
-	live_free(app.live);
-	home_close(&app.home);
-	scratch_remove(dir);
-}
-
-static bool never(void *arg)
-{
-	(void)arg;
-	return false;
+	appliance_remove(&app, dir);
 }
 
 static bool exists(const char *name)

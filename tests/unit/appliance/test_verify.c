@@ -2,11 +2,9 @@
 /* The points that damage harms, found in one pass; what is known of damage outlives a verification that is cut short. */
 /* wraps: clock_monotonic_ns index_load journal_walk */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "appliance/command.h"
 #include "appliance/fold.h"
@@ -98,21 +96,6 @@ static void epoch(uint64_t number)
 	epoch_make(&home, &disk, number, parts, n, true);
 }
 
-static void flip(const char *name, off_t at)
-{
-	char path[512];
-	uint8_t byte;
-	int fd;
-
-	ck_assert_int_lt(snprintf(path, sizeof(path), "%s/%s", dir, name), (int)sizeof(path));
-	fd = open(path, O_RDWR);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
-	byte ^= 0x10;
-	ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
-	close(fd);
-}
-
 enum rot { ROT_PAYLOAD, ROT_HEADER, ROT_NO_INDEX, ROT_GONE, ROT_KINDS };
 
 static void rot(uint64_t number, enum rot how)
@@ -125,7 +108,7 @@ static void rot(uint64_t number, enum rot how)
 	if (how == ROT_GONE)
 		ck_assert_int_eq(store_remove(home.store, name, &e), 0);
 	else
-		flip(name, how == ROT_PAYLOAD ? 300 : 20);
+		flip(dir, name, how == ROT_PAYLOAD ? 300 : 20);
 	if (how >= ROT_NO_INDEX)
 		ck_assert_int_eq(store_remove(home.store, index, &e), 0);
 }
@@ -215,8 +198,8 @@ START_TEST(harm_of_many)
 
 	make_epochs();
 	name_base(name, MACHINE, DISK);
-	flip(name, 9 * 65536 + 5);
-	flip(name, SIZE - 5);
+	flip(dir, name, 9 * 65536 + 5);
+	flip(dir, name, SIZE - 5);
 	for (uint64_t i = BASE + 1; i < EPOCHS; i += 1 + i % 20)
 		rot(i, i < 200 ? ROT_PAYLOAD : ROT_PAYLOAD + i % ROT_KINDS);
 	ck_assert_int_eq(lease_take(&home, MACHINE, &lease, &e), 0);
