@@ -283,3 +283,21 @@ int api_digests(struct api *a, const char *disk, uint64_t offset, uint64_t lengt
 	http_response_clear(&r);
 	return x;
 }
+
+int api_doubt(struct api *a, const char *disk, const struct doubt *d, uint64_t *points,
+	      struct err *e)
+{
+	_cleanup_json_ json_t *o = NULL, *body = NULL;
+	char path[96];
+	int r;
+
+	body = json_pack("{s:I, s:I, s:I}", "after", (json_int_t)d->after, "offset",
+			 (json_int_t)d->offset, "bytes", (json_int_t)d->bytes);
+	if (!body)
+		return err_set(e, -ENOMEM, "out of memory");
+	snprintf(path, sizeof(path), "/v1/disks/%s/doubt", disk);
+	r = api_json(a, "POST", true, path, body, &o, e);
+	if (r)
+		return r;
+	return json_get_u64(o, "points", INT64_MAX, points, e) ? bad_answer(e) : 0;
+}

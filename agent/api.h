@@ -104,6 +104,15 @@ int api_commit(struct api *a, uint64_t epoch, const json_t *body, struct commit_
 int api_digests(struct api *a, const char *disk, uint64_t offset, uint64_t length, uint64_t level,
 		uint8_t *out, struct err *e);
 
+/* A verification found mismatches on the disk: its recovery points after epoch `after` are in doubt. */
+struct doubt {
+	uint64_t after; /* the last epoch as of which it was proven equal; 0: none */
+	uint64_t offset, bytes; /* of the first, and of all */
+};
+/* *points: how many came to be in doubt by it. -ENOENT: an old appliance, which cannot note it. */
+int api_doubt(struct api *a, const char *disk, const struct doubt *d, uint64_t *points,
+	      struct err *e);
+
 int api_ca(struct api *a, char **ca_pem, struct err *e); /* the caller frees */
 struct enrolment {
 	char machine[UUID_TEXT_BYTES];

@@ -29,6 +29,7 @@ struct disk *disk_new(const struct state_disk *from)
 	d->slice = SLICE_MIN;
 	verify_init(&d->verify);
 	d->verify.proven_ns = from->proven_ns;
+	d->verify.proven_epoch = from->proven_epoch;
 	atomic_init(&d->changed_at, UINT64_MAX);
 	return d;
 }

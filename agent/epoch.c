@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/compare.h"
+#include "agent/doubt.h"
 #include "agent/skip_epoch.h"
 #include "agent/slice.h"
 #include "lib/clock.h"
@@ -307,8 +308,12 @@ static int judge(struct epoch *ep, struct err *e)
 		if (torn)
 			epoch_fuzzy(ep, "the epoch was torn: %s", reason);
 	}
-	for (size_t i = 0; i < ep->table->count; i++)
+	for (size_t i = 0; i < ep->table->count; i++) {
 		judge_disk(ep, ep->table->disk[i]);
+		r = doubt_tell(ep->s, ep->table->disk[i], e);
+		if (r)
+			return r;
+	}
 	application_judge(ep);
 	return 0;
 }

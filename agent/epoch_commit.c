@@ -89,7 +89,8 @@ static void disk_committed(struct epoch *ep, struct disk *d)
 		verify_abandon(d);
 		return;
 	}
-	verify_committed(d, ep->fuzzy[0] != '\0', ep->info.realtime_ns);
+	verify_committed(d, &(struct verify_commit){ep->number, ep->info.realtime_ns,
+						    ep->fuzzy[0] != '\0'});
 	source_of(ep, d, d->remote_source);
 	if (!done && !d->waiting)
 		d->slice = slice_next(d->slice_end - d->replicated, ep->drain_ns);

@@ -24,6 +24,7 @@ static void fill_record(const struct recording *rec, struct state_disk *d)
 	strcpy(d->path, from->path);
 	d->last_state = from->state;
 	d->proven_ns = from->verify.proven_ns;
+	d->proven_epoch = from->verify.proven_epoch;
 	/* A request that the session has not acted on yet keeps its own cause. */
 	if (rec->what != RECORD_KEEP || !d->resync_requested)
 		strcpy(d->resync_cause, from->resync_cause);
@@ -61,6 +62,7 @@ static bool record_differs(const struct recording *rec, const struct state_disk 
 			  strcmp(d->resync_cause, next->resync_cause) != 0 ||
 			  d->resync_requested != next->resync_requested ||
 			  d->resync_now != next->resync_now || d->proven_ns != next->proven_ns ||
+			  d->proven_epoch != next->proven_epoch ||
 			  strcmp(d->attach_id, next->attach_id) != 0 ||
 			  strcmp(d->module_id, next->module_id) != 0 ||
 			  strcmp(d->boot_id, next->boot_id) != 0;

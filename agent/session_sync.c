@@ -188,6 +188,9 @@ static int sync_disks(struct session *s, const struct state *st, struct remote_m
 
 		if (!mine)
 			continue;
+		/* The appliance was put back: its next epochs have numbers that others had. */
+		if (d->verify.proven_epoch > m->epoch)
+			d->verify.proven_epoch = 0;
 		if (d->source) {
 			grown = known && known->size < d->size;
 			r = register_disk(s, d, known, &remote, e);

@@ -51,13 +51,14 @@ void state_remove(struct state *s, const char *key)
 static json_t *disk_to_json(const struct state_disk *d)
 {
 	return json_pack(
-		"{s:s, s:s, s:s, s:b, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:I}",
+		"{s:s, s:s, s:s, s:b, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:I}",
 		"key", d->key, "name", d->name, "path", d->path, "file", d->file, "source",
 		source_choice_name(d->source), "last_state", disk_state_name(d->last_state),
 		"removing", d->removing, "attach_id", d->attach_id, "module_id", d->module_id,
 		"boot_id", d->boot_id, "resync_cause", d->resync_cause, "resync_requested",
 		d->resync_requested, "resync_scheduled", d->resync_scheduled, "resync_now",
-		d->resync_now, "proven", (json_int_t)d->proven_ns);
+		d->resync_now, "proven", (json_int_t)d->proven_ns, "proven_epoch",
+		(json_int_t)d->proven_epoch);
 }
 
 char *state_to_text(const struct state *s)
@@ -85,11 +86,17 @@ static int copy_text(const json_t *o, const char *key, char *out, size_t size, s
 	return r;
 }
 
-/* What a state that was written by an older agent does not have is false. */
+/* What a state that was written by an older agent does not have is false, or 0. */
 static int opt_bool(const json_t *o, const char *key, bool *out, struct err *e)
 {
 	*out = false;
 	return json_object_get(o, key) ? json_get_bool(o, key, out, e) : 0;
+}
+
+static int opt_u64(const json_t *o, const char *key, uint64_t *out, struct err *e)
+{
+	*out = 0;
+	return json_object_get(o, key) ? json_get_u64(o, key, INT64_MAX, out, e) : 0;
 }
 
 static int disk_from_json(const json_t *o, struct state_disk *d, struct err *e)
@@ -111,8 +118,8 @@ static int disk_from_json(const json_t *o, struct state_disk *d, struct err *e)
 	    (r = json_get_bool(o, "resync_requested", &d->resync_requested, e)) ||
 	    (r = opt_bool(o, "resync_scheduled", &d->resync_scheduled, e)) ||
 	    (r = opt_bool(o, "resync_now", &d->resync_now, e)) ||
-	    (json_object_get(o, "proven") &&
-	     (r = json_get_u64(o, "proven", INT64_MAX, &d->proven_ns, e))))
+	    (r = opt_u64(o, "proven", &d->proven_ns, e)) ||
+	    (r = opt_u64(o, "proven_epoch", &d->proven_epoch, e)))
 		return r;
 	choice = source_choice_parse(source);
 	if (choice < 0)

@@ -39,6 +39,7 @@ struct state_disk {
 	bool resync_scheduled; /* the operator asked for one at the next resync_window */
 	uint64_t
 		proven_ns; /* real time at which it was last proven equal on the appliance; 0 never */
+	uint64_t proven_epoch; /* the appliance's number of that epoch; 0: not known */
 	bool resync_now; /* it does not wait for the window */
 };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/compare.h"
+#include "agent/doubt.h"
 #include "agent/epoch.h"
 #include "agent/session.h"
 #include "agent/skip_epoch.h"
@@ -221,19 +222,32 @@ static bool clean(const struct source_map *map, const struct run *r)
 	return true;
 }
 
+/* Take the suspects that are no mismatch off the list; the bytes of those that are. */
+static uint64_t find_mismatches(struct disk *d, const struct source_map *map)
+{
+	struct verify *v = &d->verify;
+	unsigned int kept = 0;
+	uint64_t found = 0;
+
+	for (unsigned int i = 0; i < v->count; i++) {
+		if (!clean(map, &v->suspect[i]))
+			continue;
+		v->suspect[kept] = v->suspect[i];
+		verify_mismatch(d, v->suspect[kept].offset, v->suspect[kept].length);
+		found += v->suspect[kept++].length;
+	}
+	v->count = kept;
+	return found;
+}
+
 int verify_judge(struct epoch *ep, struct disk *d, const struct source_map *map, struct err *e)
 {
 	struct verify *v = &d->verify;
-	uint64_t found = 0;
-	int r = 0;
+	uint64_t found = find_mismatches(d, map);
+	int r = doubt_tell(ep->s, d, e);
 
-	for (unsigned int i = 0; !r && i < v->count; i++) {
-		if (!clean(map, &v->suspect[i]))
-			continue;
-		verify_mismatch(d, v->suspect[i].offset, v->suspect[i].length);
-		found += v->suspect[i].length;
+	for (unsigned int i = 0; !r && i < v->count; i++)
 		r = d->source->ops->mark(d->source, v->suspect[i].offset, v->suspect[i].length, e);
-	}
 	v->count = 0;
 	/* It is marked for the next one. */
 	if (found)
@@ -242,7 +256,7 @@ int verify_judge(struct epoch *ep, struct disk *d, const struct source_map *map,
 	return r;
 }
 
-static void pass_done(struct disk *d, uint64_t boundary_ns)
+static void pass_done(struct disk *d, const struct verify_commit *c)
 {
 	struct verify *v = &d->verify;
 	bool equal = atomic_load(&v->mismatched_bytes) == v->pass_mismatches;
@@ -254,22 +268,23 @@ static void pass_done(struct disk *d, uint64_t boundary_ns)
 	atomic_store(&v->asked, false);
 	close_live(v);
 	pthread_mutex_lock(&d->lock);
-	v->proven_ns = boundary_ns;
+	v->proven_ns = c->boundary_ns;
+	v->proven_epoch = c->epoch;
 	pthread_mutex_unlock(&d->lock);
 	log_info("%s is proven to be equal on the appliance", d->name);
 }
 
-static void scan_committed(struct disk *d, bool fuzzy, uint64_t boundary_ns)
+static void scan_committed(struct disk *d, const struct verify_commit *c)
 {
 	struct verify *v = &d->verify;
 
 	if (!v->scanning)
 		return;
 	v->scanning = false;
-	if (fuzzy)
+	if (c->fuzzy)
 		return;
 	v->pass_mismatches = atomic_load(&v->mismatched_bytes);
-	pass_done(d, boundary_ns);
+	pass_done(d, c);
 }
 
 /* Not everything that the epoch should have of the disk is in it, or nobody can tell. */
@@ -280,12 +295,12 @@ static bool lacks(struct disk *d)
 	return disk_unread_told(d) || d->source->ops->status(d->source, &st, NULL) || st.events;
 }
 
-void verify_committed(struct disk *d, bool fuzzy, uint64_t boundary_ns)
+void verify_committed(struct disk *d, const struct verify_commit *c)
 {
 	struct verify *v = &d->verify;
 
 	if (!tracked(d)) {
-		scan_committed(d, fuzzy, boundary_ns);
+		scan_committed(d, c);
 		return;
 	}
 	if (!v->end)
@@ -299,7 +314,7 @@ void verify_committed(struct disk *d, bool fuzzy, uint64_t boundary_ns)
 		set_cursor(d, 0);
 		v->again_ns = clock_monotonic_ns() + AGAIN_NS;
 	} else {
-		pass_done(d, boundary_ns);
+		pass_done(d, c);
 	}
 }
 
@@ -312,7 +327,14 @@ void verify_abandon(struct disk *d)
 
 void verify_mismatch(struct disk *d, uint64_t offset, uint64_t length)
 {
-	atomic_fetch_add(&d->verify.mismatched_bytes, length);
+	struct verify *v = &d->verify;
+
+	atomic_fetch_add(&v->mismatched_bytes, length);
+	pthread_mutex_lock(&v->lock);
+	if (!v->untold.bytes || offset < v->untold.offset)
+		v->untold.offset = offset;
+	v->untold.bytes += length;
+	pthread_mutex_unlock(&v->lock);
 	log_warning("verify mismatch: the appliance does not have what %s has at %llu, %llu bytes; "
 		    "they are sent again",
 		    d->name, (unsigned long long)offset, (unsigned long long)length);

@@ -5,7 +5,7 @@
  * A tracked disk, in slices: after the commit of epoch E a slice is read from the disk as it is, and its digests are compared with the appliance's as of E.
  * Blocks that differ are suspects. Epoch E+1 judges them: its bitmap has every write between the two boundaries, and a bit is set before its
  * data can be seen. A suspect that is dirty was written meanwhile and goes with E+1; one that is clean is a mismatch: it is named, and marked, so that
- * the next epoch sends it again; E+1 lacks it, and becomes no recovery point. A pass over the disk without a mismatch proves it equal at its last
+ * the next epoch sends it again; E+1 lacks it, and becomes no recovery point; older points are in doubt (doubt.h). A pass over the disk without a mismatch proves it equal at its last
  * boundary, since everything else that was written in between was sent; it proves nothing if the epoch of that boundary could not read all that it had
  * to, or did not know of all. What cannot be read in a slice is marked, so that E+1 tries.
  *
@@ -28,6 +28,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/api.h"
 #include "agent/runs.h"
 #include "agent/skip.h"
 #include "agent/source.h"
@@ -48,6 +49,7 @@ struct verify {
 	/* session; status reads the first two under the disk's lock */
 	uint64_t
 		proven_ns; /* real time of the boundary at which the disk was proven equal; 0 never */
+	uint64_t proven_epoch; /* the appliance's number of it; 0: none, or not known */
 	uint64_t cursor; /* of the pass under way; 0: none is */
 	uint64_t end; /* [cursor, end) was read and is not judged yet; 0: nothing is */
 	uint64_t pass_mismatches; /* bytes, when the pass began */
@@ -56,8 +58,9 @@ struct verify {
 	bool scanning; /* the scan under way asks the appliance for everything */
 	struct source *live; /* of a tracked disk: reads it as it is */
 	struct skip_set left_out; /* of the slice: what initial replication did not send */
-	/* suspects, under lock */
+	/* under lock */
 	pthread_mutex_t lock;
+	struct doubt untold; /* mismatches that the appliance was not told of; without `after` */
 	unsigned int count;
 	bool too_many; /* for the slice: it is read again, less at a time */
 	struct run suspect[VERIFY_SUSPECTS];
@@ -82,8 +85,13 @@ void verify_scan_begin(struct disk *d);
 bool verify_scan(const struct disk *d);
 /* The dirty bitmap of the epoch after a slice: mark the mismatches, which this epoch lacks. */
 int verify_judge(struct epoch *ep, struct disk *d, const struct source_map *map, struct err *e);
-/* The epoch is committed; fuzzy: it is no image of an instant. boundary_ns: real time. */
-void verify_committed(struct disk *d, bool fuzzy, uint64_t boundary_ns);
+struct verify_commit {
+	uint64_t epoch; /* the appliance's number */
+	uint64_t boundary_ns; /* real time */
+	bool fuzzy; /* it is no image of an instant */
+};
+/* The epoch is committed. */
+void verify_committed(struct disk *d, const struct verify_commit *c);
 /* The epoch failed, or the disk was not in it: what was read proves nothing. */
 void verify_abandon(struct disk *d);
 

@@ -16,6 +16,7 @@ void api_renew(struct request *r);
 void api_disk_put(struct request *r);
 void api_disk_get(struct request *r);
 void api_disk_delete(struct request *r);
+void api_disk_doubt(struct request *r);
 /* api_machine.c */
 void api_machine(struct request *r);
 void api_points(struct request *r);

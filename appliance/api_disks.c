@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "appliance/api.h"
@@ -7,6 +8,7 @@
 #include "appliance/body.h"
 #include "appliance/names.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 
 json_t *json_of_disk(const struct disk_row *d)
@@ -186,4 +188,33 @@ void api_disk_delete(struct request *r)
 			log_info("machine %s: no longer protects %s", r->machine, d.name);
 	}
 	pthread_rwlock_unlock(&m->lock);
+}
+
+/* A verification found that the disk's image here is not what the disk has. */
+void api_disk_doubt(struct request *r)
+{
+	char why[REASON_MAX], when[32];
+	struct body_doubt b;
+	struct disk_row d;
+	struct err e;
+	int n;
+
+	if (!request_disk(r, &d))
+		return;
+	n = body_doubt(r->body, r->len, &b, &e);
+	if (n == 0) {
+		snprintf(why, sizeof(why),
+			 "a verification found on %s that %llu bytes of %s (from offset %llu on) "
+			 "were not what the machine has",
+			 clock_format_utc(clock_realtime_ns(), when), (unsigned long long)b.bytes,
+			 d.name, (unsigned long long)b.offset);
+		n = catalog_points_doubt(r->app->home.catalog, r->machine, d.id, b.after, why, &e);
+	}
+	if (n < 0) {
+		reply_failed(r, n, &e);
+		return;
+	}
+	if (n)
+		log_warning("machine %s: %d recovery points are in doubt: %s", r->machine, n, why);
+	reply_json(r, 200, json_pack("{s:i}", "points", n));
 }

@@ -24,11 +24,12 @@ json_t *json_of_point(const struct point_row *p, const struct point_disk *disks,
 	/* It was checked when it came. */
 	if (*writers)
 		how = json_loads(writers, 0, NULL);
-	return json_pack("{s:I, s:s, s:I, s:I, s:s, s:s?, s:s?, s:o, s:o}", "id",
+	return json_pack("{s:I, s:s, s:I, s:I, s:s, s:s?, s:s?, s:s?, s:o, s:o}", "id",
 			 (json_int_t)p->epoch, "machine", p->machine, "epoch", (json_int_t)p->epoch,
 			 "time", (json_int_t)p->time, "consistency", p->consistency, "name",
 			 p->name[0] ? p->name : NULL, "reason", p->reason[0] ? p->reason : NULL,
-			 "writers", how ? how : json_array(), "disks", list);
+			 "doubt", p->doubt[0] ? p->doubt : NULL, "writers",
+			 how ? how : json_array(), "disks", list);
 }
 
 json_t *json_of_points(struct catalog *c, const char *machine, size_t limit, struct err *e)

@@ -293,3 +293,20 @@ int body_digests(const void *data, size_t len, struct body_digests *b, struct er
 		rc = err_set(e, -EBADMSG, "length is 0");
 	return rc;
 }
+
+int body_doubt(const void *data, size_t len, struct body_doubt *b, struct err *e)
+{
+	static const char *const members[] = {"after", "offset", "bytes", NULL};
+	_cleanup_json_ json_t *root = NULL;
+	int rc;
+
+	*b = (struct body_doubt){0};
+	rc = open_object(data, len, BODY_JSON_MAX, members, &root, e);
+	if (rc == 0)
+		rc = json_get_u64(root, "after", INT64_MAX, &b->after, e);
+	if (rc == 0)
+		rc = json_get_u64(root, "offset", BODY_DISK_MAX, &b->offset, e);
+	if (rc == 0)
+		rc = json_get_u64(root, "bytes", BODY_DISK_MAX, &b->bytes, e);
+	return rc;
+}

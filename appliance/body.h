@@ -70,4 +70,10 @@ struct body_digests {
 };
 int body_digests(const void *data, size_t len, struct body_digests *b, struct err *e);
 
+struct body_doubt {
+	uint64_t after; /* an epoch */
+	uint64_t offset, bytes;
+};
+int body_doubt(const void *data, size_t len, struct body_doubt *b, struct err *e);
+
 #endif

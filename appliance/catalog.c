@@ -8,7 +8,7 @@
 
 #include "appliance/catalog_db.h"
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 #define BUSY_MS 20000
 
 static const char schema[] =
@@ -44,7 +44,7 @@ static const char schema[] =
 	" machine TEXT NOT NULL, epoch INTEGER NOT NULL, time INTEGER NOT NULL,"
 	" committed_at INTEGER NOT NULL, consistency TEXT NOT NULL, name TEXT NOT NULL,"
 	" reason TEXT NOT NULL DEFAULT '', writers TEXT NOT NULL DEFAULT '',"
-	" PRIMARY KEY (machine, epoch)"
+	" doubt TEXT NOT NULL DEFAULT '', PRIMARY KEY (machine, epoch)"
 	") WITHOUT ROWID;"
 	"CREATE TABLE point_disk ("
 	" machine TEXT NOT NULL, epoch INTEGER NOT NULL, disk TEXT NOT NULL,"
@@ -57,13 +57,15 @@ static const char schema[] =
 	" disk TEXT NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL,"
 	" PRIMARY KEY (disk, offset, length)"
 	") WITHOUT ROWID;"
-	"PRAGMA user_version = 2;";
+	"PRAGMA user_version = 3;";
 
 /* From each version to the next, from 1 on; all in one transaction. */
 static const char *const upgrades[] = {
 	"ALTER TABLE point ADD COLUMN reason TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE point ADD COLUMN writers TEXT NOT NULL DEFAULT '';"
 	"PRAGMA user_version = 2;",
+	"ALTER TABLE point ADD COLUMN doubt TEXT NOT NULL DEFAULT '';"
+	"PRAGMA user_version = 3;",
 };
 
 static int errno_of(int sqlite)

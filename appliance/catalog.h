@@ -145,6 +145,7 @@ struct point_row {
 	char consistency[16];
 	char name[TEXT_MAX]; /* "": none */
 	char reason[REASON_MAX]; /* why it is not application-consistent, though asked for; "" */
+	char doubt[REASON_MAX]; /* why it may not be what the disks had; "" */
 };
 
 /* Points of the machine (NULL: of all), newest first, at most limit (0: all). */
@@ -156,6 +157,10 @@ int catalog_point(struct catalog *c, const char *machine, uint64_t epoch, struct
 /* JSON array as text of how each writer did, "" if there was none; *text is allocated. */
 int catalog_point_writers(struct catalog *c, const char *machine, uint64_t epoch, char **text,
 			  struct err *e);
+
+/* The points after epoch that have the disk are in doubt; what was said of one first stays. How many there are that were not so before. */
+int catalog_points_doubt(struct catalog *c, const char *machine, const char *disk, uint64_t epoch,
+			 const char *why, struct err *e);
 
 struct point_disk {
 	char disk[UUID_TEXT_BYTES];

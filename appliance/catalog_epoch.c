@@ -144,6 +144,7 @@ static void read_point(sqlite3_stmt *st, void *element)
 	db_text(st, 4, p->consistency, sizeof(p->consistency));
 	db_text(st, 5, p->name, sizeof(p->name));
 	db_text(st, 6, p->reason, sizeof(p->reason));
+	db_text(st, 7, p->doubt, sizeof(p->doubt));
 }
 
 int catalog_points(struct catalog *c, const char *machine, size_t limit, struct point_row **list,
@@ -153,7 +154,7 @@ int catalog_points(struct catalog *c, const char *machine, size_t limit, struct 
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int rc = db_query(
 		c, &st, e,
-		"SELECT machine, epoch, time, committed_at, consistency, name, reason"
+		"SELECT machine, epoch, time, committed_at, consistency, name, reason, doubt"
 		" FROM point"
 		" WHERE (?1 IS NULL OR machine = ?1) ORDER BY machine, epoch DESC LIMIT ?2",
 		"si", machine, limit ? (uint64_t)limit : (uint64_t)INT64_MAX);
@@ -166,11 +167,12 @@ int catalog_point(struct catalog *c, const char *machine, uint64_t epoch, struct
 {
 	CATALOG_GUARD_READ(c);
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
-	int rc = db_query(c, &st, e,
-			  "SELECT machine, epoch, time, committed_at, consistency, name, reason"
-			  " FROM point"
-			  " WHERE machine = ? AND epoch = ?",
-			  "si", machine, epoch);
+	int rc = db_query(
+		c, &st, e,
+		"SELECT machine, epoch, time, committed_at, consistency, name, reason, doubt"
+		" FROM point"
+		" WHERE machine = ? AND epoch = ?",
+		"si", machine, epoch);
 
 	if (rc == 0)
 		rc = db_step(c, st, e);
@@ -181,6 +183,18 @@ int catalog_point(struct catalog *c, const char *machine, uint64_t epoch, struct
 	if (rc > 0)
 		read_point(st, p);
 	return rc < 0 ? rc : 0;
+}
+
+int catalog_points_doubt(struct catalog *c, const char *machine, const char *disk, uint64_t epoch,
+			 const char *why, struct err *e)
+{
+	CATALOG_GUARD(c);
+
+	return db_exec(c, e,
+		       "UPDATE point SET doubt = ? WHERE machine = ? AND epoch > ? AND doubt = ''"
+		       " AND EXISTS (SELECT 1 FROM point_disk p WHERE p.machine = point.machine"
+		       " AND p.epoch = point.epoch AND p.disk = ?)",
+		       "ssis", why, machine, epoch, disk);
 }
 
 int catalog_point_writers(struct catalog *c, const char *machine, uint64_t epoch, char **text,

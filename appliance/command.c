@@ -114,4 +114,9 @@ void command_say_point(const char *what, const struct machine_row *m, const stru
 	printf("%s recovery point %" PRIu64 " of %s, %s%s%s\n", what, p->epoch, m->hostname,
 	       clock_format_utc(p->time, when), *p->name ? ", named " : "", p->name);
 	fflush(stdout);
+	if (p->doubt[0])
+		fprintf(stderr,
+			"mobility-appliance: warning: this recovery point is in doubt: %s. It may be right even so: verify what "
+			"you need of it, or take another; `mobility-appliance points` tells which are not in doubt\n",
+			p->doubt);
 }

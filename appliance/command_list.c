@@ -214,11 +214,14 @@ static int points_table(struct home *h, const char *machine)
 		return command_failed(&e);
 	printf("%-36s  %10s  %-20s  %-20s  %-11s  %-8s  %s\n", "MACHINE", "POINT", "TIME",
 	       "RECEIVED", "CONSISTENCY", "BOOKMARK", "WHY NOT APPLICATION");
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
 		printf("%-36s  %10" PRIu64 "  %-20s  %-20s  %-11s  %-8s  %s\n", list[i].machine,
 		       list[i].epoch, clock_format_utc(list[i].time, when),
 		       clock_format_utc(list[i].committed_at, kept), list[i].consistency,
 		       list[i].name, list[i].reason);
+		if (list[i].doubt[0])
+			printf("    in doubt: %s\n", list[i].doubt);
+	}
 	return EXIT_DONE;
 }
 

@@ -18,6 +18,7 @@ static const struct route routes[] = {
 	{"POST", "/v1/disks", CONTROL, false, BODY_JSON_MAX, false, api_disk_put},
 	{"GET", "/v1/disks/{d}", CONTROL | DATA, false, 0, false, api_disk_get},
 	{"DELETE", "/v1/disks/{d}", CONTROL, false, 0, false, api_disk_delete},
+	{"POST", "/v1/disks/{d}/doubt", DATA, false, BODY_JSON_MAX, false, api_disk_doubt},
 	{"GET", "/v1/machine", CONTROL | DATA, false, 0, false, api_machine},
 	{"GET", "/v1/points", CONTROL, false, 0, false, api_points},
 	{"POST", "/v1/epochs", DATA, false, BODY_JSON_MAX, false, api_epoch_open},

@@ -17,11 +17,11 @@ b_epoch = b.whole_epoch([theirs], [[(0, b"B" * 4096)]])
 b_open, b_attempt = b.open()
 a_epoch, a_attempt = a.open()
 
-for disk_path in ("", "/digests", "/epochs/{e}/segments/0"):
+for disk_path in ("", "/digests", "/doubt", "/epochs/{e}/segments/0"):
     for method, port, body in (("GET", "control", None), ("GET", "data", None), ("DELETE", "control", None),
                                ("POST", "data", {"offset": 0, "length": 65536, "block": 65536}),
                                ("PUT", "data", "segment")):
-        known = {"": ("GET", "DELETE"), "/digests": ("POST",)}.get(disk_path, ("PUT",))
+        known = {"": ("GET", "DELETE"), "/digests": ("POST",), "/doubt": ("POST",)}.get(disk_path, ("PUT",))
         if method not in known:
             continue
         answers = []

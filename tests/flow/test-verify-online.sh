@@ -37,6 +37,15 @@ status agent '.disks[0].verify.mismatched_bytes == 65536' || fail "mismatched: $
 grep -q "verify mismatch: .* at $((5 * 65536)), 65536 bytes" agent/agent.log || fail "the range is not named"
 bookmark agent right
 point_equals agent right a
+doubtful() { appliance points "$(machine agent)" --json | jq -c '[.points[] | select(.doubt != null) | .name] | sort'; }
+appliance points "$(machine agent)" --json >points.json
+jq -e '[.points[] | select(.name == "wrong")][0].doubt | test("65536 bytes of a .from offset 327680 on")' points.json >/dev/null ||
+	fail "the wrong point is not in doubt: $(cat points.json)"
+jq -e '[.points[] | select(.name == "first" or .name == "right") | .doubt] == [null, null]' points.json >/dev/null ||
+	fail "points are in doubt that were proven, or came later: $(cat points.json)"
+appliance points "$(machine agent)" | grep -q 'in doubt: a verification found' || fail "the table does not tell"
+appliance export "$(machine agent)" wrong --format raw doubtful >/dev/null 2>err
+grep -q 'this recovery point is in doubt' err || fail "export does not warn: $(cat err)"
 
 note "what was proven is remembered"
 second=$(verified)

@@ -11,10 +11,10 @@
 #include "lib/json.h"
 #include "tests/fuzz/fuzz.h"
 
-enum { OBJECT, ENROLL, RENEW, DISK, OPEN, COMMIT, DIGESTS, KINDS };
+enum { OBJECT, ENROLL, RENEW, DISK, OPEN, COMMIT, DIGESTS, DOUBT, KINDS };
 
-static const char *const kinds[KINDS] = {"object", "enroll", "renew",  "disk",
-					 "open",   "commit", "digests"};
+static const char *const kinds[KINDS] = {"object", "enroll", "renew",	"disk",
+					 "open",   "commit", "digests", "doubt"};
 static unsigned long long accepted[KINDS];
 
 static void report(void)
@@ -108,6 +108,7 @@ static void fuzz_identity(const void *data, size_t size)
 static void fuzz_disk(const void *data, size_t size)
 {
 	struct body_digests range;
+	struct body_doubt doubt;
 	struct body_disk disk;
 	struct err e = {0};
 
@@ -122,6 +123,8 @@ static void fuzz_disk(const void *data, size_t size)
 		must(range.offset % WIRE_BLOCK == 0 && range.length > 0);
 		must(range.length <= BODY_DIGEST_RANGE_MAX);
 	}
+	if (fine(DOUBT, body_doubt(data, size, &doubt, &e), &e))
+		must(doubt.offset <= BODY_DISK_MAX && doubt.bytes <= BODY_DISK_MAX);
 }
 
 static void check_commit(const struct body_commit *b)

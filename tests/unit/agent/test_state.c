@@ -39,6 +39,7 @@ static void fill(struct state *s)
 	d->resync_requested = true;
 	d->resync_scheduled = d->resync_now = true;
 	d->proven_ns = 1795392000000000000;
+	d->proven_epoch = 12;
 	d = state_add(s);
 	strcpy(d->key, "path:/x");
 	d->file = true;
@@ -72,6 +73,7 @@ static void assert_same(const struct state *a, const struct state *b)
 		ck_assert_int_eq(x->resync_scheduled, y->resync_scheduled);
 		ck_assert_int_eq(x->resync_now, y->resync_now);
 		ck_assert_uint_eq(x->proven_ns, y->proven_ns);
+		ck_assert_uint_eq(x->proven_epoch, y->proven_epoch);
 	}
 }
 

@@ -3,11 +3,12 @@
  * What becomes of the differences that a slice of a tracked disk showed: written since, or a mismatch. When scans of others ask the appliance for
  * everything.
  */
-/* wraps: drain_run compare_begin compare_end */
+/* wraps: drain_run compare_begin compare_end doubt_tell */
 #include <errno.h>
 #include <string.h>
 
 #include "agent/compare.h"
+#include "agent/doubt.h"
 #include "agent/epoch.h"
 #include "agent/session.h"
 #include "agent/worker.h"
@@ -19,6 +20,19 @@
 
 static uint64_t marked[16];
 static unsigned int marks, events;
+static struct doubt told; /* to the appliance, by the last judgement */
+static int tell_fails;
+
+int __wrap_doubt_tell(struct session *s, struct disk *disk, struct err *e);
+
+int __wrap_doubt_tell(struct session *s, struct disk *disk, struct err *e)
+{
+	(void)s, (void)e;
+	/* Whoever is killed now must find it once more. */
+	ck_assert_uint_eq(marks, 0);
+	told = disk->verify.untold;
+	return tell_fails;
+}
 
 static int fake_mark(struct source *s, uint64_t offset, uint64_t length, struct err *e)
 {
@@ -79,6 +93,11 @@ static void slice(uint64_t end, const uint64_t *blocks, unsigned int count)
 		d->verify.suspect[i] = (struct run){blocks[i] * 65536, 65536};
 }
 
+static void committed(bool fuzzy, uint64_t epoch)
+{
+	verify_committed(d, &(struct verify_commit){epoch, epoch, fuzzy});
+}
+
 /* Why the epoch that judges is no recovery point; "" if it may be one. */
 static const char *judge(void)
 {
@@ -86,6 +105,7 @@ static const char *judge(void)
 	struct err e;
 
 	ep.fuzzy[0] = '\0';
+	marks = 0;
 	ck_assert_int_eq(verify_judge(&ep, d, &map, &e), 0);
 	return ep.fuzzy;
 }
@@ -104,16 +124,34 @@ START_TEST(only_what_nobody_wrote_is_a_mismatch)
 	ck_assert_uint_eq(marked[0], 65536);
 	ck_assert_uint_eq(marked[1], 63 * 65536);
 	ck_assert_uint_eq(atomic_load(&d->verify.mismatched_bytes), 2 * 65536);
+	ck_assert_uint_eq(told.offset, 65536);
+	ck_assert_uint_eq(told.bytes, 2 * 65536);
 	/* It is proven only by a pass that finds nothing. */
-	verify_committed(d, false, 100);
+	committed(false, 100);
 	ck_assert_uint_eq(d->verify.proven_ns, 7);
 	ck_assert(atomic_load(&d->verify.asked));
 	ck_assert_uint_eq(d->verify.cursor, 0);
 	slice(SIZE, blocks + 1, 1);
 	ck_assert_str_eq(judge(), "");
-	verify_committed(d, true, 200);
+	committed(true, 200);
 	ck_assert_uint_eq(d->verify.proven_ns, 200);
+	ck_assert_uint_eq(d->verify.proven_epoch, 200);
 	ck_assert(!atomic_load(&d->verify.asked));
+}
+END_TEST
+
+START_TEST(nothing_is_sent_again_before_points_are_in_doubt)
+{
+	static const uint64_t blocks[] = {1};
+	struct epoch ep = {0};
+	struct err e;
+
+	slice(SIZE, blocks, 1);
+	marks = 0;
+	tell_fails = -ECANCELED;
+	ck_assert_int_eq(verify_judge(&ep, d, &map, &e), -ECANCELED);
+	tell_fails = 0;
+	ck_assert_uint_eq(marks, 0);
 }
 END_TEST
 
@@ -124,28 +162,28 @@ START_TEST(a_pass_is_made_of_slices)
 	verify_ask(d);
 	slice(SIZE / 2, none, 0);
 	judge();
-	verify_committed(d, false, 100);
+	committed(false, 100);
 	ck_assert_uint_eq(d->verify.cursor, SIZE / 2);
 	ck_assert_uint_eq(d->verify.proven_ns, 7);
 	/* The epoch that was to judge it failed: it is read again. */
 	slice(SIZE, none, 0);
 	verify_abandon(d);
-	verify_committed(d, false, 150);
+	committed(false, 150);
 	ck_assert_uint_eq(d->verify.cursor, SIZE / 2);
 	/* More differed than can be remembered: what was found is repaired, and it is read again. */
 	slice(SIZE, none, 0);
 	d->verify.too_many = true;
 	judge();
-	verify_committed(d, false, 160);
+	committed(false, 160);
 	ck_assert_uint_eq(d->verify.cursor, SIZE / 2);
 	d->verify.too_many = false;
 	slice(SIZE, none, 0);
 	judge();
-	verify_committed(d, false, 200);
+	committed(false, 200);
 	ck_assert_uint_eq(d->verify.proven_ns, 200);
 	/* A new attachment begins from nothing. */
 	slice(SIZE / 2, none, 0);
-	verify_committed(d, false, 300);
+	committed(false, 300);
 	verify_reset(d);
 	ck_assert_uint_eq(d->verify.cursor, 0);
 }
@@ -159,7 +197,7 @@ static void end_pass(uint64_t boundary_ns)
 	d->verify.again_ns = 0;
 	slice(SIZE, none, 0);
 	judge();
-	verify_committed(d, true, boundary_ns);
+	committed(true, boundary_ns);
 	ck_assert_uint_eq(d->verify.cursor, 0);
 }
 
@@ -206,20 +244,20 @@ START_TEST(one_request_forces_one_scan)
 	ck_assert(verify_scan(d));
 	ck_assert(!verify_scan_due(d));
 	/* Something was busy: tried again, when a scan is due anyway. */
-	verify_committed(d, true, 100);
+	committed(true, 100);
 	ck_assert_uint_eq(d->verify.proven_ns, 7);
 	ck_assert(atomic_load(&d->verify.asked));
 	ck_assert(!verify_scan_due(d));
 	verify_scan_begin(d);
 	ck_assert(verify_scan(d));
 	verify_abandon(d);
-	verify_committed(d, false, 150);
+	committed(false, 150);
 	ck_assert_uint_eq(d->verify.proven_ns, 7);
 	/* Who asks again is not told to wait. */
 	verify_ask(d);
 	ck_assert(verify_scan_due(d));
 	verify_scan_begin(d);
-	verify_committed(d, false, 200);
+	committed(false, 200);
 	ck_assert_uint_eq(d->verify.proven_ns, 200);
 	ck_assert(!atomic_load(&d->verify.asked));
 	ck_assert(!verify_scan_due(d));
@@ -232,7 +270,7 @@ START_TEST(a_scan_that_began_before_the_request_proves_nothing)
 	verify_scan_begin(d);
 	verify_ask(d);
 	ck_assert(!verify_scan(d));
-	verify_committed(d, false, 100);
+	committed(false, 100);
 	ck_assert_uint_eq(d->verify.proven_ns, 7);
 	ck_assert(verify_scan_due(d));
 }
@@ -370,12 +408,12 @@ START_TEST(less_is_read_where_too_much_differed)
 	verify_ask(d);
 	next_slice(0, 256 * mib);
 	d->verify.too_many = true;
-	verify_committed(d, false, 100);
+	committed(false, 100);
 	next_slice(0, 64 * mib);
 	ck_assert_uint_eq(d->verify.end / WIRE_BLOCK, VERIFY_SUSPECTS);
-	verify_committed(d, false, 100);
+	committed(false, 100);
 	next_slice(64 * mib, 320 * mib);
-	verify_committed(d, false, 100);
+	committed(false, 100);
 	ck_assert_uint_eq(d->verify.cursor, 320 * mib);
 	free(agent.disks);
 }
@@ -388,6 +426,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, only_what_nobody_wrote_is_a_mismatch);
+	tcase_add_test(tc, nothing_is_sent_again_before_points_are_in_doubt);
 	tcase_add_test(tc, a_pass_is_made_of_slices);
 	tcase_add_test(tc, an_epoch_that_lacks_something_proves_nothing);
 	tcase_add_test(tc, one_request_forces_one_scan);

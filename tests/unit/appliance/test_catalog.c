@@ -147,6 +147,35 @@ START_TEST(half_a_commit_is_none)
 }
 END_TEST
 
+/* Points after an epoch that have the disk; the first reason stays. */
+START_TEST(points_in_doubt)
+{
+	struct point_row *points;
+	struct commit_disk d;
+	struct commit_row r;
+	struct err e;
+
+	disk_make(&home, DISK2, 65536, &disk);
+	for (int i = 0; i < 4; i++) {
+		make_commit(&r, &d, must_open());
+		if (i == 2)
+			strcpy(d.disk, DISK2);
+		ck_assert_int_eq(catalog_commit(home.catalog, &r, &e), 0);
+	}
+	ck_assert_int_eq(catalog_points_doubt(home.catalog, OTHER_MACHINE, DISK, 0, "no", &e), 0);
+	ck_assert_int_eq(catalog_points_doubt(home.catalog, MACHINE, DISK, 1, "why", &e), 2);
+	ck_assert_int_eq(catalog_points_doubt(home.catalog, MACHINE, DISK, 0, "again", &e), 1);
+	home_close(&home);
+	home_make(&home, dir);
+	ck_assert_int_eq(catalog_points(home.catalog, MACHINE, 0, &points, &e), 4);
+	ck_assert_str_eq(points[0].doubt, "why");
+	ck_assert_str_eq(points[1].doubt, "");
+	ck_assert_str_eq(points[2].doubt, "why");
+	ck_assert_str_eq(points[3].doubt, "again");
+	free(points);
+}
+END_TEST
+
 START_TEST(only_the_open_epoch)
 {
 	struct commit_disk d;
@@ -375,6 +404,7 @@ int main(void)
 	tcase_add_test(t, epochs_only_grow);
 	tcase_add_test(t, commit);
 	tcase_add_test(t, half_a_commit_is_none);
+	tcase_add_test(t, points_in_doubt);
 	tcase_add_test(t, only_the_open_epoch);
 	tcase_add_test(t, leases);
 	tcase_add_test(t, folds_go_on_where_they_were);
