@@ -32,7 +32,7 @@ lib_src := $(wildcard lib/*.c)
 agent_src := $(filter-out agent/mobilityd.c,$(wildcard agent/*.c))
 ctl_src := $(filter-out agent/ctl/mobilityctl.c,$(wildcard agent/ctl/*.c))
 # mobilityctl reads the same configuration file, and plan asks the module, or what the agent wrote down.
-ctl_shared := agent/config.c agent/window.c agent/source_kmod.c agent/source_kmod_epoch.c agent/state.c \
+ctl_shared := agent/config.c agent/window.c agent/source_kmod.c agent/source_kmod_epoch.c agent/state.c agent/left_out.c \
 	agent/continuity.c
 appliance_src := $(filter-out appliance/mobility-appliance.c,$(wildcard appliance/*.c appliance/store/*.c))
 shim_src := $(filter-out vss-shim/vss-shim.c,$(wildcard vss-shim/*.c))

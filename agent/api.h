@@ -106,7 +106,7 @@ int api_digests(struct api *a, const char *disk, uint64_t offset, uint64_t lengt
 
 /* A verification found mismatches on the disk: its recovery points after epoch `after` are in doubt. */
 struct doubt {
-	uint64_t after; /* the last epoch as of which it was proven equal; 0: none */
+	uint64_t after; /* the last epoch whose image is known to have been equal; 0: none */
 	uint64_t offset, bytes; /* of the first, and of all */
 };
 /* *points: how many came to be in doubt by it. -ENOENT: an old appliance, which cannot note it. */

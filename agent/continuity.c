@@ -75,7 +75,8 @@ static const char *why_not_tracked(const struct continuity_in *in)
 	if (strcmp(attach_id, in->attach_id) != 0)
 		return why_attached_anew(in);
 	if (epoch < in->committed_epoch)
-		return restored;
+		return "the appliance has it as of an older epoch than the kernel module: it was restored from "
+		       "an older state, or replicated others without it";
 	if (epoch >= in->module_epoch)
 		return "the appliance knows an epoch that the kernel module does not";
 	return NULL;

@@ -30,6 +30,7 @@ struct disk *disk_new(const struct state_disk *from)
 	verify_init(&d->verify);
 	d->verify.proven_ns = from->proven_ns;
 	d->verify.proven_epoch = from->proven_epoch;
+	d->left_out = from->left_out;
 	atomic_init(&d->changed_at, UINT64_MAX);
 	return d;
 }
@@ -60,6 +61,7 @@ void disk_set_source(struct disk *d, struct source *s)
 	verify_reset(d);
 	scan_digests_free(d->digests);
 	d->digests = NULL;
+	d->scanned_ns = 0;
 	if (s && !s->ops->tracks)
 		d->digests = scan_digests_new(s->size);
 }

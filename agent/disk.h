@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "agent/continuity.h"
+#include "agent/left_out.h"
 #include "agent/meter.h"
 #include "agent/scan_digests.h"
 #include "agent/skip.h"
@@ -65,6 +66,8 @@ struct disk {
 	bool restart; /* a resync from 0 was decided; the next commit tells the appliance */
 	bool in_epoch; /* it has content in the epoch under way */
 	struct skip_set skip; /* of the slice in the epoch under way: not marked, sent as zeros */
+	struct left_out
+		left_out; /* all that was, since the disk was last read from its beginning */
 	uint64_t scanned_ns; /* monotonic time when the last scan began; 0 never */
 	uint64_t look_ns; /* monotonic time at which an unreachable disk is looked for again */
 	struct scan_digests *digests; /* of a scan; NULL else */

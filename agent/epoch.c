@@ -9,10 +9,14 @@
 
 #include "agent/compare.h"
 #include "agent/doubt.h"
+#include "agent/sender.h"
 #include "agent/skip_epoch.h"
 #include "agent/slice.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+
+/* What one disk may have in an epoch: half of what the segments' numbers allow, which have this much each but for some at the end. */
+#define EPOCH_BYTES_MAX ((uint64_t)SEGMENT_GOAL << 21)
 
 void epoch_fuzzy(struct epoch *ep, const char *fmt, ...)
 {
@@ -139,6 +143,18 @@ static void close_drains(struct epoch *ep, bool (*which)(struct disk *d))
 	}
 }
 
+/* An epoch has a bound of segments; a resynchronisation goes in slices, which keep to it. */
+static int check_amount(struct epoch *ep, struct disk *d, const struct plan_disk *p, struct err *e)
+{
+	int r;
+
+	/* A scan sends only what differs. */
+	if (!tracked(d) || plan_bytes(p) <= EPOCH_BYTES_MAX)
+		return 0;
+	r = session_request_resync(ep->s, d, "more changed than one epoch can carry", e);
+	return r ? r : err_set(e, -EFBIG, "more of %s changed than one epoch can carry", d->name);
+}
+
 /* Open the drains of these disks and plan them. */
 static int plan_all(struct epoch *ep, bool (*which)(struct disk *d), struct plan *plan,
 		    struct err *e)
@@ -169,6 +185,9 @@ static int plan_all(struct epoch *ep, bool (*which)(struct disk *d), struct plan
 				return r;
 		}
 		plan_disk(d, &map, p);
+		r = check_amount(ep, d, p, e);
+		if (r)
+			return r;
 		atomic_store(&d->planned, plan_bytes(p));
 		plan->disk_count++;
 	}
@@ -379,6 +398,9 @@ int epoch_run(struct session *s, bool scan, struct err *e)
 	for (size_t i = 0; i < ep.table->count; i++) {
 		scan_digests_forget(ep.table->disk[i]->digests);
 		ep.table->disk[i]->scanned_ns = 0;
+		/* What was planned is in the module's bitmaps again. */
+		atomic_store(&ep.table->disk[i]->planned, 0);
+		atomic_store(&ep.table->disk[i]->drained, 0);
 		verify_abandon(ep.table->disk[i]);
 	}
 	return r;

@@ -35,7 +35,14 @@ static int take_boundary(struct epoch *ep, struct err *e)
 		r = try_boundary(ep, BUSY_TRIES_HELD, e);
 		application_thaw(ep, !r);
 	}
-	return r == -EAGAIN ? try_boundary(ep, BUSY_TRIES, e) : r;
+	if (r == -EAGAIN)
+		r = try_boundary(ep, BUSY_TRIES, e);
+	/* Of an appliance it would mean patience; this has to be told. */
+	return r == -EAGAIN
+		       ? err_set(e, -EBUSY,
+				 "writes before an abandoned epoch's boundary have not completed "
+				 "yet, so that the kernel module takes no other")
+		       : r;
 }
 
 /* A disk that does not answer may keep its writes in flight for long: nobody is held for that, and the status tells of it. */

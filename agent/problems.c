@@ -212,6 +212,8 @@ static const char *setback_remedy(int code)
 	case -ENOMEM:
 		return "See what uses the memory of this machine; the agent goes on trying, and no change "
 		       "is lost.";
+	case -EBUSY:
+		return NO_ANSWER;
 	case -ESTALE:
 		return "Look at the appliance's log; the agent goes on trying, and no change is lost.";
 	default:

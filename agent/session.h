@@ -22,6 +22,7 @@ struct session {
 	bool synced; /* where every disk stands is agreed with the appliance */
 	bool epoch_failed; /* the last one did */
 	bool older; /* the appliance is behind what it had committed when it was last asked */
+	bool left_so; /* and: its last epoch is the last one committed here */
 	struct backoff backoff;
 	/* monotonic times, 0: never */
 	uint64_t boundary_ns, kmod_looked_ns, cert_look_ns;

@@ -25,6 +25,7 @@ static void fill_record(const struct recording *rec, struct state_disk *d)
 	d->last_state = from->state;
 	d->proven_ns = from->verify.proven_ns;
 	d->proven_epoch = from->verify.proven_epoch;
+	d->left_out = from->left_out;
 	/* A request that the session has not acted on yet keeps its own cause. */
 	if (rec->what != RECORD_KEEP || !d->resync_requested)
 		strcpy(d->resync_cause, from->resync_cause);
@@ -63,6 +64,7 @@ static bool record_differs(const struct recording *rec, const struct state_disk 
 			  d->resync_requested != next->resync_requested ||
 			  d->resync_now != next->resync_now || d->proven_ns != next->proven_ns ||
 			  d->proven_epoch != next->proven_epoch ||
+			  memcmp(&d->left_out, &next->left_out, sizeof(d->left_out)) != 0 ||
 			  strcmp(d->attach_id, next->attach_id) != 0 ||
 			  strcmp(d->module_id, next->module_id) != 0 ||
 			  strcmp(d->boot_id, next->boot_id) != 0;

@@ -121,6 +121,26 @@ static void adopt_unreachable(struct disk *d, const struct remote_disk *remote)
 	disk_set_state(d, remote->state, remote->replicated, d->resync_cause);
 }
 
+/* The appliance does not have it, and a commit must not name it. */
+static void adopt_nothing(struct disk *d)
+{
+	pthread_mutex_lock(&d->lock);
+	d->id[0] = '\0';
+	pthread_mutex_unlock(&d->lock);
+	memset(d->id_bytes, 0, sizeof(d->id_bytes));
+	d->remote_source[0] = '\0';
+}
+
+/* The appliance was put back to before the proof, or is another one; its next epochs have numbers that others had. */
+static void forget_proof(struct session *s, struct disk *d)
+{
+	pthread_mutex_lock(&d->lock);
+	d->verify.proven_ns = 0;
+	d->verify.proven_epoch = 0;
+	pthread_mutex_unlock(&d->lock);
+	session_remember(s, d, RECORD_KEEP);
+}
+
 static void decide(struct session *s, struct disk *d, const struct state_disk *known,
 		   const struct remote_disk *remote, bool grown, struct continuity_out *out)
 {
@@ -152,13 +172,23 @@ static void decide(struct session *s, struct disk *d, const struct state_disk *k
 	continuity_decide(&in, out);
 }
 
+/* What a scan remembers of the appliance holds when it stands where this agent left it. */
+static bool as_left(const struct disk *d, const struct remote_disk *remote,
+		    const struct continuity_out *out)
+{
+	return !strcmp(d->id, remote->id) && d->size == remote->size && !out->restart &&
+	       d->state == out->state && d->replicated == out->replicated;
+}
+
 static void sync_disk(struct session *s, struct disk *d, const struct state_disk *known,
 		      const struct remote_disk *remote, bool grown)
 {
 	struct continuity_out out;
+	bool left;
 
-	adopt(d, remote);
 	decide(s, d, known, remote, grown, &out);
+	left = s->left_so && as_left(d, remote, &out);
+	adopt(d, remote);
 	if (out.restart)
 		log_warning("%s is resynchronised by checksum: %s", d->name, out.cause);
 	else if (out.state != DISK_PROTECTED && d->state != out.state)
@@ -166,8 +196,10 @@ static void sync_disk(struct session *s, struct disk *d, const struct state_disk
 			 out.state == DISK_INITIAL ? "initial replication" : "resynchronisation",
 			 (unsigned long long)out.replicated, (unsigned long long)d->size);
 	disk_set_state(d, out.state, out.replicated, out.cause);
-	scan_digests_forget(d->digests);
-	d->scanned_ns = 0;
+	if (!left) {
+		scan_digests_forget(d->digests);
+		d->scanned_ns = 0;
+	}
 	d->restart = out.restart;
 	d->resync_now = known->resync_now;
 	/* Nothing is on the appliance yet that a request could mean. */
@@ -188,9 +220,8 @@ static int sync_disks(struct session *s, const struct state *st, struct remote_m
 
 		if (!mine)
 			continue;
-		/* The appliance was put back: its next epochs have numbers that others had. */
 		if (d->verify.proven_epoch > m->epoch)
-			d->verify.proven_epoch = 0;
+			forget_proof(s, d);
 		if (d->source) {
 			grown = known && known->size < d->size;
 			r = register_disk(s, d, known, &remote, e);
@@ -201,6 +232,8 @@ static int sync_disks(struct session *s, const struct state *st, struct remote_m
 			sync_disk(s, d, mine, &remote, grown);
 		else if (known)
 			adopt_unreachable(d, known);
+		else
+			adopt_nothing(d);
 	}
 	return r;
 }
@@ -209,6 +242,7 @@ static void learn_facts(struct session *s, const struct remote_machine *m)
 {
 	struct facts f = agent_facts_get(s->a);
 
+	s->left_so = m->epoch && m->epoch == f.epoch;
 	/* Until a commit follows it stays so, however often the session begins anew. */
 	if (m->epoch != f.epoch)
 		s->older = m->epoch < f.epoch;

@@ -51,6 +51,8 @@ int skip_mark(struct epoch *ep, struct disk *d, struct err *e)
 	int r = 0;
 
 	skip_clear(&d->skip);
+	if (!at)
+		d->left_out = (struct left_out){0};
 	if (d->state == DISK_INITIAL && d->source->ops->tracks)
 		skip_search(ep->s, d, at, d->slice_end, &d->skip, "sent instead");
 	for (size_t i = 0; !r && i < d->skip.count; i++) {
@@ -152,8 +154,10 @@ int skip_send(struct epoch *ep, struct disk *d, const struct source_map *map, st
 	b = z.builder = frame_builder_new(PAYLOAD);
 	if (!b)
 		return err_set(e, -ENOMEM, "out of memory");
-	for (size_t i = 0; !r && i < d->skip.count; i++)
+	for (size_t i = 0; !r && i < d->skip.count; i++) {
+		left_out_add(&d->left_out, d->skip.range[i].from, d->skip.range[i].to);
 		r = add_clean(&z, &d->skip.range[i], map, e);
+	}
 	if (!r)
 		r = put(&z, e);
 	skip_clear(&d->skip);

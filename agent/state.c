@@ -48,17 +48,27 @@ void state_remove(struct state *s, const char *key)
 	memmove(d, d + 1, (size_t)(s->disk + s->disk_count - d) * sizeof(*d));
 }
 
+static json_t *left_out_to_json(const struct left_out *l)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < l->count; i++)
+		json_array_append_new(list, json_pack("[I, I]", (json_int_t)l->range[i].from,
+						      (json_int_t)l->range[i].to));
+	return list;
+}
+
 static json_t *disk_to_json(const struct state_disk *d)
 {
 	return json_pack(
-		"{s:s, s:s, s:s, s:b, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:I}",
+		"{s:s, s:s, s:s, s:b, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:I, s:o}",
 		"key", d->key, "name", d->name, "path", d->path, "file", d->file, "source",
 		source_choice_name(d->source), "last_state", disk_state_name(d->last_state),
 		"removing", d->removing, "attach_id", d->attach_id, "module_id", d->module_id,
 		"boot_id", d->boot_id, "resync_cause", d->resync_cause, "resync_requested",
 		d->resync_requested, "resync_scheduled", d->resync_scheduled, "resync_now",
 		d->resync_now, "proven", (json_int_t)d->proven_ns, "proven_epoch",
-		(json_int_t)d->proven_epoch);
+		(json_int_t)d->proven_epoch, "left_out", left_out_to_json(&d->left_out));
 }
 
 char *state_to_text(const struct state *s)
@@ -99,6 +109,30 @@ static int opt_u64(const json_t *o, const char *key, uint64_t *out, struct err *
 	return json_object_get(o, key) ? json_get_u64(o, key, INT64_MAX, out, e) : 0;
 }
 
+static int left_out_from_json(const json_t *o, struct left_out *out, struct err *e)
+{
+	const json_t *item;
+	json_t *list;
+	size_t i;
+	int r;
+
+	*out = (struct left_out){0};
+	if (!json_object_get(o, "left_out"))
+		return 0;
+	r = json_get_array(o, "left_out", LEFT_OUT_RANGES, &list, e);
+	if (r)
+		return r;
+	json_array_foreach (list, i, item) {
+		json_int_t from = json_integer_value(json_array_get(item, 0));
+		json_int_t to = json_integer_value(json_array_get(item, 1));
+
+		if (from < 0 || to <= from)
+			return err_set(e, -EBADMSG, "'left_out' holds no ranges");
+		left_out_add(out, (uint64_t)from, (uint64_t)to);
+	}
+	return 0;
+}
+
 static int disk_from_json(const json_t *o, struct state_disk *d, struct err *e)
 {
 	char source[16], last_state[16];
@@ -119,7 +153,8 @@ static int disk_from_json(const json_t *o, struct state_disk *d, struct err *e)
 	    (r = opt_bool(o, "resync_scheduled", &d->resync_scheduled, e)) ||
 	    (r = opt_bool(o, "resync_now", &d->resync_now, e)) ||
 	    (r = opt_u64(o, "proven", &d->proven_ns, e)) ||
-	    (r = opt_u64(o, "proven_epoch", &d->proven_epoch, e)))
+	    (r = opt_u64(o, "proven_epoch", &d->proven_epoch, e)) ||
+	    (r = left_out_from_json(o, &d->left_out, e)))
 		return r;
 	choice = source_choice_parse(source);
 	if (choice < 0)

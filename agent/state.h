@@ -16,6 +16,7 @@
 
 #include "agent/config.h"
 #include "agent/continuity.h"
+#include "agent/left_out.h"
 #include "lib/err.h"
 
 #define STATE_DISKS_MAX 256
@@ -39,7 +40,8 @@ struct state_disk {
 	bool resync_scheduled; /* the operator asked for one at the next resync_window */
 	uint64_t
 		proven_ns; /* real time at which it was last proven equal on the appliance; 0 never */
-	uint64_t proven_epoch; /* the appliance's number of that epoch; 0: not known */
+	uint64_t proven_epoch; /* verify.h; the appliance's number; 0: not known */
+	struct left_out left_out; /* since the disk was last read from its beginning */
 	bool resync_now; /* it does not wait for the window */
 };
 

@@ -92,8 +92,10 @@ static int begin_slice(struct session *s, struct disk *d, uint64_t bytes, struct
 		r = source_scan_open(d->path, &v->live, e);
 	if (r)
 		return r;
-	if (!v->cursor)
+	if (!v->cursor) {
 		v->pass_mismatches = atomic_load(&v->mismatched_bytes);
+		v->pass_epoch = agent_facts_get(s->a).epoch;
+	}
 	v->count = 0;
 	if (v->too_many && bytes > SLICE_SURE)
 		bytes = SLICE_SURE;
@@ -256,7 +258,8 @@ int verify_judge(struct epoch *ep, struct disk *d, const struct source_map *map,
 	return r;
 }
 
-static void pass_done(struct disk *d, const struct verify_commit *c)
+/* first: the epoch as of which the pass began to look. */
+static void pass_done(struct disk *d, uint64_t first, uint64_t boundary_ns)
 {
 	struct verify *v = &d->verify;
 	bool equal = atomic_load(&v->mismatched_bytes) == v->pass_mismatches;
@@ -268,8 +271,8 @@ static void pass_done(struct disk *d, const struct verify_commit *c)
 	atomic_store(&v->asked, false);
 	close_live(v);
 	pthread_mutex_lock(&d->lock);
-	v->proven_ns = c->boundary_ns;
-	v->proven_epoch = c->epoch;
+	v->proven_ns = boundary_ns;
+	v->proven_epoch = first;
 	pthread_mutex_unlock(&d->lock);
 	log_info("%s is proven to be equal on the appliance", d->name);
 }
@@ -284,7 +287,7 @@ static void scan_committed(struct disk *d, const struct verify_commit *c)
 	if (c->fuzzy)
 		return;
 	v->pass_mismatches = atomic_load(&v->mismatched_bytes);
-	pass_done(d, c);
+	pass_done(d, c->epoch, c->boundary_ns);
 }
 
 /* Not everything that the epoch should have of the disk is in it, or nobody can tell. */
@@ -314,7 +317,7 @@ void verify_committed(struct disk *d, const struct verify_commit *c)
 		set_cursor(d, 0);
 		v->again_ns = clock_monotonic_ns() + AGAIN_NS;
 	} else {
-		pass_done(d, c);
+		pass_done(d, v->pass_epoch, c->boundary_ns);
 	}
 }
 
@@ -330,12 +333,14 @@ void verify_mismatch(struct disk *d, uint64_t offset, uint64_t length)
 	struct verify *v = &d->verify;
 
 	atomic_fetch_add(&v->mismatched_bytes, length);
+	log_warning("verify mismatch: the appliance does not have what %s has at %llu, %llu bytes; "
+		    "they are sent again",
+		    d->name, (unsigned long long)offset, (unsigned long long)length);
+	if (left_out_touches(&d->left_out, offset, offset + length))
+		return;
 	pthread_mutex_lock(&v->lock);
 	if (!v->untold.bytes || offset < v->untold.offset)
 		v->untold.offset = offset;
 	v->untold.bytes += length;
 	pthread_mutex_unlock(&v->lock);
-	log_warning("verify mismatch: the appliance does not have what %s has at %llu, %llu bytes; "
-		    "they are sent again",
-		    d->name, (unsigned long long)offset, (unsigned long long)length);
 }

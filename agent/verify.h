@@ -49,10 +49,14 @@ struct verify {
 	/* session; status reads the first two under the disk's lock */
 	uint64_t
 		proven_ns; /* real time of the boundary at which the disk was proven equal; 0 never */
-	uint64_t proven_epoch; /* the appliance's number of it; 0: none, or not known */
+	/*
+	 * The appliance's number of the epoch as of which that pass began: what it looked at first may have come to differ since. 0: none, or not known.
+	 */
+	uint64_t proven_epoch;
 	uint64_t cursor; /* of the pass under way; 0: none is */
 	uint64_t end; /* [cursor, end) was read and is not judged yet; 0: nothing is */
 	uint64_t pass_mismatches; /* bytes, when the pass began */
+	uint64_t pass_epoch; /* the last committed one then */
 	uint64_t sliced_ns; /* monotonic time of the last slice */
 	uint64_t again_ns; /* and before which no slice is begun */
 	bool scanning; /* the scan under way asks the appliance for everything */

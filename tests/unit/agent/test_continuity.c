@@ -130,10 +130,10 @@ START_TEST(an_older_appliance_means_resync)
 	struct continuity_in in = good();
 
 	in.source = "kmod:" ID_A ":6";
-	expect_resync(&in, "restored from an older state");
+	expect_resync(&in, "as of an older epoch than the kernel module");
 	in.state = DISK_RESYNC;
 	in.replicated = CURSOR;
-	expect_resync(&in, "restored from an older state");
+	expect_resync(&in, "as of an older epoch than the kernel module");
 	in.source = "kmod:" ID_A ":9";
 	expect_resync(&in, "an epoch that the kernel module does not");
 

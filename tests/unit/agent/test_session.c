@@ -279,6 +279,58 @@ START_TEST(a_disk_that_became_smaller_is_another)
 }
 END_TEST
 
+static void agree(void)
+{
+	struct state st;
+	struct err e;
+
+	ck_assert_int_eq(store_copy(agent.store, &st, &e), 0);
+	ck_assert_msg(!session_sync(&session, &st, &e), "%s", e.text);
+	state_clear(&st);
+}
+
+/* A commit must not name what the appliance does not have, and nothing is proven of it. */
+START_TEST(another_appliance)
+{
+	for (size_t i = 0; i < DISKS; i++) {
+		strcpy(disk(i)->id, "of the one before");
+		disk(i)->verify.proven_ns = 5;
+		disk(i)->verify.proven_epoch = i ? 2 : 1;
+	}
+	unknown = true;
+	agree();
+	ck_assert_str_eq(disk(0)->id, "");
+	ck_assert_str_eq(disk(1)->id, "");
+	ck_assert_uint_eq(disk(0)->verify.proven_ns, 5);
+	ck_assert_uint_eq(disk(1)->verify.proven_ns, 0);
+	ck_assert_uint_eq(disk(1)->verify.proven_epoch, 0);
+	ck_assert_uint_eq(recorded("two").proven_epoch, 0);
+}
+END_TEST
+
+/* What a scan remembers of the appliance is good until that stands elsewhere. */
+START_TEST(a_sync_forgets_no_scan_without_need)
+{
+	static const struct source_ops scans = {.name = "scan",
+						.detach = fake_detach,
+						.close = fake_close};
+
+	source[0].ops = &scans;
+	disk_set_source(disk(0), &source[0]);
+	agree();
+	disk(0)->scanned_ns = 7;
+	agree();
+	ck_assert_uint_eq(disk(0)->scanned_ns, 7);
+	agent.facts.epoch = 2;
+	agree();
+	ck_assert_uint_eq(disk(0)->scanned_ns, 0);
+	disk(0)->scanned_ns = 7;
+	strcpy(disk(0)->id, "another");
+	agree();
+	ck_assert_uint_eq(disk(0)->scanned_ns, 0);
+}
+END_TEST
+
 static int edit_schedule(struct state *st, void *arg, struct err *e)
 {
 	(void)arg, (void)e;
@@ -320,6 +372,8 @@ int main(void)
 	tcase_add_test(tc, a_disk_that_is_refused_stops_no_other);
 	tcase_add_test(tc, a_disk_too_many_stops_no_other);
 	tcase_add_test(tc, a_disk_that_became_smaller_is_another);
+	tcase_add_test(tc, another_appliance);
+	tcase_add_test(tc, a_sync_forgets_no_scan_without_need);
 	tcase_add_test(tc, a_scheduled_resync_waits_alone);
 	return run_tcase("session", tc);
 }

@@ -40,6 +40,8 @@ static void fill(struct state *s)
 	d->resync_scheduled = d->resync_now = true;
 	d->proven_ns = 1795392000000000000;
 	d->proven_epoch = 12;
+	left_out_add(&d->left_out, 4096, 65536 * 3);
+	left_out_add(&d->left_out, 1ull << 40, (1ull << 40) + 4096);
 	d = state_add(s);
 	strcpy(d->key, "path:/x");
 	d->file = true;
@@ -74,6 +76,7 @@ static void assert_same(const struct state *a, const struct state *b)
 		ck_assert_int_eq(x->resync_now, y->resync_now);
 		ck_assert_uint_eq(x->proven_ns, y->proven_ns);
 		ck_assert_uint_eq(x->proven_epoch, y->proven_epoch);
+		ck_assert_mem_eq(&x->left_out, &y->left_out, sizeof(x->left_out));
 	}
 }
 

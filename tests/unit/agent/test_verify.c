@@ -132,11 +132,26 @@ START_TEST(only_what_nobody_wrote_is_a_mismatch)
 	ck_assert(atomic_load(&d->verify.asked));
 	ck_assert_uint_eq(d->verify.cursor, 0);
 	slice(SIZE, blocks + 1, 1);
+	d->verify.pass_epoch = 3;
 	ck_assert_str_eq(judge(), "");
 	committed(true, 200);
 	ck_assert_uint_eq(d->verify.proven_ns, 200);
-	ck_assert_uint_eq(d->verify.proven_epoch, 200);
+	ck_assert_uint_eq(d->verify.proven_epoch, 3);
 	ck_assert(!atomic_load(&d->verify.asked));
+}
+END_TEST
+
+/* Such as swap, when it is no longer in use. */
+START_TEST(what_was_left_out_puts_nothing_in_doubt)
+{
+	static const uint64_t blocks[] = {1, 2, 3};
+
+	left_out_add(&d->left_out, 2 * 65536 + 4096, 3 * 65536 + 4096);
+	slice(SIZE, blocks, 3);
+	ck_assert_str_eq(judge(), "verification found that it lacks 196608 bytes of fake");
+	ck_assert_uint_eq(marks, 3);
+	ck_assert_uint_eq(told.offset, 65536);
+	ck_assert_uint_eq(told.bytes, 65536);
 }
 END_TEST
 
@@ -343,9 +358,11 @@ START_TEST(a_slice_is_read_before_an_epoch)
 	ck_assert_int_eq(verify_slices(&session, &e), 0);
 	ck_assert_uint_eq(drains, 0);
 	session.boundary_ns = 1;
+	agent.facts.epoch = 9;
 	ck_assert(verify_needs_epoch(&session));
 	ck_assert_msg(!verify_slices(&session, &e), "%s", e.text);
 	ck_assert_uint_eq(drains, 1);
+	ck_assert_uint_eq(d->verify.pass_epoch, 9);
 	ck_assert_uint_eq(compares, 0);
 	ck_assert_uint_eq(d->verify.end, SIZE);
 	/* It waits for the epoch that judges it. */
@@ -426,6 +443,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, only_what_nobody_wrote_is_a_mismatch);
+	tcase_add_test(tc, what_was_left_out_puts_nothing_in_doubt);
 	tcase_add_test(tc, nothing_is_sent_again_before_points_are_in_doubt);
 	tcase_add_test(tc, a_pass_is_made_of_slices);
 	tcase_add_test(tc, an_epoch_that_lacks_something_proves_nothing);
