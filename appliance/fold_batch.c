@@ -36,8 +36,8 @@ int fold_open(struct fold *f, struct catalog *c, struct store *s, const struct d
 		f->journal_count = rc;
 		rc = image_open(s, d, f->journals, (size_t)rc, &f->image, e);
 	}
-	if (rc == 0)
-		rc = map_collapse(&f->image.map);
+	if (rc == 0 && map_collapse(&f->image.map) < 0)
+		rc = err_set(e, -ENOMEM, "out of memory for folding a disk");
 	if (rc == 0)
 		rc = base_open(&of, true, &f->base, e);
 	if (rc == 0 && d->fold_target)

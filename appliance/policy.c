@@ -203,7 +203,7 @@ static int fold_steps(struct appliance *app, struct disk_row *d, uint64_t target
 			rc = 0;
 		}
 		if (rc == 0 && done < n)
-			rc = hooks->stop(hooks->arg) ? -EAGAIN
+			rc = hooks->stop(hooks->arg) ? err_set(e, -EAGAIN, "folding is to stop")
 						     : catalog_disk(app->home.catalog, d->id, d, e);
 	} while (rc == 0 && done < n);
 	return rc;

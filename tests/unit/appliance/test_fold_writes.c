@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Folding into a base that cannot be written, for a while or for good: readers do not wait for it, and find nothing that is half-written. */
+/* wraps: map_collapse */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,16 @@
 #include "appliance/lease.h"
 #include "appliance/names.h"
 #include "tests/unit/appliance/fold_world.h"
+
+int __real_map_collapse(struct map *m);
+int __wrap_map_collapse(struct map *m);
+
+static bool no_memory; /* for one map of a whole disk */
+
+int __wrap_map_collapse(struct map *m)
+{
+	return no_memory ? -ENOMEM : __real_map_collapse(m);
+}
 
 /* The world on a store that fails on demand. */
 static struct store *faulty(struct world *w, uint64_t seed)
@@ -213,6 +224,24 @@ START_TEST(an_earlier_target)
 }
 END_TEST
 
+/* Whoever asked can tell why. */
+START_TEST(no_memory_for_a_map)
+{
+	struct err e = {.text = "nobody said anything"};
+	struct world w;
+
+	world_make(&w, 5);
+	no_memory = true;
+	ck_assert_int_eq(fold(&w, w.home.store, TARGET, &e), -ENOMEM);
+	ck_assert_int_eq(e.code, -ENOMEM);
+	ck_assert_ptr_nonnull(strstr(e.text, "out of memory"));
+	no_memory = false;
+	ck_assert_int_eq(fold(&w, w.home.store, TARGET, &e), 0);
+	check_epochs(&w, TARGET);
+	world_remove(&w);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("fold_writes");
@@ -222,5 +251,6 @@ int main(void)
 	tcase_add_loop_test(t, half_a_batch_is_made_whole_first, 0, 2);
 	tcase_add_loop_test(t, a_batch_that_is_never_whole, 0, 2);
 	tcase_add_loop_test(t, an_earlier_target, 0, 2);
+	tcase_add_test(t, no_memory_for_a_map);
 	return run_tcase("fold_writes", t);
 }
