@@ -83,6 +83,9 @@ int harm_find(struct home *h, struct lease *l, const struct disk_row *d, uint64_
 	int count = catalog_journals(h->catalog, d->id, last, &journals, e);
 	int rc = count < 0 ? count : 0;
 
+	/* Of a resync, say, that no point has come after. */
+	while (w.left && list[w.left - 1].damage.epoch > last)
+		list[--w.left].until = UINT64_MAX;
 	for (int i = count - 1; rc == 0 && i >= 0 && w.left; i--) {
 		rc = lease_keep(l, false, e);
 		if (rc == 0)

@@ -157,12 +157,12 @@ static bool image_uses(const struct image *im, const struct damage *d)
 	return false;
 }
 
-/* What harm_find() says of each point and damage, against an image made for that point. */
-static void check_against_images(const struct found *f)
+/* What harm_find() says of each point up to the last and damage, against an image made for that point. */
+static void check_against_images(const struct found *f, uint64_t last)
 {
 	unsigned int harmed = 0, healed = 0;
 
-	for (uint64_t point = BASE; point <= EPOCHS; point++) {
+	for (uint64_t point = BASE; point <= last; point++) {
 		struct journal_row *journals;
 		struct image im;
 		struct err e;
@@ -184,12 +184,15 @@ static void check_against_images(const struct found *f)
 		image_clear(&im);
 		free(journals);
 	}
-	ck_assert_uint_gt(harmed, 100);
-	ck_assert_uint_gt(healed, 100);
+	ck_assert(!last || (harmed > 100 && healed > 100));
 }
+
+/* No point has come yet after the last epochs, as while a disk is resynchronised; 0: one has after each. */
+static const uint64_t without_points[3] = {0, 40, EPOCHS};
 
 START_TEST(harm_of_many)
 {
+	uint64_t last = EPOCHS - without_points[_i];
 	static struct found f;
 	struct verify v = {&home, NULL, &disk, collect, &f, 0};
 	char name[STORE_NAME_MAX];
@@ -209,11 +212,11 @@ START_TEST(harm_of_many)
 	loads = 0;
 	/* Each takes so long that the lease would run out on the way. */
 	load_ns = 11 * NSEC_PER_SEC;
-	ck_assert_msg(harm_find(&home, &lease, &disk, EPOCHS, f.harm, f.count, &e) == 0, "%s",
+	ck_assert_msg(harm_find(&home, &lease, &disk, last, f.harm, f.count, &e) == 0, "%s",
 		      e.text);
-	ck_assert_uint_eq(loads, EPOCHS - BASE);
+	ck_assert_uint_eq(loads, last ? last - BASE : 0);
 	lease_drop(&lease);
-	check_against_images(&f);
+	check_against_images(&f, last);
 }
 END_TEST
 
@@ -286,7 +289,7 @@ int main(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_add_test(t, harm_of_many);
+	tcase_add_loop_test(t, harm_of_many, 0, 3);
 	tcase_add_test(t, work_is_bounded);
 	tcase_add_test(t, cut_short);
 	return run_tcase("verify", t);
