@@ -51,6 +51,21 @@ static int build_room(struct build *b, size_t more, struct err *e)
 	return 0;
 }
 
+struct index_entry index_entry_of(const struct frame_extent *x, uint64_t at)
+{
+	struct index_entry n = {
+		.offset = x->offset,
+		.length = x->length,
+		.at = at,
+		.stored_len = x->stored_len,
+		.type = (uint8_t)x->type,
+		.codec = (uint8_t)x->codec,
+	};
+
+	memcpy(n.digest, x->digest, WIRE_DIGEST_BYTES);
+	return n;
+}
+
 static int build_segment(void *arg, uint64_t at, const struct frame *f, const void *data,
 			 struct err *e)
 {
@@ -66,18 +81,8 @@ static int build_segment(void *arg, uint64_t at, const struct frame *f, const vo
 		return err_set(e, -EBADMSG, "a segment of another disk or epoch is in the journal");
 	b->segments++;
 	for (uint32_t i = 0; i < f->extent_count; i++) {
-		struct index_entry *n = &b->ix->entries[b->ix->count++];
-
 		frame_get(f, i, &x);
-		*n = (struct index_entry){
-			.offset = x.offset,
-			.length = x.length,
-			.at = payload,
-			.stored_len = x.stored_len,
-			.type = (uint8_t)x.type,
-			.codec = (uint8_t)x.codec,
-		};
-		memcpy(n->digest, x.digest, WIRE_DIGEST_BYTES);
+		b->ix->entries[b->ix->count++] = index_entry_of(&x, payload);
 		payload += x.stored_len;
 	}
 	return 0;
@@ -122,7 +127,8 @@ int index_build(const struct index_of *of, bool check, struct index *ix, struct 
 	if (rc == -ENOENT)
 		return err_set(e, -EBADMSG, "%s is missing from the store", name);
 	if (rc == 0)
-		rc = journal_walk(o, of->bytes, check, build_segment, &b, &at, e);
+		rc = journal_walk(o, of->bytes, check ? JOURNAL_TRAILERS : JOURNAL_HEADS,
+				  build_segment, &b, &at, e);
 	if (rc == 0)
 		rc = build_finish(&b, e);
 	if (rc < 0) {

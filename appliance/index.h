@@ -13,6 +13,7 @@
 
 #include "appliance/store/store.h"
 #include "include/mobility/wire.h"
+#include "lib/frame.h"
 
 /* As in the file, little-endian there. */
 struct index_entry {
@@ -40,7 +41,13 @@ struct index_of {
 	uint64_t epoch, segments, bytes;
 };
 
-/* From the journal; check: verify the trailers (a journal just received needs none). -EBADMSG: the journal is damaged. */
+/* Of an extent whose stored bytes are there. */
+struct index_entry index_entry_of(const struct frame_extent *x, uint64_t at);
+
+/*
+ * From the journal; check: verify the trailers (a journal just received needs none), which prove the index; content is for its readers to check. -EBADMSG:
+ * the journal is damaged.
+ */
 int index_build(const struct index_of *of, bool check, struct index *ix, struct err *e);
 int index_save(const struct index_of *of, const struct index *ix, struct err *e);
 /* From the file, else rebuilt and saved. */

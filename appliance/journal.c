@@ -396,7 +396,7 @@ static int recover(struct journal *j, const char *name, struct err *e)
 	int rc = store_size(j->object, &size, e);
 
 	if (rc == 0 && size)
-		rc = journal_walk(j->object, UINT64_MAX, true, restore, j, &at, e);
+		rc = journal_walk(j->object, UINT64_MAX, JOURNAL_CONTENT, restore, j, &at, e);
 	if (rc < 0 && rc != -EBADMSG)
 		return rc;
 	if (j->tail < size) {

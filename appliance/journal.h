@@ -40,14 +40,21 @@ int journal_append(struct journal *j, const struct frame *f, const void *data, s
 bool journal_complete(struct journal *j, uint64_t count, uint32_t *number);
 uint64_t journal_bytes(struct journal *j);
 
+/* What journal_walk() reads and verifies of each segment. Structure and bounds are checked always. */
+enum journal_check {
+	JOURNAL_HEADS, /* header and extents are read; nothing is verified, there is no data */
+	JOURNAL_SEGMENTS, /* all is read; nothing is verified */
+	JOURNAL_TRAILERS, /* all is read; the trailer is right: it proves header and extents, and of version 1 the content */
+	JOURNAL_CONTENT, /* and the content is what the extents' digests say */
+};
+
 /*
- * Call fn for each segment of the first `bytes` bytes of the object (UINT64_MAX: all), in the order stored. Header and extents come from the
- * object; with check, the whole segment is read and every byte verified, data is its bytes; else data is NULL and payloads
- * are not there. -EBADMSG at what is not a whole valid segment (*at is its offset), else what fn returns unless 0.
+ * Call fn for each segment of the first `bytes` bytes of the object (UINT64_MAX: all), in the order stored. data is the segment's bytes, NULL with
+ * JOURNAL_HEADS. -EBADMSG at what is not a whole segment, or not a valid one (*at is its offset), else what fn returns unless 0.
  */
 typedef int (*journal_fn)(void *arg, uint64_t at, const struct frame *f, const void *data,
 			  struct err *e);
-int journal_walk(struct store_object *o, uint64_t bytes, bool check, journal_fn fn, void *arg,
-		 uint64_t *at, struct err *e);
+int journal_walk(struct store_object *o, uint64_t bytes, enum journal_check check, journal_fn fn,
+		 void *arg, uint64_t *at, struct err *e);
 
 #endif

@@ -10,7 +10,7 @@
 struct walk {
 	struct store_object *object;
 	uint64_t end;
-	bool check;
+	enum journal_check check;
 	uint8_t *buf; /* room for the largest segment that can be there */
 	struct codec *codec; /* once it is needed, with room to unpack an extent in out */
 	uint8_t *out;
@@ -44,7 +44,7 @@ static int read_segment(struct walk *w, uint64_t at, struct frame *f, struct err
 	if (total > w->end - at)
 		return err_set(e, -EBADMSG, "a part of a segment is at the end");
 	need = total;
-	if (!w->check) {
+	if (w->check == JOURNAL_HEADS) {
 		uint32_t count = (uint32_t)w->buf[28] | (uint32_t)w->buf[29] << 8 |
 				 (uint32_t)w->buf[30] << 16 | (uint32_t)w->buf[31] << 24;
 
@@ -53,9 +53,9 @@ static int read_segment(struct walk *w, uint64_t at, struct frame *f, struct err
 	rc = store_read(w->object, w->buf + WIRE_HEADER_BYTES, need - WIRE_HEADER_BYTES,
 			at + WIRE_HEADER_BYTES, e);
 	if (rc == 0)
-		rc = frame_parse(f, w->buf, total, UINT64_MAX, w->check, e);
+		rc = frame_parse(f, w->buf, total, UINT64_MAX, w->check >= JOURNAL_TRAILERS, e);
 	/* The trailer of version 1 has covered the payload. */
-	if (rc == 0 && w->check && f->version != WIRE_VERSION_OLD)
+	if (rc == 0 && w->check == JOURNAL_CONTENT && f->version != WIRE_VERSION_OLD)
 		rc = check_content(w, f, e);
 	if (rc == -EILSEQ || rc == -EMSGSIZE || rc == -EPROTONOSUPPORT)
 		rc = -EBADMSG;
@@ -70,15 +70,15 @@ static int walk(struct walk *w, journal_fn fn, void *arg, uint64_t *at, struct e
 	while (rc == 0 && *at < w->end) {
 		rc = read_segment(w, *at, &f, e);
 		if (rc == 0)
-			rc = fn(arg, *at, &f, w->check ? w->buf : NULL, e);
+			rc = fn(arg, *at, &f, w->check == JOURNAL_HEADS ? NULL : w->buf, e);
 		if (rc == 0)
 			*at += f.total;
 	}
 	return rc;
 }
 
-int journal_walk(struct store_object *o, uint64_t bytes, bool check, journal_fn fn, void *arg,
-		 uint64_t *at, struct err *e)
+int journal_walk(struct store_object *o, uint64_t bytes, enum journal_check check, journal_fn fn,
+		 void *arg, uint64_t *at, struct err *e)
 {
 	struct walk w = {.object = o, .check = check};
 	int rc = store_size(o, &w.end, e);

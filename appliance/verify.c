@@ -11,11 +11,16 @@
 
 struct pass {
 	struct verify *v;
-	const struct journal_row *journal;
+	const struct journal_row *journal; /* NULL: it is the base's turn */
 	struct codec *codec;
 	uint8_t *out; /* WIRE_EXTENT_DATA_MAX */
 	char name[STORE_NAME_MAX];
-	struct damage run; /* of the base, not yet told */
+	struct damage run; /* not yet told */
+	/* of the journal */
+	struct index index; /* as its file has it */
+	bool index_bad; /* the file is there, and no index */
+	bool unknown; /* told: it cannot be said what it wrote */
+	bool failed; /* verify_segment did, which is no damage */
 };
 
 static bool is_damage(int rc)
@@ -23,92 +28,7 @@ static bool is_damage(int rc)
 	return rc == -EILSEQ || rc == -EBADMSG || rc == -ENODATA || rc == -EIO;
 }
 
-static int tell(struct pass *p, uint64_t offset, uint64_t length, const char *what, struct err *e)
-{
-	struct damage d = {
-		.epoch = p->journal->epoch,
-		.offset = offset,
-		.length = length,
-	};
-
-	snprintf(d.text, sizeof(d.text), "%.250s: %.240s", p->name, what);
-	return p->v->found(p->v->arg, &d, e);
-}
-
-static int verify_segment(void *arg, uint64_t at, const struct frame *f, const void *data,
-			  struct err *e)
-{
-	struct pass *p = arg;
-	struct frame_extent x;
-	struct err why;
-	int rc = lease_keep(p->v->lease, false, e);
-
-	(void)at;
-	(void)data;
-	p->v->checked += f->total;
-	for (uint32_t i = 0; rc == 0 && i < f->extent_count; i++) {
-		frame_get(f, i, &x);
-		if (x.type == WIRE_DATA && frame_extract(p->codec, &x, p->out, &why) < 0)
-			rc = tell(p, x.offset, x.length, why.text, e);
-	}
-	return rc;
-}
-
-/* What the journal's content says against what the index says. */
-static int verify_index(struct pass *p, const struct index_of *of, struct err *e)
-{
-	struct index file = {0}, built = {0};
-	struct err why;
-	int rc = index_load_file(of, &file, &why);
-
-	if (rc == -ENOENT)
-		return 0;
-	if (rc == 0)
-		rc = index_build(of, false, &built, &why);
-	if (rc == 0 && (file.count != built.count ||
-			memcmp(file.entries, built.entries, built.count * sizeof(*built.entries))))
-		rc = err_set(&why, -EBADMSG, "the index is not that of its journal");
-	index_clear(&file);
-	index_clear(&built);
-	if (rc == 0)
-		return 0;
-	if (!is_damage(rc)) {
-		*e = why;
-		return rc;
-	}
-	/* The index only repeats what the journal has; it is made again from it. */
-	return store_remove(of->store, name_index(p->name, of->machine, of->disk, of->epoch), e);
-}
-
-static int verify_journal(struct pass *p, struct err *e)
-{
-	const struct disk_row *d = p->v->disk;
-	struct index_of of = {p->v->home->store, d->machine,	       d->id,
-			      p->journal->epoch, p->journal->segments, p->journal->bytes};
-	_cleanup_(store_closep) struct store_object *o = NULL;
-	struct err why;
-	uint64_t at = 0;
-	int rc;
-
-	name_journal(p->name, d->machine, d->id, p->journal->epoch);
-	rc = store_open(of.store, p->name, STORE_READ, &o, &why);
-	if (rc == -ENOENT)
-		return tell(p, 0, 0, "it is missing", e);
-	if (rc == 0)
-		rc = journal_walk(o, p->journal->bytes, true, verify_segment, p, &at, &why);
-	if (rc == 0)
-		return verify_index(p, &of, e);
-	if (is_damage(rc)) {
-		char what[sizeof(why.text) + 64];
-
-		snprintf(what, sizeof(what), "at %llu: %s", (unsigned long long)at, why.text);
-		return tell(p, 0, 0, what, e);
-	}
-	*e = why;
-	return rc;
-}
-
-/* Tell the damaged blocks so far, if any. */
+/* Tell the neighbours that were damaged so far, if any. */
 static int flush_run(struct pass *p, struct err *e)
 {
 	int rc = 0;
@@ -119,19 +39,200 @@ static int flush_run(struct pass *p, struct err *e)
 	return rc;
 }
 
-static int damaged_block(struct pass *p, uint64_t block, const char *what, struct err *e)
+static int damaged(struct pass *p, uint64_t offset, uint64_t length, const char *what,
+		   struct err *e)
 {
-	uint64_t at = block * BASE_BLOCK;
-	int rc = 0;
+	int rc;
 
-	if (p->run.length && p->run.offset + p->run.length == at) {
-		p->run.length += BASE_BLOCK;
+	if (p->run.length && p->run.offset + p->run.length == offset) {
+		p->run.length += length;
 		return 0;
 	}
 	rc = flush_run(p, e);
-	p->run.offset = at;
-	p->run.length = BASE_BLOCK;
+	p->run.epoch = p->journal ? p->journal->epoch : 0;
+	p->run.offset = offset;
+	p->run.length = length;
 	snprintf(p->run.text, sizeof(p->run.text), "%.250s: %.240s", p->name, what);
+	return rc;
+}
+
+/* Once for a journal, which says all. The text names it. */
+static int tell_unknown(struct pass *p, const char *text, struct err *e)
+{
+	struct damage d = {.epoch = p->journal->epoch};
+
+	if (p->unknown)
+		return 0;
+	p->unknown = true;
+	snprintf(d.text, sizeof(d.text), "%s", text);
+	return p->v->found(p->v->arg, &d, e);
+}
+
+static int unknown_from(struct pass *p, uint64_t at, const char *what, struct err *e)
+{
+	char text[sizeof(((struct damage *)0)->text)];
+
+	snprintf(text, sizeof(text), "%.250s: at %llu: %.220s", p->name, (unsigned long long)at,
+		 what);
+	return tell_unknown(p, text, e);
+}
+
+static int by_offset(const void *a, const void *b)
+{
+	const struct index_entry *x = a, *y = b;
+
+	return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+/* Does the index, which has a digest of its own, say the same as the segment's extents? */
+static bool index_says_so(const struct pass *p, uint64_t at, const struct frame *f)
+{
+	uint64_t payload = at + WIRE_HEADER_BYTES + (uint64_t)f->extent_count * WIRE_EXTENT_BYTES;
+	const struct index *ix = &p->index;
+	struct frame_extent x;
+
+	for (uint32_t i = 0; i < f->extent_count; i++) {
+		struct index_entry want, *entry;
+
+		frame_get(f, i, &x);
+		want = index_entry_of(&x, payload);
+		entry = ix->count ? bsearch(&want, ix->entries, ix->count, sizeof(want), by_offset)
+				  : NULL;
+		if (!entry || memcmp(entry, &want, sizeof(want)))
+			return false;
+		payload += x.stored_len;
+	}
+	return true;
+}
+
+/* Each extent by itself; *harmed: some are damaged. */
+static int verify_extents(struct pass *p, const struct frame *f, bool *harmed, struct err *e)
+{
+	struct frame_extent x;
+	struct err why;
+	int rc = 0;
+
+	*harmed = false;
+	for (uint32_t i = 0; rc == 0 && i < f->extent_count; i++) {
+		int content;
+
+		frame_get(f, i, &x);
+		content = x.type == WIRE_DATA ? frame_extract(p->codec, &x, p->out, &why) : 0;
+		if (content == 0)
+			continue;
+		if (content == -ENOMEM)
+			return err_set(e, content, "%s", why.text);
+		*harmed = true;
+		rc = damaged(p, x.offset, x.length, why.text, e);
+	}
+	return rc;
+}
+
+/*
+ * The trailer of version 1 is over the content as well: where it is wrong, and the extents are those of the index, damaged content accounts for that.
+ */
+static int verify_segment(void *arg, uint64_t at, const struct frame *f, const void *data,
+			  struct err *e)
+{
+	struct pass *p = arg;
+	struct frame whole;
+	struct err why;
+	bool proven = frame_parse(&whole, data, f->total, UINT64_MAX, true, &why) == 0;
+	bool harmed = false;
+	int rc = lease_keep(p->v->lease, false, e);
+
+	p->v->checked += f->total;
+	if (rc == 0 && (proven || index_says_so(p, at, f)))
+		rc = verify_extents(p, f, &harmed, e);
+	if (rc == 0 && !proven && (f->version != WIRE_VERSION_OLD || !harmed))
+		rc = unknown_from(p, at, why.text, e);
+	p->failed = rc < 0;
+	return rc;
+}
+
+static int load_index(struct pass *p, const struct index_of *of, struct err *e)
+{
+	struct err why;
+	int rc = index_load_file(of, &p->index, &why);
+
+	p->index_bad = is_damage(rc);
+	if (rc == 0 || rc == -ENOENT || p->index_bad)
+		return 0;
+	*e = why;
+	return rc;
+}
+
+/* The segments, which are right one by one, as the journal that the catalog knows, and against what the index says. */
+static int verify_index(struct pass *p, const struct index_of *of, struct err *e)
+{
+	const struct index *file = &p->index;
+	struct index built = {0};
+	char name[STORE_NAME_MAX];
+	struct err why;
+	int rc = index_build(of, false, &built, &why);
+
+	if (rc < 0) {
+		if (is_damage(rc))
+			return tell_unknown(p, why.text, e);
+		*e = why;
+		return rc;
+	}
+	if (file->entries &&
+	    (file->count != built.count ||
+	     memcmp(file->entries, built.entries, built.count * sizeof(*built.entries))))
+		p->index_bad = true;
+	index_clear(&built);
+	/* The index only repeats what the journal has; it is made again from it. */
+	name_index(name, of->machine, of->disk, of->epoch);
+	return p->index_bad ? store_remove(of->store, name, e) : 0;
+}
+
+static int verify_segments(struct pass *p, const struct index_of *of, struct store_object *o,
+			   struct err *e)
+{
+	struct err why;
+	uint64_t at = 0;
+	int rc = load_index(p, of, e);
+
+	if (rc < 0)
+		return rc;
+	rc = journal_walk(o, of->bytes, JOURNAL_SEGMENTS, verify_segment, p, &at, &why);
+	if (rc < 0 && (p->failed || !is_damage(rc))) {
+		*e = why;
+		return rc;
+	}
+	if (rc < 0)
+		rc = unknown_from(p, at, why.text, e);
+	if (rc == 0)
+		rc = flush_run(p, e);
+	return rc == 0 && !p->unknown ? verify_index(p, of, e) : rc;
+}
+
+static int verify_journal(struct pass *p, const struct journal_row *j, struct err *e)
+{
+	const struct disk_row *d = p->v->disk;
+	struct index_of of = {p->v->home->store, d->machine,  d->id,
+			      j->epoch,		 j->segments, j->bytes};
+	_cleanup_(store_closep) struct store_object *o = NULL;
+	struct err why;
+	int rc;
+
+	p->journal = j;
+	p->unknown = p->failed = false;
+	name_journal(p->name, d->machine, d->id, j->epoch);
+	rc = store_open(of.store, p->name, STORE_READ, &o, &why);
+	if (rc == 0) {
+		rc = verify_segments(p, &of, o, e);
+		index_clear(&p->index);
+		return rc;
+	}
+	if (rc == -ENOENT) {
+		err_set(&why, rc, "%s is missing", p->name);
+		return tell_unknown(p, why.text, e);
+	}
+	if (is_damage(rc))
+		return unknown_from(p, 0, why.text, e);
+	*e = why;
 	return rc;
 }
 
@@ -146,10 +247,10 @@ static int verify_block(struct pass *p, struct base *b, uint64_t block, uint8_t 
 	p->v->checked += BASE_BLOCK;
 	rc = base_read(b, block, data, &why);
 	if (is_damage(rc))
-		return damaged_block(p, block,
-				     b->lost ? "it or its base.sha is missing"
-					     : "SHA-256 does not match its bytes",
-				     e);
+		return damaged(p, block * BASE_BLOCK, BASE_BLOCK,
+			       b->lost ? "it or its base.sha is missing"
+				       : "SHA-256 does not match its bytes",
+			       e);
 	if (rc < 0)
 		*e = why;
 	return rc;
@@ -202,9 +303,7 @@ int verify_disk(struct verify *v, uint64_t epoch, struct err *e)
 	if (n < 0)
 		return n;
 	rc = verify_base(&p, e);
-	for (int i = 0; rc == 0 && i < n; i++) {
-		p.journal = &journals[i];
-		rc = verify_journal(&p, e);
-	}
+	for (int i = 0; rc == 0 && i < n; i++)
+		rc = verify_journal(&p, &journals[i], e);
 	return rc == 0 ? lease_keep(v->lease, true, e) : rc;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Checking every stored digest of a disk: each block of the base, each segment of the journals (trailer, extents against their bytes), each index
- * against its journal. One thread, with a lease on the machine.
+ * against its journal. Content is judged extent by extent where the trailer proves the segment's extents or the index has the same; where neither is so
+ * it is unknown what the journal wrote. One thread, with a lease on the machine.
  */
 #ifndef APPLIANCE_VERIFY_H
 #define APPLIANCE_VERIFY_H
@@ -11,7 +12,8 @@
 
 struct damage {
 	uint64_t epoch; /* of the journal; 0: the base */
-	uint64_t offset, length; /* on the disk; length 0: unknown, the journal cannot be read on */
+	uint64_t offset,
+		length; /* on the disk; length 0: unknown what of it, at most what the journal wrote */
 	char text[512]; /* what, and where in the store */
 };
 
@@ -19,7 +21,7 @@ struct verify {
 	struct home *home;
 	struct lease *lease;
 	const struct disk_row *disk;
-	/* Called for each damage, in the order of the store; neighbouring blocks of the base come as one. */
+	/* Called for each damage, the base's first, then those of the journals in the order of their epochs; neighbours come as one. */
 	int (*found)(void *arg, const struct damage *d, struct err *e);
 	void *arg;
 	uint64_t checked; /* bytes of the store that were read and checked */

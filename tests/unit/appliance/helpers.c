@@ -125,6 +125,8 @@ void random_fill(uint64_t *seed, uint8_t *buf, size_t len)
 		buf[i] = (uint8_t)random_next(seed);
 }
 
+uint16_t segment_version = WIRE_VERSION;
+
 uint8_t *segment_make(const char *disk, uint64_t epoch, uint32_t number, const struct part *parts,
 		      size_t count, size_t *len)
 {
@@ -138,6 +140,7 @@ uint8_t *segment_make(const char *disk, uint64_t epoch, uint32_t number, const s
 		payload += parts[i].data ? parts[i].length : 0;
 	b = frame_builder_new(payload);
 	ck_assert_int_eq(uuid_parse_text(disk, id), 0);
+	frame_builder_version(b, segment_version);
 	frame_begin(b, id, epoch, number);
 	for (size_t i = 0; i < count; i++) {
 		enum wire_codec codec = (enum wire_codec)(i % 3);

@@ -44,6 +44,8 @@ struct part {
 	uint64_t offset, length;
 	const uint8_t *data;
 };
+/* Of the segments that are made from now on; WIRE_VERSION at first. */
+extern uint16_t segment_version;
 /* The segment in malloc'ed memory; parts ascend. */
 uint8_t *segment_make(const char *disk, uint64_t epoch, uint32_t number, const struct part *parts,
 		      size_t count, size_t *len);

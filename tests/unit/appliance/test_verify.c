@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The points that damage harms, found in one pass; what is known of damage outlives a verification that is cut short. */
+/* The points that damage harms, found in one pass; damage of content does not hide what is whole; what is known of damage outlives a verification that is cut short. */
 /* wraps: clock_monotonic_ns index_load journal_walk */
 #include <errno.h>
 #include <stdio.h>
@@ -22,10 +22,10 @@ uint64_t __real_clock_monotonic_ns(void);
 uint64_t __wrap_clock_monotonic_ns(void);
 int __real_index_load(const struct index_of *of, struct index *ix, struct err *e);
 int __wrap_index_load(const struct index_of *of, struct index *ix, struct err *e);
-int __real_journal_walk(struct store_object *o, uint64_t bytes, bool check, journal_fn fn,
-			void *arg, uint64_t *at, struct err *e);
-int __wrap_journal_walk(struct store_object *o, uint64_t bytes, bool check, journal_fn fn,
-			void *arg, uint64_t *at, struct err *e);
+int __real_journal_walk(struct store_object *o, uint64_t bytes, enum journal_check check,
+			journal_fn fn, void *arg, uint64_t *at, struct err *e);
+int __wrap_journal_walk(struct store_object *o, uint64_t bytes, enum journal_check check,
+			journal_fn fn, void *arg, uint64_t *at, struct err *e);
 
 static char *dir;
 static struct home home;
@@ -46,8 +46,8 @@ int __wrap_index_load(const struct index_of *of, struct index *ix, struct err *e
 	return __real_index_load(of, ix, e);
 }
 
-int __wrap_journal_walk(struct store_object *o, uint64_t bytes, bool check, journal_fn fn,
-			void *arg, uint64_t *at, struct err *e)
+int __wrap_journal_walk(struct store_object *o, uint64_t bytes, enum journal_check check,
+			journal_fn fn, void *arg, uint64_t *at, struct err *e)
 {
 	if (++walks == last_walk)
 		ahead += 2 * LEASE_NS;
@@ -283,6 +283,175 @@ START_TEST(cut_short)
 }
 END_TEST
 
+/* Blocks 0, 2, 4 and 5, and 7 in two segments; some of them again later. */
+static void few_epochs(uint16_t version)
+{
+	static const unsigned int blocks[][4] = {{0, 2, 4, 5}, {2, 20, 21, 22}, {4, 5, 20, 21}};
+
+	segment_version = version;
+	for (size_t i = 0; i < 3; i++) {
+		struct part parts[4];
+
+		for (size_t k = 0; k < 4; k++)
+			parts[k] = (struct part){blocks[i][k] * 65536, 65536, data + k * 65536};
+		epoch_make(&home, &disk, i + 1, parts, 4, true);
+	}
+	segment_version = WIRE_VERSION;
+}
+
+static void load(uint64_t number, struct index *ix)
+{
+	struct journal_row *j;
+	struct err e;
+	int n = catalog_journals(home.catalog, DISK, number, &j, &e);
+	const struct index_of of = {home.store, MACHINE,	   DISK,
+				    number,	j[n - 1].segments, j[n - 1].bytes};
+
+	ck_assert_int_eq(n, (int)number);
+	ck_assert_msg(__real_index_load(&of, ix, &e) == 0, "%s", e.text);
+	free(j);
+}
+
+/* A bit of the stored bytes of the block in the epoch's journal, or of what is so far before them. */
+static void rot_block(uint64_t number, unsigned int block, off_t before)
+{
+	char name[STORE_NAME_MAX];
+	struct index ix;
+
+	load(number, &ix);
+	for (size_t i = 0; i < ix.count; i++) {
+		if (ix.entries[i].offset == block * 65536)
+			flip(dir, name_journal(name, MACHINE, DISK, number),
+			     (off_t)ix.entries[i].at + 77 - before);
+	}
+	index_clear(&ix);
+}
+
+static void remove_index(uint64_t number)
+{
+	char name[STORE_NAME_MAX];
+	struct err e;
+
+	ck_assert_int_eq(store_remove(home.store, name_index(name, MACHINE, DISK, number), &e), 0);
+}
+
+static void find(struct found *f)
+{
+	struct verify v = {&home, NULL, &disk, collect, f, 0};
+	struct lease lease;
+	struct err e;
+
+	f->count = 0;
+	ck_assert_int_eq(lease_take(&home, MACHINE, &lease, &e), 0);
+	v.lease = &lease;
+	ck_assert_msg(verify_disk(&v, UINT64_MAX, &e) == 0, "%s", e.text);
+	ck_assert_int_eq(harm_find(&home, &lease, &disk, 3, f->harm, f->count, &e), 0);
+	lease_drop(&lease);
+}
+
+static void check_found(const struct harm *h, uint64_t number, unsigned int block,
+			unsigned int blocks, uint64_t until)
+{
+	ck_assert_uint_eq(h->damage.epoch, number);
+	ck_assert_uint_eq(h->damage.offset, block * 65536);
+	ck_assert_uint_eq(h->damage.length, blocks * 65536);
+	ck_assert_uint_eq(h->until, until);
+}
+
+/* Of either version: each extent by itself, in all segments and journals, and what is not damaged is still had. */
+START_TEST(content_by_extent)
+{
+	char name[STORE_NAME_MAX];
+	uint64_t size, now;
+	struct store_object *o;
+	static struct found f;
+	struct err e;
+
+	few_epochs((uint16_t)_i);
+	rot_block(1, 2, 0);
+	rot_block(1, 4, 0);
+	rot_block(1, 5, 0);
+	rot_block(3, 21, 0);
+	ck_assert_int_eq(store_open(home.store, name_index(name, MACHINE, DISK, 1), STORE_READ, &o,
+				    &e),
+			 0);
+	ck_assert_int_eq(store_size(o, &size, &e), 0);
+	find(&f);
+	ck_assert_uint_eq(f.count, 3);
+	/* Segments were stored from the end on. */
+	check_found(&f.harm[0], 1, 4, 2, 3);
+	check_found(&f.harm[1], 1, 2, 1, 2);
+	check_found(&f.harm[2], 3, 21, 1, UINT64_MAX);
+	store_close(o);
+	/* The index is not what is wrong. */
+	ck_assert_int_eq(store_open(home.store, name, STORE_READ, &o, &e), 0);
+	ck_assert_int_eq(store_size(o, &now, &e), 0);
+	ck_assert_uint_eq(now, size);
+	store_close(o);
+}
+END_TEST
+
+/* Can the block be had as of the epoch? */
+static bool readable(uint64_t number, unsigned int block)
+{
+	static uint8_t got[65536];
+	struct journal_row *journals;
+	struct reader *r;
+	struct image im;
+	struct err e;
+	int n = catalog_journals(home.catalog, DISK, number, &journals, &e), rc;
+
+	ck_assert_int_eq(image_open(home.store, &disk, journals, (size_t)n, &im, &e), 0);
+	ck_assert_int_eq(reader_open(&im, &r, &e), 0);
+	rc = reader_read(r, got, sizeof(got), block * 65536, &e);
+	reader_close(r);
+	image_clear(&im);
+	free(journals);
+	return rc == 0;
+}
+
+/* Without the index the trailer has to prove the extents, and version 1 has one for all. */
+START_TEST(content_without_index)
+{
+	static struct found f;
+
+	few_epochs((uint16_t)_i);
+	rot_block(1, 2, 0);
+	remove_index(1);
+	find(&f);
+	ck_assert_uint_eq(f.count, 1);
+	if (_i == WIRE_VERSION_OLD)
+		check_found(&f.harm[0], 1, 0, 0, UINT64_MAX);
+	else
+		check_found(&f.harm[0], 1, 2, 1, 2);
+	remove_index(1);
+	ck_assert(!readable(1, 2));
+	ck_assert(readable(1, 4) == (_i != WIRE_VERSION_OLD));
+	ck_assert(readable(2, 2));
+}
+END_TEST
+
+/* Header and extents: what was written is unknown, what the segments after it have is looked at all the same. */
+START_TEST(heads)
+{
+	static struct found f;
+
+	few_epochs((uint16_t)_i);
+	/* The digest of its first extent, and content of the other segment. */
+	rot_block(1, 4, 77 + 2 * WIRE_EXTENT_BYTES - 40);
+	rot_block(1, 2, 0);
+	find(&f);
+	ck_assert_uint_eq(f.count, 2);
+	check_found(&f.harm[0], 1, 0, 0, UINT64_MAX);
+	check_found(&f.harm[1], 1, 2, 1, 2);
+	/* Where the next segment begins is not known any more. */
+	flip(dir, "machines/" MACHINE "/disks/" DISK "/journal/0000000000000003.mj", 32);
+	find(&f);
+	ck_assert_uint_eq(f.count, 3);
+	check_found(&f.harm[2], 3, 0, 0, UINT64_MAX);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("verify");
@@ -292,5 +461,8 @@ int main(void)
 	tcase_add_loop_test(t, harm_of_many, 0, 3);
 	tcase_add_test(t, work_is_bounded);
 	tcase_add_test(t, cut_short);
+	tcase_add_loop_test(t, content_by_extent, WIRE_VERSION_OLD, WIRE_VERSION + 1);
+	tcase_add_loop_test(t, content_without_index, WIRE_VERSION_OLD, WIRE_VERSION + 1);
+	tcase_add_loop_test(t, heads, WIRE_VERSION_OLD, WIRE_VERSION + 1);
 	return run_tcase("verify", t);
 }
