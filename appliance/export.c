@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "appliance/export.h"
@@ -14,10 +16,11 @@
 
 #define CHUNK (2u << 20) /* what a thread reads, checks and writes at a time */
 #define THREADS_MAX 8
+#define TRIES 16 /* to lock the file under its name */
 #define DIRECT_ALIGN 4096u /* of place, size and memory; no disk has larger logical blocks */
 
 struct output {
-	int fd;
+	int fd; /* locked against other exports until it is closed */
 	int direct; /* the same file past the page cache, which would only cost time; -1: it cannot be had */
 	_Atomic bool direct_failed;
 	const char *path;
@@ -187,6 +190,57 @@ static int finish(struct output *o, const char *path, const char *folder, struct
 	return 0;
 }
 
+/* Open the file and lock it: its descriptor. */
+static int open_locked(const char *part, struct err *e)
+{
+	int fd = open(part, O_WRONLY | O_CREAT | O_CLOEXEC, 0600), rc;
+
+	if (fd < 0)
+		return err_errno(e, -errno, "cannot create %s", part);
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	rc = errno == EWOULDBLOCK
+		     ? err_set(e, -EBUSY,
+			       "another export writes %s: wait for its end, or export into another folder",
+			       part)
+		     : err_errno(e, -errno, "cannot lock %s against other exports", part);
+	close(fd);
+	return rc;
+}
+
+/* Is the open file the one that has the name? */
+static bool is_there(int fd, const char *path)
+{
+	struct stat own, there;
+
+	return fstat(fd, &own) == 0 && stat(path, &there) == 0 && own.st_ino == there.st_ino &&
+	       own.st_dev == there.st_dev;
+}
+
+/* Another export may have renamed or removed the file before it was locked here: then it is that one's image, or nobody's. */
+static int open_part(struct output *o, uint64_t size, struct err *e)
+{
+	for (int i = 0; i < TRIES; i++) {
+		int fd = open_locked(o->path, e);
+
+		if (fd < 0)
+			return fd;
+		if (is_there(fd, o->path)) {
+			o->fd = fd;
+			break;
+		}
+		close(fd);
+	}
+	if (o->fd < 0)
+		return err_set(e, -EBUSY, "%s is replaced all the time: export into another folder",
+			       o->path);
+	/* What an export that was killed left behind goes. */
+	if (ftruncate(o->fd, 0) < 0 || ftruncate(o->fd, (off_t)size) < 0)
+		return err_errno(e, -errno, "cannot give %s its size", o->path);
+	o->direct = open(o->path, O_WRONLY | O_DIRECT | O_CLOEXEC);
+	return 0;
+}
+
 int export_raw(const struct image *im, struct lease *lease, uint64_t size, const char *folder,
 	       const char *name, uint64_t *data, struct err *e)
 {
@@ -197,22 +251,17 @@ int export_raw(const struct image *im, struct lease *lease, uint64_t size, const
 	if (asprintf(&path, "%s/%s.raw", folder, name) < 0 || asprintf(&part, "%s.part", path) < 0)
 		return err_set(e, -ENOMEM, "out of memory");
 	o.path = part;
-	o.fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (o.fd < 0)
-		return err_errno(e, -errno, "cannot create %s", part);
-	o.direct = open(part, O_WRONLY | O_DIRECT | O_CLOEXEC);
-	rc = ftruncate(o.fd, (off_t)size) < 0
-		     ? err_errno(e, -errno, "cannot give %s its size", part)
-		     : 0;
+	rc = open_part(&o, size, e);
 	if (rc == 0)
 		rc = write_image(im, lease, size, &o, e);
 	if (rc == 0)
 		rc = lease_keep(lease, true, e);
 	if (rc == 0)
 		rc = finish(&o, path, folder, e);
-	if (rc < 0)
+	if (rc < 0 && o.fd >= 0)
 		unlink(part);
-	close(o.fd);
+	if (o.fd >= 0)
+		close(o.fd);
 	if (o.direct >= 0)
 		close(o.direct);
 	*data = o.data;

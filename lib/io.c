@@ -205,8 +205,11 @@ static int make_dir(const char *path, mode_t mode)
 {
 	struct stat st;
 
-	if (mkdir(path, mode) == 0)
-		return 0;
+	if (mkdir(path, mode) == 0) {
+		_cleanup_free_ char *parent = parent_of(path);
+
+		return parent ? io_fsync_dir(parent) : -ENOMEM;
+	}
 	if (errno != EEXIST)
 		return -errno;
 	if (stat(path, &st) < 0)

@@ -24,7 +24,8 @@ int io_read_file(const char *path, size_t max, char **out, size_t *len, struct e
 int io_write_file_atomic(const char *path, const void *data, size_t len, mode_t mode,
 			 struct err *e);
 int io_fsync_dir(const char *dir);
-int io_mkdirs(const char *path, mode_t mode, struct err *e); /* like mkdir -p */
+/* Like mkdir -p; what it made is durable. */
+int io_mkdirs(const char *path, mode_t mode, struct err *e);
 /* Size in bytes of a regular file or block device. */
 int io_size(int fd, uint64_t *size);
 /*

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which point a word means, exports that take long or have long names, and removals that were cut short. */
-/* wraps: clock_monotonic_ns index_load */
+/* Which point a word means, exports that take long, have long names or meet others, and removals that were cut short. */
+/* wraps: clock_monotonic_ns index_load flock fsync */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,6 +22,11 @@ uint64_t __wrap_clock_monotonic_ns(void);
 int __real_index_load(const struct index_of *of, struct index *ix, struct err *e);
 int __wrap_index_load(const struct index_of *of, struct index *ix, struct err *e);
 
+int __real_flock(int fd, int how);
+int __wrap_flock(int fd, int how);
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+
 static char *dir;
 static struct home home;
 static struct disk_row disk;
@@ -34,6 +41,47 @@ int __wrap_index_load(const struct index_of *of, struct index *ix, struct err *e
 {
 	ahead += load_ns;
 	return __real_index_load(of, ix, e);
+}
+
+/* Before the first lock on a file of this name it gets the other: another export ends just then. */
+static char renamed[512], renamed_to[512];
+
+int __wrap_flock(int fd, int how)
+{
+	struct stat own, there;
+
+	if (*renamed && fstat(fd, &own) == 0 && stat(renamed, &there) == 0 &&
+	    own.st_ino == there.st_ino) {
+		ck_assert_int_eq(rename(renamed, renamed_to), 0);
+		*renamed = 0;
+	}
+	return __real_flock(fd, how);
+}
+
+/* Which files and folders were synced, in memory one filesystem has them all. */
+static ino_t synced[256];
+static size_t synced_count;
+
+int __wrap_fsync(int fd)
+{
+	struct stat st;
+
+	ck_assert_uint_lt(synced_count, 256);
+	if (fstat(fd, &st) == 0)
+		synced[synced_count++] = st.st_ino;
+	return __real_fsync(fd);
+}
+
+static bool is_synced(const char *path)
+{
+	struct stat st;
+
+	ck_assert_int_eq(stat(path, &st), 0);
+	for (size_t i = 0; i < synced_count; i++) {
+		if (synced[i] == st.st_ino)
+			return true;
+	}
+	return false;
 }
 
 static void setup(void)
@@ -161,6 +209,99 @@ START_TEST(long_name)
 }
 END_TEST
 
+static void make_text(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_ge(fputs(text, f), 0);
+	ck_assert_int_eq(fclose(f), 0);
+}
+
+static bool has_text(const char *path, const char *text)
+{
+	char got[64] = "";
+	FILE *f = fopen(path, "r");
+	size_t n = f ? fread(got, 1, sizeof(got), f) : 0;
+
+	if (f)
+		fclose(f);
+	return n == strlen(text) && !memcmp(got, text, n);
+}
+
+/* point_of(1): 1 in the second sector, and zeros. */
+static void check_image(const char *path)
+{
+	static uint8_t got[SIZE + 1];
+	FILE *f = fopen(path, "r");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_uint_eq(fread(got, 1, sizeof(got), f), SIZE);
+	fclose(f);
+	for (size_t i = 0; i < SIZE; i++)
+		ck_assert_uint_eq(got[i], i >= 512 && i < 1024);
+}
+
+/* What another export is writing is left alone; what one that was killed has left is not. */
+START_TEST(one_export_writes_a_file)
+{
+	char out[480], part[512], image[512];
+	int fd;
+
+	point_of(1);
+	snprintf(out, sizeof(out), "%s/out", dir);
+	snprintf(image, sizeof(image), "%s/vda.raw", out);
+	snprintf(part, sizeof(part), "%s/vda.raw.part", out);
+	ck_assert_int_eq(mkdir(out, 0700), 0);
+	make_text(part, "another's");
+	fd = open(part, O_RDWR);
+	ck_assert_int_eq(__real_flock(fd, LOCK_EX), 0);
+	ck_assert_int_eq(export_to("1", out), EXIT_FAILED);
+	ck_assert(has_text(part, "another's"));
+	ck_assert_int_lt(access(image, F_OK), 0);
+	close(fd);
+	ck_assert_int_eq(export_to("1", out), EXIT_DONE);
+	check_image(image);
+	ck_assert_int_lt(access(part, F_OK), 0);
+}
+END_TEST
+
+/* The other export renames the file after this one has opened it. */
+START_TEST(an_image_that_is_complete_is_not_written)
+{
+	char out[480], image[512];
+
+	point_of(1);
+	snprintf(out, sizeof(out), "%s/out", dir);
+	snprintf(image, sizeof(image), "%s/vda.raw", out);
+	ck_assert_int_eq(mkdir(out, 0700), 0);
+	snprintf(renamed, sizeof(renamed), "%s/vda.raw.part", out);
+	snprintf(renamed_to, sizeof(renamed_to), "%s/other.raw", out);
+	make_text(renamed, "another's");
+	ck_assert_int_eq(export_to("1", out), EXIT_DONE);
+	ck_assert(!*renamed);
+	ck_assert(has_text(renamed_to, "another's"));
+	check_image(image);
+}
+END_TEST
+
+/* With the folders that it made for the image. */
+START_TEST(export_is_durable)
+{
+	char path[512];
+
+	point_of(1);
+	snprintf(path, sizeof(path), "%s/a/b/out", dir);
+	synced_count = 0;
+	ck_assert_int_eq(export_to("1", path), EXIT_DONE);
+	while (strlen(path) > strlen(dir)) {
+		ck_assert_msg(is_synced(path), "%s", path);
+		*strrchr(path, '/') = 0;
+	}
+	ck_assert(is_synced(dir));
+}
+END_TEST
+
 static int remove_this(const char *what)
 {
 	char *argv[] = {(char *)what};
@@ -215,6 +356,9 @@ int main(void)
 	tcase_add_test(t, ids_before_names);
 	tcase_add_test(t, slow_map);
 	tcase_add_test(t, long_name);
+	tcase_add_test(t, one_export_writes_a_file);
+	tcase_add_test(t, an_image_that_is_complete_is_not_written);
+	tcase_add_test(t, export_is_durable);
 	tcase_add_test(t, removal_cut_short);
 	tcase_add_test(t, only_ids_name_folders);
 	return run_tcase("commands", t);
