@@ -2,10 +2,16 @@
 /*
  * The embedded store: one sparse file for each object. Names are resolved below a folder that stays open, so the
  * store goes on when the process changes its working directory.
+ *
+ * An object outlives a power cut only when its folder does, with the object's name in it, and so on up to the store's folder. What is found there
+ * may have been made by a process that died before it synced that. So each folder is synced once by each process before it writes anything
+ * that it found in it, and whenever it made something there; when that is so, and all folders above it are durable, the folder is settled.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <search.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,6 +25,10 @@
 struct dir_store {
 	struct store store;
 	int fd;
+	pthread_mutex_t
+		making; /* folders: nobody uses one that another thread has made and not synced yet */
+	pthread_mutex_t lock; /* protects settled */
+	void *settled; /* names of folders, a tree of tsearch(3) */
 };
 
 struct dir_object {
@@ -43,14 +53,77 @@ static void closedirp(DIR **d)
 		closedir(*d);
 }
 
-static int sync_folder(int at, const char *folder, struct err *e)
+static int by_name(const void *a, const void *b)
 {
-	int fd = openat(at, *folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return strcmp(a, b);
+}
+
+static bool is_settled(struct dir_store *d, const char *folder)
+{
+	bool found;
+
+	pthread_mutex_lock(&d->lock);
+	found = tfind(folder, &d->settled, by_name);
+	pthread_mutex_unlock(&d->lock);
+	return found;
+}
+
+/* Without memory for it the folder is synced again next time. */
+static void settle(struct dir_store *d, const char *folder)
+{
+	char *own = strdup(folder);
+	void *node;
+
+	pthread_mutex_lock(&d->lock);
+	node = own ? tsearch(own, &d->settled, by_name) : NULL;
+	if (!node || *(char **)node != own)
+		free(own);
+	pthread_mutex_unlock(&d->lock);
+}
+
+static void unsettle(struct dir_store *d, const char *folder)
+{
+	void *node;
+	char *own;
+
+	pthread_mutex_lock(&d->lock);
+	node = tfind(folder, &d->settled, by_name);
+	if (node) {
+		own = *(char **)node;
+		tdelete(folder, &d->settled, by_name);
+		free(own);
+	}
+	pthread_mutex_unlock(&d->lock);
+}
+
+static void unsettle_all(struct dir_store *d)
+{
+	pthread_mutex_lock(&d->lock);
+	tdestroy(d->settled, free);
+	d->settled = NULL;
+	pthread_mutex_unlock(&d->lock);
+}
+
+static int sync_folder(struct dir_store *d, const char *folder, struct err *e)
+{
+	int fd = openat(d->fd, *folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int rc = fd < 0 || fsync(fd) < 0 ? -errno : 0;
 
 	if (fd >= 0)
 		close(fd);
 	return rc ? err_errno(e, rc, "cannot make the folder %s of the store durable", folder) : 0;
+}
+
+/* A folder whose own parents are settled. */
+static int settle_folder(struct dir_store *d, const char *folder, struct err *e)
+{
+	int rc = sync_folder(d, folder, e);
+
+	if (rc < 0)
+		unsettle(d, folder);
+	else
+		settle(d, folder);
+	return rc;
 }
 
 /* The folder part of name into out; "" when there is none. */
@@ -63,40 +136,85 @@ static void folder_of(const char *name, char out[STORE_NAME_MAX])
 	out[len] = 0;
 }
 
-/* Make the folders above name, each durable in its parent. */
+/* Make the folders above name where they are not there; all but the last of them are settled then. */
 static int make_folders(struct dir_store *d, const char *name, struct err *e)
 {
 	char folder[STORE_NAME_MAX], parent[STORE_NAME_MAX];
-	int rc;
+	int rc = 0;
 
-	for (const char *p = strchr(name, '/'); p; p = strchr(p + 1, '/')) {
+	for (const char *p = strchr(name, '/'); rc == 0 && p; p = strchr(p + 1, '/')) {
+		bool made;
+
 		memcpy(folder, name, (size_t)(p - name));
 		folder[p - name] = 0;
-		if (mkdirat(d->fd, folder, 0700) == 0) {
-			folder_of(folder, parent);
-			rc = sync_folder(d->fd, parent, e);
-			if (rc < 0)
-				return rc;
-		} else if (errno != EEXIST) {
+		made = mkdirat(d->fd, folder, 0700) == 0;
+		if (!made && errno != EEXIST)
 			return err_errno(e, -errno, "cannot create the folder %s in the store",
 					 folder);
-		}
+		folder_of(folder, parent);
+		if (made || !is_settled(d, parent))
+			rc = settle_folder(d, parent, e);
 	}
-	return 0;
+	return rc;
+}
+
+static int settle_parents(struct dir_store *d, const char *name, struct err *e)
+{
+	int rc;
+
+	pthread_mutex_lock(&d->making);
+	rc = make_folders(d, name, e);
+	pthread_mutex_unlock(&d->making);
+	return rc;
 }
 
 static int create_file(struct dir_store *d, const char *name, struct err *e)
 {
+	const int flags = O_RDWR | O_CREAT | O_CLOEXEC;
 	char folder[STORE_NAME_MAX];
-	int rc = make_folders(d, name, e), fd;
+	int fd = -1, rc;
 
-	if (rc < 0)
-		return rc;
-	fd = openat(d->fd, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	folder_of(name, folder);
+	if (is_settled(d, folder))
+		fd = openat(d->fd, name, flags, 0600);
+	if (fd < 0) {
+		rc = settle_parents(d, name, e);
+		if (rc < 0)
+			return rc;
+		fd = openat(d->fd, name, flags, 0600);
+	}
 	if (fd < 0)
 		return err_errno(e, -errno, "cannot create %s in the store", name);
+	rc = settle_folder(d, folder, e);
+	if (rc < 0) {
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+/* Of an object that was found: its name is durable after. */
+static int settle_found(struct dir_store *d, const char *name, struct err *e)
+{
+	char folder[STORE_NAME_MAX];
+	int rc;
+
 	folder_of(name, folder);
-	rc = sync_folder(d->fd, folder, e);
+	if (is_settled(d, folder))
+		return 0;
+	rc = settle_parents(d, name, e);
+	return rc < 0 ? rc : settle_folder(d, folder, e);
+}
+
+static int open_file(struct dir_store *d, const char *name, unsigned int flags, struct err *e)
+{
+	int fd = openat(d->fd, name, (flags ? O_RDWR : O_RDONLY) | O_CLOEXEC), rc;
+
+	if (fd < 0 && errno == ENOENT && (flags & STORE_CREATE))
+		return create_file(d, name, e);
+	if (fd < 0)
+		return err_errno(e, -errno, "cannot open %s in the store", name);
+	rc = flags ? settle_found(d, name, e) : 0;
 	if (rc < 0) {
 		close(fd);
 		return rc;
@@ -113,14 +231,9 @@ static int dir_open(struct store *s, const char *name, unsigned int flags,
 
 	if (strlen(name) >= STORE_NAME_MAX)
 		return err_set(e, -ENAMETOOLONG, "the name %s is too long for the store", name);
-	fd = openat(d->fd, name, (flags ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT && (flags & STORE_CREATE)) {
-		fd = create_file(d, name, e);
-		if (fd < 0)
-			return fd;
-	}
+	fd = open_file(d, name, flags, e);
 	if (fd < 0)
-		return err_errno(e, -errno, "cannot open %s in the store", name);
+		return fd;
 	o = malloc(sizeof(*o) + strlen(name) + 1);
 	if (!o) {
 		close(fd);
@@ -255,7 +368,7 @@ static int dir_remove(struct store *s, const char *name, struct err *e)
 		return err_errno(e, -errno, "cannot remove %s from the store", name);
 	}
 	folder_of(name, folder);
-	return sync_folder(d->fd, folder, e);
+	return sync_folder(d, folder, e);
 }
 
 static int open_folder(struct dir_store *d, const char *folder, DIR **out, struct err *e)
@@ -294,8 +407,9 @@ static int dir_remove_tree(struct store *s, const char *folder, struct err *e)
 	}
 	if (rc == 0 && unlinkat(d->fd, folder, AT_REMOVEDIR) < 0)
 		rc = err_errno(e, -errno, "cannot remove the folder %s from the store", folder);
+	unsettle_all(d);
 	folder_of(folder, path);
-	return rc < 0 ? rc : sync_folder(d->fd, path, e);
+	return rc < 0 ? rc : sync_folder(d, path, e);
 }
 
 static int dir_list(struct store *s, const char *folder, store_list_fn fn, void *arg, struct err *e)
@@ -325,8 +439,13 @@ static int dir_space(struct store *s, uint64_t *bytes, struct err *e)
 
 static void dir_destroy(struct store *s)
 {
-	close(dir_of(s)->fd);
-	free(s);
+	struct dir_store *d = dir_of(s);
+
+	unsettle_all(d);
+	pthread_mutex_destroy(&d->making);
+	pthread_mutex_destroy(&d->lock);
+	close(d->fd);
+	free(d);
 }
 
 static const struct store_ops dir_ops = {
@@ -359,8 +478,9 @@ int store_dir_open(const char *dir, struct store **out, struct err *e)
 		close(fd);
 		return err_set(e, -ENOMEM, "out of memory");
 	}
-	d->store.ops = &dir_ops;
-	d->fd = fd;
+	*d = (struct dir_store){.store.ops = &dir_ops, .fd = fd};
+	pthread_mutex_init(&d->making, NULL);
+	pthread_mutex_init(&d->lock, NULL);
 	*out = &d->store;
 	return 0;
 }

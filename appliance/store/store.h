@@ -5,7 +5,8 @@
  * and '_', separated by '/'). All functions return 0 or a negative errno with a sentence in *e, and may be called from
  * any thread; two calls on one object at a time are fine when they do not write the same bytes. All may sleep.
  *
- *	open	flags: STORE_CREATE makes the object (durably) when it is not there; STORE_READ: it will not be written.
+ *	open	flags: STORE_CREATE makes the object when it is not there; STORE_READ: it will not be written. The name of one that may be written is
+ *		durable, whoever made it; of one that another thread is just making it is when that one's open returns.
  *		-ENOENT without STORE_CREATE.
  *	read	exactly len bytes; what is past the end of the object: -ENODATA.
  *	write	grows the object; -ENOSPC may leave a part written.
