@@ -116,14 +116,15 @@ static int put_disk(struct request *r, const struct body_disk *b, struct disk_ro
 		rc = update_disk(d, b, e);
 	if (rc < 0)
 		return rc;
-	if (!known) {
+	if (!known)
 		new_disk(d, r, b);
-		log_info("machine %s: protects %s (%llu bytes) as disk %s", r->machine, b->name,
-			 (unsigned long long)b->size, d->id);
-	}
 	d->granule = b->granule;
 	strcpy(d->name, b->name);
-	return catalog_disk_put(c, d, e);
+	rc = catalog_disk_put(c, d, e);
+	if (rc == 0 && !known)
+		log_info("machine %s: protects %s (%llu bytes) as disk %s", r->machine, b->name,
+			 (unsigned long long)b->size, d->id);
+	return rc;
 }
 
 void api_disk_put(struct request *r)
@@ -141,7 +142,9 @@ void api_disk_put(struct request *r)
 		rc = put_disk(r, &b, &d, &e);
 		pthread_rwlock_unlock(&m->lock);
 	}
-	if (rc < 0)
+	if (rc == -ENOENT)
+		reply_unknown_machine(r);
+	else if (rc < 0)
 		reply_failed(r, rc, &e);
 	else
 		reply_json(r, 200, json_of_disk(&d));
@@ -180,7 +183,9 @@ void api_disk_delete(struct request *r)
 			d.active = false;
 			rc = catalog_disk_put(r->app->home.catalog, &d, &e);
 		}
-		if (rc < 0)
+		if (rc == -ENOENT)
+			reply_unknown_machine(r);
+		else if (rc < 0)
 			reply_failed(r, rc, &e);
 		else
 			reply_json(r, 200, json_object());

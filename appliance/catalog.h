@@ -89,7 +89,7 @@ int catalog_disk_by_key(struct catalog *c, const char *machine, const char *key,
 /* Disks of the machine (NULL: of all), by machine and name. */
 int catalog_disks(struct catalog *c, const char *machine, bool active_only, struct disk_row **list,
 		  struct err *e);
-/* Add the disk, or store name, size, granule, state, replicated and active of one that exists. */
+/* Add the disk, or store name, size, granule, state, replicated and active of one that exists. -ENOENT: there is no such machine. */
 int catalog_disk_put(struct catalog *c, const struct disk_row *d, struct err *e);
 /* Another disk may have the key of this one from here on; its recovery points stay. */
 int catalog_disk_retire(struct catalog *c, const char *id, struct err *e);

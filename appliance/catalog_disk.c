@@ -93,15 +93,19 @@ int catalog_disks(struct catalog *c, const char *machine, bool active_only, stru
 int catalog_disk_put(struct catalog *c, const struct disk_row *d, struct err *e)
 {
 	CATALOG_GUARD(c);
+	/* `remove` may have come since the request began: a disk of no machine could never be removed again. */
 	int rc = db_exec(
 		c, e,
 		"INSERT INTO disk (id, machine, key, name, size, granule, state, replicated,"
-		" active) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO"
+		" active) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9"
+		" WHERE EXISTS (SELECT 1 FROM machine WHERE id = ?2) ON CONFLICT (id) DO"
 		" UPDATE SET name = ?4, size = ?5, granule = ?6, state = ?7, replicated = ?8,"
 		" active = ?9",
 		"ssssiiiii", d->id, d->machine, d->key, d->name, d->size, d->granule,
 		(uint64_t)d->state, d->replicated, (uint64_t)d->active);
 
+	if (rc == 0)
+		return err_set(e, -ENOENT, "there is no machine %s", d->machine);
 	return rc < 0 ? rc : 0;
 }
 

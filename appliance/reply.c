@@ -140,6 +140,12 @@ bool request_disk(struct request *r, struct disk_row *d)
 	return false;
 }
 
+void reply_unknown_machine(struct request *r)
+{
+	reply_error(r, API_NO_CERTIFICATE,
+		    "the machine of this certificate is not known here; enrol it again");
+}
+
 bool request_machine(struct request *r, struct machine_row *m)
 {
 	struct err e;
@@ -148,8 +154,7 @@ bool request_machine(struct request *r, struct machine_row *m)
 	if (rc == 0)
 		return true;
 	if (rc == -ENOENT)
-		reply_error(r, API_NO_CERTIFICATE,
-			    "the machine of this certificate is not known here; enrol it again");
+		reply_unknown_machine(r);
 	else
 		reply_failed(r, rc, &e);
 	return false;

@@ -87,6 +87,8 @@ void reply_error(struct request *r, enum api_code code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* An error from inside: rc is a negative errno. What only the operator can use goes to the log, not to the peer. */
 void reply_failed(struct request *r, int rc, const struct err *e);
+/* The certificate is good, and its machine has been removed. */
+void reply_unknown_machine(struct request *r);
 void reply_clear(struct reply *p);
 const char *api_code_name(enum api_code code);
 

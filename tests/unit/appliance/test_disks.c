@@ -1,20 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Registering disks: a size that the store cannot hold is refused then, and not when its end is folded. */
+/* Registering disks: what is refused then, and not when it is too late. */
+/* wraps: catalog_disk_by_key */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "appliance/api.h"
 #include "tests/unit/appliance/helpers.h"
 
+int __real_catalog_disk_by_key(struct catalog *c, const char *machine, const char *key,
+			       struct disk_row *d, struct err *e);
+int __wrap_catalog_disk_by_key(struct catalog *c, const char *machine, const char *key,
+			       struct disk_row *d, struct err *e);
+
 static char *dir;
 static struct appliance app;
+static bool removed; /* the machine goes while the request is looked at */
+
+int __wrap_catalog_disk_by_key(struct catalog *c, const char *machine, const char *key,
+			       struct disk_row *d, struct err *e)
+{
+	int rc = __real_catalog_disk_by_key(c, machine, key, d, e);
+	struct err why;
+
+	if (removed)
+		ck_assert_int_eq(catalog_machine_remove(c, machine, &why), 0);
+	return rc;
+}
 
 static void setup(void)
 {
 	dir = appliance_make(&app);
+	removed = false;
 }
 
 static void teardown(void)
@@ -22,7 +42,7 @@ static void teardown(void)
 	appliance_remove(&app, dir);
 }
 
-static void put(const char *key, uint64_t size, unsigned int status)
+static void put_saying(const char *key, uint64_t size, unsigned int status, const char *says)
 {
 	struct request r = {.app = &app, .method = "POST", .path = "/v1/disks"};
 	char body[256];
@@ -35,8 +55,13 @@ static void put(const char *key, uint64_t size, unsigned int status)
 	r.len = strlen(body);
 	api_disk_put(&r);
 	ck_assert_msg(r.reply.status == status, "%u %s", r.reply.status, r.reply.message);
-	ck_assert(status == 200 || strstr(r.reply.message, "cannot hold a file of that size"));
+	ck_assert(status == 200 || strstr(r.reply.message, says));
 	reply_clear(&r.reply);
+}
+
+static void put(const char *key, uint64_t size, unsigned int status)
+{
+	put_saying(key, size, status, "cannot hold a file of that size");
 }
 
 START_TEST(a_size_that_the_store_cannot_hold)
@@ -74,6 +99,29 @@ START_TEST(the_filesystem_is_asked)
 }
 END_TEST
 
+static int count_disks(void)
+{
+	struct disk_row *list;
+	struct err e;
+	int n = catalog_disks(app.home.catalog, NULL, false, &list, &e);
+
+	ck_assert_int_ge(n, 0);
+	free(list);
+	return n;
+}
+
+/* `remove` comes in between: a disk of no machine could never be removed again. */
+START_TEST(the_machine_is_removed_meanwhile)
+{
+	/* One that is new; one that is known and grows. */
+	if (_i)
+		put("a", 1 << 20, 200);
+	removed = true;
+	put_saying("a", 2 << 20, 401, "enrol it again");
+	ck_assert_int_eq(count_disks(), 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("disks");
@@ -81,5 +129,6 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, a_size_that_the_store_cannot_hold, 0, 5);
 	tcase_add_test(t, the_filesystem_is_asked);
+	tcase_add_loop_test(t, the_machine_is_removed_meanwhile, 0, 2);
 	return run_tcase("disks", t);
 }
