@@ -39,7 +39,7 @@ struct journal {
 	uint64_t synced; /* serial up to which all is durable */
 	bool syncing;
 	int failure; /* of the last sync that failed, a negative errno */
-	bool broken; /* a roll back failed: the object's end is unknown */
+	bool broken; /* cutting off failed: what is past the tail is unknown */
 };
 
 static void stored_free(struct stored *s)
@@ -202,6 +202,15 @@ static void remember(struct journal *j, struct stored *s, uint64_t bytes)
 	j->tail += bytes;
 }
 
+/* Cut off what is past the tail; what cannot be now is before the next segment is taken. */
+static int cut_off(struct journal *j, struct err *e)
+{
+	int rc = store_truncate(j->object, j->tail, e);
+
+	j->broken = rc < 0;
+	return rc;
+}
+
 /* Forget and cut off what is not durable, so that what is acknowledged is a prefix of the object. */
 static void roll_back(struct journal *j)
 {
@@ -214,10 +223,8 @@ static void roll_back(struct journal *j)
 		j->tail = s->at;
 		stored_free(s);
 	}
-	if (store_truncate(j->object, j->tail, &e) < 0) {
-		log_error("%s; the epoch takes no more segments", e.text);
-		j->broken = true;
-	}
+	if (cut_off(j, &e) < 0)
+		log_error("%s; the epoch takes no more segments until that works", e.text);
 }
 
 /* Is the segment still the one of this serial, or was it rolled back meanwhile? */
@@ -288,8 +295,9 @@ static int append_locked(struct journal *j, struct stored *s, const void *data, 
 	if (rc < 0)
 		return rc;
 	if (j->broken)
-		return err_set(e, -EIO, "the journal of this epoch failed; open another epoch");
-	rc = check_space(j, len, e);
+		rc = cut_off(j, e);
+	if (rc == 0)
+		rc = check_space(j, len, e);
 	if (rc == 0)
 		rc = make_room(j, s->number, e);
 	if (rc == 0)
@@ -298,8 +306,7 @@ static int append_locked(struct journal *j, struct stored *s, const void *data, 
 		rc = -ENOSPC;
 	if (rc < 0) {
 		/* Part of the segment may be there; what others appended before it stays. */
-		if (store_truncate(j->object, j->tail, NULL) < 0)
-			j->broken = true;
+		cut_off(j, NULL);
 		return rc;
 	}
 	remember(j, s, len);
