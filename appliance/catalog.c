@@ -50,6 +50,7 @@ static const char schema[] =
 	" machine TEXT NOT NULL, epoch INTEGER NOT NULL, disk TEXT NOT NULL,"
 	" size INTEGER NOT NULL, PRIMARY KEY (machine, epoch, disk)"
 	") WITHOUT ROWID;"
+	"CREATE INDEX point_disk_by_disk ON point_disk (disk);"
 	"CREATE TABLE lease ("
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, machine TEXT NOT NULL, until INTEGER NOT NULL"
 	");"
@@ -65,6 +66,7 @@ static const char *const upgrades[] = {
 	"ALTER TABLE point ADD COLUMN writers TEXT NOT NULL DEFAULT '';"
 	"PRAGMA user_version = 2;",
 	"ALTER TABLE point ADD COLUMN doubt TEXT NOT NULL DEFAULT '';"
+	"CREATE INDEX point_disk_by_disk ON point_disk (disk);"
 	"PRAGMA user_version = 3;",
 };
 

@@ -82,10 +82,15 @@ int catalog_disks(struct catalog *c, const char *machine, bool active_only, stru
 {
 	CATALOG_GUARD_READ(c);
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
-	int rc = db_query(c, &st, e,
-			  "SELECT " DISK_COLUMNS "WHERE (?1 IS NULL OR machine = ?1)"
-			  " AND active >= ?2 ORDER BY machine, name, id",
-			  "si", machine, (uint64_t)active_only);
+	/* Two statements: with one that leaves the machine open, SQLite reads all disks. */
+	int rc = machine ? db_query(c, &st, e,
+				    "SELECT " DISK_COLUMNS "WHERE machine = ? AND active >= ?"
+				    " ORDER BY name, id",
+				    "si", machine, (uint64_t)active_only)
+			 : db_query(c, &st, e,
+				    "SELECT " DISK_COLUMNS "WHERE active >= ?"
+				    " ORDER BY machine, name, id",
+				    "i", (uint64_t)active_only);
 
 	return rc < 0 ? rc : db_collect(c, st, sizeof(**list), read_disk, (void **)list, e);
 }

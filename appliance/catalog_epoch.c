@@ -133,6 +133,9 @@ int catalog_committed(struct catalog *c, const char *machine, uint64_t epoch, st
 	return *answer ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
+#define POINT_COLUMNS                                                                              \
+	"machine, epoch, time, committed_at, consistency, name, reason, doubt FROM point "
+
 static void read_point(sqlite3_stmt *st, void *element)
 {
 	struct point_row *p = element;
@@ -152,12 +155,15 @@ int catalog_points(struct catalog *c, const char *machine, size_t limit, struct 
 {
 	CATALOG_GUARD_READ(c);
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
-	int rc = db_query(
-		c, &st, e,
-		"SELECT machine, epoch, time, committed_at, consistency, name, reason, doubt"
-		" FROM point"
-		" WHERE (?1 IS NULL OR machine = ?1) ORDER BY machine, epoch DESC LIMIT ?2",
-		"si", machine, limit ? (uint64_t)limit : (uint64_t)INT64_MAX);
+	uint64_t most = limit ? limit : INT64_MAX;
+	/* Two statements: with one that leaves the machine open, SQLite reads and sorts all points. */
+	int rc = machine ? db_query(c, &st, e,
+				    "SELECT " POINT_COLUMNS "WHERE machine = ?"
+				    " ORDER BY epoch DESC LIMIT ?",
+				    "si", machine, most)
+			 : db_query(c, &st, e,
+				    "SELECT " POINT_COLUMNS "ORDER BY machine, epoch DESC LIMIT ?",
+				    "i", most);
 
 	return rc < 0 ? rc : db_collect(c, st, sizeof(**list), read_point, (void **)list, e);
 }
@@ -167,12 +173,8 @@ int catalog_point(struct catalog *c, const char *machine, uint64_t epoch, struct
 {
 	CATALOG_GUARD_READ(c);
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
-	int rc = db_query(
-		c, &st, e,
-		"SELECT machine, epoch, time, committed_at, consistency, name, reason, doubt"
-		" FROM point"
-		" WHERE machine = ? AND epoch = ?",
-		"si", machine, epoch);
+	int rc = db_query(c, &st, e, "SELECT " POINT_COLUMNS "WHERE machine = ? AND epoch = ?",
+			  "si", machine, epoch);
 
 	if (rc == 0)
 		rc = db_step(c, st, e);

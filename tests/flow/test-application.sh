@@ -139,7 +139,9 @@ appliance points --json | jq -S 'del(.points[].writers, .points[].reason)' >befo
 python3 - "$appliance_dir/catalog.db" <<-'PYTHON'
 	import sqlite3, sys
 	db = sqlite3.connect(sys.argv[1])
-	db.executescript("ALTER TABLE point DROP COLUMN reason; ALTER TABLE point DROP COLUMN writers; PRAGMA user_version = 1;")
+	for column in "reason", "writers", "doubt":
+	    db.execute(f"ALTER TABLE point DROP COLUMN {column}")
+	db.executescript("DROP INDEX point_disk_by_disk; PRAGMA user_version = 1;")
 PYTHON
 appliance points --json | jq -S 'del(.points[].writers, .points[].reason)' >after.json
 cmp before.json after.json || fail "points were lost"
