@@ -182,6 +182,9 @@ struct journal_row {
 /* Journals of a disk after its base, up to epoch (inclusive), oldest first. */
 int catalog_journals(struct catalog *c, const char *disk, uint64_t up_to, struct journal_row **list,
 		     struct err *e);
+/* Those of epochs after this one, oldest first. */
+int catalog_journals_after(struct catalog *c, const char *disk, uint64_t epoch,
+			   struct journal_row **list, struct err *e);
 
 /*
  * --- leases: while a machine has one, nothing of it expires and nothing is folded -----------

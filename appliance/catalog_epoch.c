@@ -290,6 +290,19 @@ int catalog_journals(struct catalog *c, const char *disk, uint64_t up_to, struct
 	return rc < 0 ? rc : db_collect(c, st, sizeof(**list), read_journal, (void **)list, e);
 }
 
+int catalog_journals_after(struct catalog *c, const char *disk, uint64_t epoch,
+			   struct journal_row **list, struct err *e)
+{
+	CATALOG_GUARD_READ(c);
+	_cleanup_stmt_ sqlite3_stmt *st = NULL;
+	int rc = db_query(c, &st, e,
+			  "SELECT epoch, segments, bytes FROM journal WHERE disk = ? AND epoch > ?"
+			  " ORDER BY epoch",
+			  "si", disk, epoch);
+
+	return rc < 0 ? rc : db_collect(c, st, sizeof(**list), read_journal, (void **)list, e);
+}
+
 int catalog_epochs_prune(struct catalog *c, const char *machine, uint64_t epoch, uint64_t before,
 			 struct err *e)
 {

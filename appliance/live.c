@@ -6,6 +6,7 @@
 
 #include "appliance/live.h"
 #include "appliance/names.h"
+#include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -158,6 +159,8 @@ static int make_map(struct live *l, struct live_disk *d, struct err *e)
 	struct disk_row row;
 	int rc = catalog_disk(l->home->catalog, d->id, &row, e);
 
+	/* Before the list is taken: what is committed from here on and is not in it says so again. */
+	atomic_store(&d->map_behind, false);
 	if (rc == 0)
 		rc = catalog_journals(l->home->catalog, d->id, UINT64_MAX, &journals, e);
 	if (rc < 0)
@@ -168,6 +171,53 @@ static int make_map(struct live *l, struct live_disk *d, struct err *e)
 	measure(d);
 	free(journals);
 	return rc;
+}
+
+static int add_to_map(struct live_disk *d, const struct journal_row *j, struct err *e)
+{
+	int rc = image_add(&d->image, j, e);
+
+	if (rc < 0) {
+		log_warning("disk %s: the map in memory is made anew: %s", d->id, e->text);
+		drop_map(d);
+		return rc;
+	}
+	d->map_epoch = j->epoch;
+	measure(d);
+	return 0;
+}
+
+/* The map follows the commits that could not wait for its lock. */
+static int catch_up(struct live *l, struct live_disk *d, struct err *e)
+{
+	_cleanup_free_ struct journal_row *journals = NULL;
+	int n, rc = 0;
+
+	/* As in make_map(). */
+	atomic_store(&d->map_behind, false);
+	n = catalog_journals_after(l->home->catalog, d->id, d->map_epoch, &journals, e);
+	if (n < 0) {
+		atomic_store(&d->map_behind, true);
+		return n;
+	}
+	for (int i = 0; rc == 0 && i < n; i++)
+		rc = add_to_map(d, &journals[i], e);
+	return rc;
+}
+
+/* Make the map as of the last committed epoch, with d->lock held exclusively. 1: it takes more than before. */
+static int refresh_map(struct live *l, struct live_disk *d, struct err *e)
+{
+	int rc = 0;
+
+	if (d->mapped && !atomic_load(&d->map_behind))
+		return 0;
+	if (d->mapped)
+		rc = catch_up(l, d, e);
+	/* Also when what was there could not be brought forward. */
+	if (!d->mapped)
+		rc = make_map(l, d, e);
+	return rc < 0 ? rc : 1;
 }
 
 /* With l->lock held. */
@@ -222,25 +272,23 @@ uint64_t live_map_bytes(struct live *l)
 
 int live_read_begin(struct live *l, struct live_disk *d, struct err *e)
 {
-	bool made = false;
+	bool grew = false;
 
 	for (;;) {
-		int rc = 0;
+		int rc;
 
 		pthread_rwlock_rdlock(&d->lock);
-		if (d->mapped) {
+		if (d->mapped && !atomic_load(&d->map_behind)) {
 			__atomic_store_n(&d->map_used, clock_monotonic_ns(), __ATOMIC_RELAXED);
 			/* Only now, when nobody can take this one away again. */
-			if (made)
+			if (grew)
 				keep_bound(l);
 			return 0;
 		}
 		pthread_rwlock_unlock(&d->lock);
 		pthread_rwlock_wrlock(&d->lock);
-		if (!d->mapped) {
-			rc = make_map(l, d, e);
-			made = true;
-		}
+		rc = refresh_map(l, d, e);
+		grew |= rc > 0;
 		__atomic_store_n(&d->map_used, clock_monotonic_ns(), __ATOMIC_RELAXED);
 		pthread_rwlock_unlock(&d->lock);
 		if (rc < 0)
@@ -253,16 +301,13 @@ void live_committed(struct live_disk *d, const struct journal_row *j)
 	bool grew = false;
 	struct err e;
 
-	pthread_rwlock_wrlock(&d->lock);
-	if (d->mapped && j->epoch > d->map_epoch) {
-		d->map_epoch = j->epoch;
-		if (image_add(&d->image, j, &e) < 0) {
-			log_warning("disk %s: the map in memory is made anew: %s", d->id, e.text);
-			drop_map(d);
-		}
-		measure(d);
-		grew = true;
+	if (pthread_rwlock_trywrlock(&d->lock)) {
+		atomic_store(&d->map_behind, true);
+		return;
 	}
+	/* A map that is behind takes no epoch before those that it lacks. */
+	if (d->mapped && !atomic_load(&d->map_behind) && j->epoch > d->map_epoch)
+		grew = add_to_map(d, j, &e) == 0;
 	pthread_rwlock_unlock(&d->lock);
 	if (grew)
 		keep_bound(d->live);

@@ -5,7 +5,8 @@
  * the longest time, but none that is being read.
  *
  * Locks, in this order: live_machine.lock (shared: storing segments; exclusive: opening and committing epochs, changes of disks), then live_disk.lock
- * (shared: reading the disk's image; exclusive: changing or folding it). Entries are never freed before live_free().
+ * (shared: reading the disk's image; exclusive: making or changing its map, folding it), for which nobody waits who has the former: making a map takes
+ * minutes. Entries are never freed before live_free().
  */
 #ifndef APPLIANCE_LIVE_H
 #define APPLIANCE_LIVE_H
@@ -29,6 +30,8 @@ struct live_disk {
 	bool mapped; /* image is there, as of map_epoch */
 	struct image image;
 	uint64_t map_epoch;
+	/* epochs after map_epoch were committed while the lock was taken: whoever reads next adds them first */
+	_Atomic bool map_behind;
 	uint64_t map_used; /* monotonic ns */
 	_Atomic uint64_t map_bytes; /* what the map takes; 0: there is none */
 	_Atomic uint64_t
@@ -63,10 +66,14 @@ int live_journal(struct live_machine *m, struct live_disk *d, uint64_t epoch, st
 void live_close_journals(struct live_machine *m);
 
 /*
- * Begin reading the disk as of the last committed epoch: makes the map if there is none and leaves d->lock held, shared; pthread_rwlock_unlock() ends it.
+ * Begin reading the disk as of the last committed epoch: makes the map if there is none, has it follow if it is behind, and leaves d->lock held, shared;
+ * pthread_rwlock_unlock() ends it.
  */
 int live_read_begin(struct live *l, struct live_disk *d, struct err *e);
-/* The epoch was committed with this journal: a map that is there follows. Without a lock of a disk held. */
+/*
+ * The epoch was committed, in the catalog too, with this journal: a map that is there follows. Never waits for who reads or makes one, as the machine's lock
+ * is held. Without a lock of a disk held.
+ */
 void live_committed(struct live_disk *d, const struct journal_row *j);
 /* Everything up to this epoch is in the base now; with disk->lock held exclusively. */
 void live_folded(struct live_disk *d, uint64_t epoch);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The maps that are kept in memory: what they take together, and which of them go. */
+/* The maps that are kept in memory: what they take together, which of them go, and how they follow commits. */
+/* wraps: index_load */
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "appliance/live.h"
 #include "lib/cleanup.h"
@@ -17,20 +20,41 @@
 #define PIECE (sizeof(struct piece))
 #define MAP_BYTES ((PARTS + 1) * PIECE) /* of a disk with one epoch */
 
+int __real_index_load(const struct index_of *of, struct index *ix, struct err *e);
+int __wrap_index_load(const struct index_of *of, struct index *ix, struct err *e);
+
+static __thread bool slow; /* this thread's maps take until go_on to make */
+static sem_t making, go_on;
+
 static char *dir;
 static struct home home;
 static struct live *live;
 static struct disk_row row[DISKS];
 static uint64_t epoch;
 
+int __wrap_index_load(const struct index_of *of, struct index *ix, struct err *e)
+{
+	if (slow) {
+		slow = false;
+		sem_post(&making);
+		sem_wait(&go_on);
+	}
+	return __real_index_load(of, ix, e);
+}
+
 /* Zeros apart from each other: a piece of the map each. */
-static void write_some(int disk)
+static void write_from(int disk, uint64_t offset, size_t count)
 {
 	static struct part parts[PARTS];
 
-	for (int i = 0; i < PARTS; i++)
-		parts[i] = (struct part){(uint64_t)i * 8192, 4096, NULL};
-	epoch_make(&home, &row[disk], ++epoch, parts, PARTS, false);
+	for (size_t i = 0; i < count; i++)
+		parts[i] = (struct part){offset + i * 8192, 4096, NULL};
+	epoch_make(&home, &row[disk], ++epoch, parts, count, false);
+}
+
+static void write_some(int disk)
+{
+	write_from(disk, 0, PARTS);
 }
 
 static struct live_disk *entry(int disk)
@@ -142,16 +166,21 @@ START_TEST(one_alone_may_be_larger_than_the_bound)
 }
 END_TEST
 
-static void commit_more(int disk)
+static void commit_from(int disk, uint64_t offset, size_t count)
 {
 	_cleanup_free_ struct journal_row *journals = NULL;
 	struct err e;
 	int n;
 
-	write_some(disk);
+	write_from(disk, offset, count);
 	n = catalog_journals(home.catalog, row[disk].id, UINT64_MAX, &journals, &e);
 	ck_assert_int_gt(n, 1);
 	live_committed(entry(disk), &journals[n - 1]);
+}
+
+static void commit_more(int disk)
+{
+	commit_from(disk, 0, PARTS);
 }
 
 START_TEST(a_map_that_grows_counts)
@@ -221,6 +250,110 @@ START_TEST(many_readers)
 }
 END_TEST
 
+/* Whose is this byte, as readers see it? 0: the base's. */
+static uint64_t epoch_at(int disk, uint64_t offset)
+{
+	struct piece p;
+	uint64_t n;
+
+	return map_find(&entry(disk)->image.map, offset, 512, &p, &n) ? p.epoch : 0;
+}
+
+static void *read_slowly(void *arg)
+{
+	slow = true;
+	begin(0);
+	*(uint64_t *)arg = epoch_at(0, 4096);
+	end(0);
+	return NULL;
+}
+
+/* Making a map takes minutes where there are many epochs: commits go on, and who waits for the map sees them. */
+START_TEST(commits_do_not_wait_for_a_map)
+{
+	pthread_t thread;
+	uint64_t seen;
+
+	sem_init(&making, 0, 0);
+	sem_init(&go_on, 0, 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, read_slowly, &seen), 0);
+	sem_wait(&making);
+	alarm(20);
+	commit_from(0, 4096, PARTS);
+	commit_more(0);
+	alarm(0);
+	sem_post(&go_on);
+	pthread_join(thread, NULL);
+	ck_assert_uint_eq(seen, epoch - 1);
+	begin(0);
+	ck_assert_uint_eq(epoch_at(0, 0), epoch);
+	end(0);
+	ck_assert_uint_eq(entry(0)->map_epoch, epoch);
+}
+END_TEST
+
+/* Nor for a reader; and what it let pass is added before what comes later. */
+START_TEST(commits_do_not_wait_for_a_reader)
+{
+	begin(0);
+	alarm(20);
+	commit_from(0, 4096, PARTS);
+	alarm(0);
+	ck_assert_uint_eq(epoch_at(0, 4096), 0);
+	end(0);
+	commit_more(0);
+	begin(0);
+	ck_assert_uint_eq(epoch_at(0, 4096), epoch - 1);
+	ck_assert_uint_eq(epoch_at(0, 0), epoch);
+	end(0);
+	/* Once it has followed, it does so at once again. */
+	commit_more(0);
+	ck_assert_uint_eq(entry(0)->map_epoch, epoch);
+}
+END_TEST
+
+static _Atomic uint64_t committed;
+static _Atomic bool done;
+
+static void *read_committed(void *arg)
+{
+	while (!atomic_load(&done)) {
+		uint64_t least = atomic_load(&committed);
+		struct err e;
+
+		if (live_read_begin(live, entry(0), &e) < 0 || entry(0)->map_epoch < least)
+			return NULL;
+		pthread_rwlock_unlock(&entry(0)->lock);
+		/* Sometimes there is none, and it is made while commits come. */
+		if (least % 8 == 0)
+			live_drop_map(entry(0));
+		usleep(1000);
+	}
+	return arg;
+}
+
+/* Who begins to read after a commit sees it, whoever was in the way of the map. */
+START_TEST(readers_see_what_was_committed)
+{
+	pthread_t thread[3];
+	void *result;
+
+	atomic_store(&committed, 0);
+	atomic_store(&done, false);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(pthread_create(&thread[i], NULL, read_committed, &done), 0);
+	for (int i = 0; i < 60; i++) {
+		commit_from(0, 0, 2);
+		atomic_store(&committed, epoch);
+	}
+	atomic_store(&done, true);
+	for (int i = 0; i < 3; i++) {
+		pthread_join(thread[i], &result);
+		ck_assert_ptr_nonnull(result);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("live");
@@ -232,5 +365,8 @@ int main(void)
 	tcase_add_test(t, one_alone_may_be_larger_than_the_bound);
 	tcase_add_test(t, a_map_that_grows_counts);
 	tcase_add_test(t, many_readers);
+	tcase_add_test(t, commits_do_not_wait_for_a_map);
+	tcase_add_test(t, commits_do_not_wait_for_a_reader);
+	tcase_add_test(t, readers_see_what_was_committed);
 	return run_tcase("live", t);
 }
