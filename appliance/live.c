@@ -125,18 +125,54 @@ int live_journal(struct live_machine *m, struct live_disk *d, uint64_t epoch, st
 	return rc;
 }
 
-void live_close_journals(struct live_machine *m)
+/* Entries that are in a list stay there, and what follows one never changes: the lock is only for the first. */
+static struct live_disk *first_disk(struct live *l)
 {
-	struct live *l = m->live;
+	struct live_disk *d;
 
 	pthread_mutex_lock(&l->lock);
-	for (struct live_disk *d = l->disks; d; d = d->next) {
-		if (!strcmp(d->machine, m->id)) {
-			journal_close(d->journal);
-			d->journal = NULL;
-		}
-	}
+	d = l->disks;
 	pthread_mutex_unlock(&l->lock);
+	return d;
+}
+
+struct live_machine *live_machines(struct live *l)
+{
+	struct live_machine *m;
+
+	pthread_mutex_lock(&l->lock);
+	m = l->machines;
+	pthread_mutex_unlock(&l->lock);
+	return m;
+}
+
+static void close_journal(struct live_disk *d)
+{
+	journal_close(d->journal);
+	d->journal = NULL;
+}
+
+/* Without the lock of the lists: closing a file that was removed takes as long as giving back its space. */
+void live_close_journals(struct live_machine *m)
+{
+	for (struct live_disk *d = first_disk(m->live); d; d = d->next) {
+		if (!strcmp(d->machine, m->id))
+			close_journal(d);
+	}
+}
+
+void live_release_disk(struct live_disk *d)
+{
+	close_journal(d);
+	live_drop_map(d);
+}
+
+void live_release(struct live_machine *m)
+{
+	for (struct live_disk *d = first_disk(m->live); d; d = d->next) {
+		if (!strcmp(d->machine, m->id))
+			live_release_disk(d);
+	}
 }
 
 /* With d->lock held exclusively, as the next two. */

@@ -59,11 +59,17 @@ void live_free(struct live *l); /* NULL is fine; no thread may be inside */
 struct live_machine *live_machine(struct live *l, const char *id);
 struct live_disk *live_disk(struct live *l, const char *machine, const char *id);
 
+/* All machines: the first; `next` leads to the others. */
+struct live_machine *live_machines(struct live *l);
+
 /* The journal of the machine's open epoch for the disk, opened when needed. With machine->lock held, shared or exclusive. */
 int live_journal(struct live_machine *m, struct live_disk *d, uint64_t epoch, struct journal **out,
 		 struct err *e);
 /* Close the journals of the machine's disks; with machine->lock held exclusively. */
 void live_close_journals(struct live_machine *m);
+/* Nobody asks for the disk any more, or for any of the machine: close journals, drop maps that nobody reads. With machine->lock held exclusively. */
+void live_release_disk(struct live_disk *d);
+void live_release(struct live_machine *m);
 
 /*
  * Begin reading the disk as of the last committed epoch: makes the map if there is none, has it follow if it is behind, and leaves d->lock held, shared;

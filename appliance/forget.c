@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What nobody can ask for any more goes: disks without a recovery point, and what `serve` keeps of machines that were removed. */
+#include <errno.h>
+
+#include "appliance/names.h"
+#include "appliance/policy.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+/* A disk that is no longer protected and that no point names: nobody can ever ask for it. */
+static int forget_disk(struct appliance *app, const struct disk_row *d, struct err *e)
+{
+	char name[STORE_NAME_MAX];
+	int rc = store_remove_tree(app->home.store, name_disk(name, d->machine, d->id), e);
+
+	/* The row goes last: it is what a round after a crash finds again. */
+	if (rc == 0)
+		rc = catalog_disk_remove(app->home.catalog, d->id, e);
+	if (rc == 0)
+		log_info("machine %s: disk %s (%s) is gone with its last recovery point",
+			 d->machine, d->name, d->id);
+	return rc;
+}
+
+void policy_forget_disks(struct appliance *app, const char *machine)
+{
+	struct live_machine *m = live_machine(app->live, machine);
+	_cleanup_free_ struct disk_row *disks = NULL;
+	struct err e = {0};
+	int n, used;
+
+	if (!m)
+		return;
+	/* Nobody registers the disk again while it goes. */
+	pthread_rwlock_wrlock(&m->lock);
+	/*
+	 * Who took a lease since the round's first look may have found a point that was expired after that. Who takes one after this look finds only points
+	 * that are still there, and none of them names a disk that goes.
+	 */
+	n = catalog_leased(app->home.catalog, machine, clock_monotonic_ns(), &e);
+	if (n == 0)
+		n = catalog_disks(app->home.catalog, machine, false, &disks, &e);
+	else if (n > 0)
+		n = 0;
+	for (int i = 0; i < n; i++) {
+		if (disks[i].active)
+			continue;
+		used = catalog_disk_in_points(app->home.catalog, disks[i].id, &e);
+		if (used < 0 || (used == 0 && forget_disk(app, &disks[i], &e) < 0))
+			log_warning("disk %s (%s): %s", disks[i].name, disks[i].id, e.text);
+	}
+	pthread_rwlock_unlock(&m->lock);
+	if (n < 0)
+		log_warning("machine %s: %s", machine, e.text);
+}
+
+/* `remove` is another process, which cannot tell us: files that we keep open would keep their space. */
+void policy_release_removed(struct appliance *app)
+{
+	struct machine_row row;
+	struct err e;
+
+	for (struct live_machine *m = live_machines(app->live); m; m = m->next) {
+		if (catalog_machine(app->home.catalog, m->id, &row, &e) != -ENOENT)
+			continue;
+		pthread_rwlock_wrlock(&m->lock);
+		live_release(m);
+		pthread_rwlock_unlock(&m->lock);
+	}
+}
