@@ -51,6 +51,9 @@ static const char schema[] =
 	" size INTEGER NOT NULL, PRIMARY KEY (machine, epoch, disk)"
 	") WITHOUT ROWID;"
 	"CREATE INDEX point_disk_by_disk ON point_disk (disk);"
+	"CREATE TABLE gone ("
+	" disk TEXT PRIMARY KEY, machine TEXT NOT NULL, name TEXT NOT NULL"
+	") WITHOUT ROWID;"
 	"CREATE TABLE lease ("
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, machine TEXT NOT NULL, until INTEGER NOT NULL"
 	");"
@@ -67,6 +70,9 @@ static const char *const upgrades[] = {
 	"PRAGMA user_version = 2;",
 	"ALTER TABLE point ADD COLUMN doubt TEXT NOT NULL DEFAULT '';"
 	"CREATE INDEX point_disk_by_disk ON point_disk (disk);"
+	"CREATE TABLE gone ("
+	" disk TEXT PRIMARY KEY, machine TEXT NOT NULL, name TEXT NOT NULL"
+	") WITHOUT ROWID;"
 	"PRAGMA user_version = 3;",
 };
 

@@ -93,8 +93,21 @@ int catalog_disks(struct catalog *c, const char *machine, bool active_only, stru
 int catalog_disk_put(struct catalog *c, const struct disk_row *d, struct err *e);
 /* Another disk may have the key of this one from here on; its recovery points stay. */
 int catalog_disk_retire(struct catalog *c, const char *id, struct err *e);
-/* Forget a disk and its epochs; recovery points keep naming it. */
-int catalog_disk_remove(struct catalog *c, const char *id, struct err *e);
+/*
+ * Forget a disk and its epochs, and note that its data goes. -EAGAIN: it is protected, some point has it, or the machine is leased at now (by the monotonic
+ * clock).
+ */
+int catalog_disk_remove(struct catalog *c, const char *id, uint64_t now, struct err *e);
+
+struct gone_row {
+	char disk[UUID_TEXT_BYTES], machine[UUID_TEXT_BYTES];
+	char name[TEXT_MAX];
+};
+
+/* Disks that are forgotten and may still have data. */
+int catalog_gone(struct catalog *c, struct gone_row **list, struct err *e);
+/* The last of its data is removed. */
+int catalog_gone_forget(struct catalog *c, const char *disk, struct err *e);
 /* Forget a machine and everything of it but its disks' data. */
 int catalog_machine_remove(struct catalog *c, const char *id, struct err *e);
 

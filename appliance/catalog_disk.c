@@ -122,19 +122,63 @@ int catalog_disk_retire(struct catalog *c, const char *id, struct err *e)
 	return rc < 0 ? rc : 0;
 }
 
-int catalog_disk_remove(struct catalog *c, const char *id, struct err *e)
+static int remove_disk(struct catalog *c, const char *id, uint64_t now, struct err *e)
+{
+	/* One statement, so that neither a lease nor a point can come between the look and the change. */
+	int rc = db_exec(c, e,
+			 "INSERT INTO gone (disk, machine, name) SELECT id, machine, name FROM disk"
+			 " WHERE id = ?1 AND active = 0"
+			 " AND NOT EXISTS (SELECT 1 FROM point_disk WHERE disk = ?1)"
+			 " AND NOT EXISTS (SELECT 1 FROM lease"
+			 "  WHERE lease.machine = disk.machine AND until > ?2)",
+			 "si", id, now);
+
+	if (rc == 0)
+		return err_set(e, -EAGAIN, "the disk is in use");
+	if (rc > 0)
+		rc = db_exec(c, e, "DELETE FROM journal WHERE disk = ?", "s", id);
+	if (rc >= 0)
+		rc = db_exec(c, e, "DELETE FROM damage WHERE disk = ?", "s", id);
+	if (rc >= 0)
+		rc = db_exec(c, e, "DELETE FROM disk WHERE id = ?", "s", id);
+	return rc;
+}
+
+int catalog_disk_remove(struct catalog *c, const char *id, uint64_t now, struct err *e)
 {
 	CATALOG_GUARD(c);
 	int rc = db_begin(c, e);
 
 	if (rc < 0)
 		return rc;
-	rc = db_exec(c, e, "DELETE FROM journal WHERE disk = ?", "s", id);
-	if (rc >= 0)
-		rc = db_exec(c, e, "DELETE FROM damage WHERE disk = ?", "s", id);
-	if (rc >= 0)
-		rc = db_exec(c, e, "DELETE FROM disk WHERE id = ?", "s", id);
-	rc = db_end(c, rc, e);
+	rc = db_end(c, remove_disk(c, id, now, e), e);
+	return rc < 0 ? rc : 0;
+}
+
+static void read_gone(sqlite3_stmt *st, void *element)
+{
+	struct gone_row *g = element;
+
+	db_text(st, 0, g->disk, sizeof(g->disk));
+	db_text(st, 1, g->machine, sizeof(g->machine));
+	db_text(st, 2, g->name, sizeof(g->name));
+}
+
+int catalog_gone(struct catalog *c, struct gone_row **list, struct err *e)
+{
+	CATALOG_GUARD_READ(c);
+	_cleanup_stmt_ sqlite3_stmt *st = NULL;
+	int rc = db_query(c, &st, e, "SELECT disk, machine, name FROM gone ORDER BY machine, disk",
+			  "");
+
+	return rc < 0 ? rc : db_collect(c, st, sizeof(**list), read_gone, (void **)list, e);
+}
+
+int catalog_gone_forget(struct catalog *c, const char *disk, struct err *e)
+{
+	CATALOG_GUARD(c);
+	int rc = db_exec(c, e, "DELETE FROM gone WHERE disk = ?", "s", disk);
+
 	return rc < 0 ? rc : 0;
 }
 

@@ -141,6 +141,7 @@ int catalog_machine_remove(struct catalog *c, const char *id, struct err *e)
 		"DELETE FROM damage WHERE disk IN (SELECT id FROM disk WHERE machine = ?)",
 		"DELETE FROM journal WHERE disk IN (SELECT id FROM disk WHERE machine = ?)",
 		"DELETE FROM disk WHERE machine = ?",
+		"DELETE FROM gone WHERE machine = ?",
 		"UPDATE token SET certificate = NULL WHERE machine = ?",
 		"DELETE FROM machine WHERE id = ?",
 	};

@@ -8,19 +8,19 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-/* A disk that is no longer protected and that no point names: nobody can ever ask for it. */
+/* A disk that is no longer protected and that no point names: nobody can ever ask for it. Its data goes later, without the machine's lock. */
 static int forget_disk(struct appliance *app, const struct disk_row *d, struct err *e)
 {
-	char name[STORE_NAME_MAX];
-	int rc = store_remove_tree(app->home.store, name_disk(name, d->machine, d->id), e);
+	struct live_disk *live = live_disk(app->live, d->machine, d->id);
+	int rc = catalog_disk_remove(app->home.catalog, d->id, clock_monotonic_ns(), e);
 
-	/* The row goes last: it is what a round after a crash finds again. */
-	if (rc == 0)
-		rc = catalog_disk_remove(app->home.catalog, d->id, e);
-	if (rc == 0)
+	if (rc == 0) {
+		if (live)
+			live_release_disk(live);
 		log_info("machine %s: disk %s (%s) is gone with its last recovery point",
 			 d->machine, d->name, d->id);
-	return rc;
+	}
+	return rc == -EAGAIN ? 0 : rc;
 }
 
 void policy_forget_disks(struct appliance *app, const char *machine)
@@ -32,7 +32,7 @@ void policy_forget_disks(struct appliance *app, const char *machine)
 
 	if (!m)
 		return;
-	/* Nobody registers the disk again while it goes. */
+	/* Nobody registers the disk again between the look and the change. */
 	pthread_rwlock_wrlock(&m->lock);
 	/*
 	 * Who took a lease since the round's first look may have found a point that was expired after that. Who takes one after this look finds only points
@@ -53,6 +53,30 @@ void policy_forget_disks(struct appliance *app, const char *machine)
 	pthread_rwlock_unlock(&m->lock);
 	if (n < 0)
 		log_warning("machine %s: %s", machine, e.text);
+}
+
+/* Unlinking a large, fragmented file takes minutes. The row goes last: it is what a round after a crash finds again. */
+static int remove_data(struct appliance *app, const struct gone_row *g, struct err *e)
+{
+	char name[STORE_NAME_MAX];
+	int rc = store_remove_tree(app->home.store, name_disk(name, g->machine, g->disk), e);
+
+	return rc < 0 ? rc : catalog_gone_forget(app->home.catalog, g->disk, e);
+}
+
+void policy_remove_data(struct appliance *app, bool (*stop)(void *arg), void *arg)
+{
+	_cleanup_free_ struct gone_row *gone = NULL;
+	struct err e;
+	int n = catalog_gone(app->home.catalog, &gone, &e);
+
+	if (n < 0)
+		log_warning("data of disks that are gone is removed later: %s", e.text);
+	for (int i = 0; i < n && !stop(arg); i++) {
+		if (remove_data(app, &gone[i], &e) < 0)
+			log_warning("the data of disk %s (%s), which is gone, is removed later: %s",
+				    gone[i].name, gone[i].disk, e.text);
+	}
 }
 
 /* `remove` is another process, which cannot tell us: files that we keep open would keep their space. */

@@ -283,6 +283,7 @@ void policy_round(struct appliance *app, bool (*stop)(void *arg), void *arg)
 			log_warning("machine %s: the policy is applied later: %s", machines[i].id,
 				    e.text);
 	}
+	policy_remove_data(app, stop, arg);
 	policy_release_removed(app);
 	policy_fill(app, FILL_NS, stop, arg);
 	live_trim(app->live, MAP_IDLE_NS);

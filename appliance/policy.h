@@ -37,8 +37,12 @@ void policy_round(struct appliance *app, bool (*stop)(void *arg), void *arg);
 /* Compute digests in advance for about so long: a part of the work where there is more; the next call goes on. In fill.c. */
 void policy_fill(struct appliance *app, uint64_t for_ns, bool (*stop)(void *arg), void *arg);
 
-/* Parts of a round, in forget.c: forget the machine's disks that are no longer protected and that no point names; let go of machines that were removed. */
+/*
+ * Parts of a round, in forget.c: forget the machine's disks that are no longer protected and that no point names; remove what forgotten disks left in the
+ * store; let go of machines that were removed.
+ */
 void policy_forget_disks(struct appliance *app, const char *machine);
+void policy_remove_data(struct appliance *app, bool (*stop)(void *arg), void *arg);
 void policy_release_removed(struct appliance *app);
 
 /* At start, before anybody is served: make folds whole that a crash cut, remove journals that were never committed. In recover.c. */

@@ -102,13 +102,14 @@ static void ask_of_points(void)
 	ck_assert_int_eq(catalog_epochs_prune(c, MACHINE, 2, UINT32_MAX, &e), 0);
 }
 
-/* Lists of everything; and tables that have a row for each command that runs, or token that waits. */
+/* Lists of everything; and tables that have a row for each command that runs, token that waits, or disk that is being removed. */
 static bool may_scan(const char *sql, const char *plan)
 {
 	bool of_all = strstr(sql, "ORDER BY machine") || strstr(sql, "ORDER BY enrolled");
 
 	return (of_all && !strstr(sql, "machine =")) || !strcmp(plan, "SCAN lease") ||
-	       !strcmp(plan, "SCAN token") || !strcmp(plan, "SCAN CONSTANT ROW");
+	       !strcmp(plan, "SCAN token") || !strcmp(plan, "SCAN gone") ||
+	       !strcmp(plan, "SCAN CONSTANT ROW");
 }
 
 static void check_plan(sqlite3 *db, const char *sql)
@@ -131,6 +132,7 @@ START_TEST(no_table_is_scanned)
 {
 	char path[512], *dir = scratch_make();
 	struct part part = {0, 4096, NULL};
+	struct gone_row *gone;
 	struct disk_row disk;
 	struct err e;
 	sqlite3 *db;
@@ -144,7 +146,12 @@ START_TEST(no_table_is_scanned)
 	ask_of_disks();
 	ask_of_points();
 	ck_assert_int_eq(catalog_disk_retire(home.catalog, DISK, &e), 0);
-	ck_assert_int_eq(catalog_disk_remove(home.catalog, DISK, &e), 0);
+	disk.active = false;
+	ck_assert_int_eq(catalog_disk_put(home.catalog, &disk, &e), 0);
+	ck_assert_int_eq(catalog_disk_remove(home.catalog, DISK, 10, &e), 0);
+	ck_assert_int_eq(catalog_gone(home.catalog, &gone, &e), 1);
+	free(gone);
+	ck_assert_int_eq(catalog_gone_forget(home.catalog, DISK, &e), 0);
 	ck_assert_int_eq(catalog_machine_remove(home.catalog, MACHINE, &e), 0);
 	snprintf(path, sizeof(path), "%s/catalog.db", dir);
 	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);

@@ -49,9 +49,10 @@ START_TEST(upgrades_at_once)
 	for (size_t i = 0; i < ARRAY_SIZE(children); i++)
 		children[i] = open_in_child(path, told);
 	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-	sql(db, "ALTER TABLE point DROP COLUMN reason; ALTER TABLE point DROP COLUMN writers;"
-		"ALTER TABLE point DROP COLUMN doubt; DROP INDEX point_disk_by_disk;"
-		"PRAGMA user_version = 1; BEGIN IMMEDIATE");
+	sql(db,
+	    "ALTER TABLE point DROP COLUMN reason; ALTER TABLE point DROP COLUMN writers;"
+	    "ALTER TABLE point DROP COLUMN doubt; DROP INDEX point_disk_by_disk; DROP TABLE gone;"
+	    "PRAGMA user_version = 1; BEGIN IMMEDIATE");
 	close(told[1]);
 	usleep(500000);
 	ck_assert_int_eq(waitpid(-1, &status, WNOHANG), 0);

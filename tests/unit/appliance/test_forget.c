@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What nobody can ask for any more goes, with its space, and keeps nobody waiting. */
+/* wraps: store_remove_tree */
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +16,28 @@
 
 #define DISK_BYTES (8 * 65536)
 
+int __real_store_remove_tree(struct store *s, const char *folder, struct err *e);
+int __wrap_store_remove_tree(struct store *s, const char *folder, struct err *e);
+
 static char *dir;
 static struct appliance app;
+static unsigned int removals;
 static struct disk_row disk;
+
+/* Takes long: requests of the machine go on meanwhile. */
+int __wrap_store_remove_tree(struct store *s, const char *folder, struct err *e)
+{
+	struct live_machine *m = live_machine(app.live, MACHINE);
+
+	removals++;
+	ck_assert_int_eq(pthread_rwlock_trywrlock(&m->lock), 0);
+	pthread_rwlock_unlock(&m->lock);
+	return __real_store_remove_tree(s, folder, e);
+}
 
 static void setup(void)
 {
+	removals = 0;
 	dir = appliance_make(&app);
 	disk_make(&app.home, DISK, DISK_BYTES, &disk);
 }
@@ -91,6 +109,128 @@ START_TEST(a_machine_that_was_removed)
 }
 END_TEST
 
+static bool exists(const char *name)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return access(path, F_OK) == 0;
+}
+
+/* A disk with a base and no point, which is no longer protected. */
+static void end_protection(void)
+{
+	struct part part = {0, 4096, NULL};
+	struct err e;
+
+	epoch_make(&app.home, &disk, 1, &part, 1, false);
+	policy_round(&app, never, NULL);
+	ck_assert_int_eq(catalog_disk(app.home.catalog, DISK, &disk, &e), 0);
+	disk.active = false;
+	ck_assert_int_eq(catalog_disk_put(app.home.catalog, &disk, &e), 0);
+}
+
+static int count_disks(void)
+{
+	struct disk_row *list;
+	struct err e;
+	int n = catalog_disks(app.home.catalog, MACHINE, false, &list, &e);
+
+	ck_assert_int_ge(n, 0);
+	free(list);
+	return n;
+}
+
+static int count_gone(void)
+{
+	struct gone_row *list;
+	struct err e;
+	int n = catalog_gone(app.home.catalog, &list, &e);
+
+	ck_assert_int_ge(n, 0);
+	free(list);
+	return n;
+}
+
+START_TEST(nobody_waits_for_a_disk_that_goes)
+{
+	char name[STORE_NAME_MAX];
+	struct live_disk *live;
+
+	end_protection();
+	live = open_journal(MACHINE, DISK);
+	ck_assert(exists(name_base(name, MACHINE, DISK)));
+	policy_round(&app, never, NULL);
+	ck_assert_uint_eq(removals, 1);
+	ck_assert(!exists(name_disk(name, MACHINE, DISK)));
+	ck_assert_int_eq(open_files_that_were_removed(), 0);
+	ck_assert_ptr_null(live->journal);
+	ck_assert_int_eq(count_disks(), 0);
+	ck_assert_int_eq(count_gone(), 0);
+}
+END_TEST
+
+/* The removal fails, or is killed: a later round, of another process too, ends it, and until then nobody sees half a disk. */
+START_TEST(a_removal_that_was_cut_short)
+{
+	char name[STORE_NAME_MAX];
+	struct err e;
+
+	end_protection();
+	if (_i) {
+		app.home.store = fault_store_new(app.home.store, 1, FAULT_FAIL_ONCE, -EIO, 0);
+		policy_round(&app, never, NULL);
+		ck_assert_uint_eq(removals, 1);
+	} else {
+		policy_forget_disks(&app, MACHINE);
+	}
+	ck_assert(exists(name_base(name, MACHINE, DISK)));
+	ck_assert_int_eq(count_disks(), 0);
+	ck_assert_int_eq(count_gone(), 1);
+	live_free(app.live);
+	home_close(&app.home);
+	home_make(&app.home, dir);
+	ck_assert_int_eq(live_new(&app.home, &app.live, &e), 0);
+	ck_assert_int_eq(policy_recover(&app, &e), 0);
+	policy_round(&app, never, NULL);
+	ck_assert(!exists(name_disk(name, MACHINE, DISK)));
+	ck_assert_int_eq(count_gone(), 0);
+}
+END_TEST
+
+/* What may be read, or is protected again, does not go, whatever was seen before. */
+START_TEST(a_disk_in_use_does_not_go)
+{
+	uint64_t now = clock_monotonic_ns(), lease;
+	struct catalog *c = app.home.catalog;
+	struct err e;
+
+	ck_assert_int_eq(catalog_disk_remove(c, DISK, now, &e), -EAGAIN);
+	end_protection();
+	ck_assert_int_eq(catalog_lease_take(c, MACHINE, now + LEASE_NS, &lease, &e), 0);
+	ck_assert_int_eq(catalog_disk_remove(c, DISK, now, &e), -EAGAIN);
+	policy_round(&app, never, NULL);
+	ck_assert_int_eq(count_disks(), 1);
+	ck_assert_int_eq(catalog_lease_drop(c, lease, &e), 0);
+	epoch_make(&app.home, &disk, 2, NULL, 0, true);
+	ck_assert_int_eq(catalog_disk_remove(c, DISK, now, &e), -EAGAIN);
+	ck_assert_int_eq(count_gone(), 0);
+}
+END_TEST
+
+/* The machine's folder is removed as a whole then. */
+START_TEST(removal_of_the_machine)
+{
+	struct err e;
+
+	end_protection();
+	policy_forget_disks(&app, MACHINE);
+	ck_assert_int_eq(count_gone(), 1);
+	ck_assert_int_eq(catalog_machine_remove(app.home.catalog, MACHINE, &e), 0);
+	ck_assert_int_eq(count_gone(), 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("forget");
@@ -98,5 +238,9 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_machine_that_was_removed);
+	tcase_add_test(t, nobody_waits_for_a_disk_that_goes);
+	tcase_add_loop_test(t, a_removal_that_was_cut_short, 0, 2);
+	tcase_add_test(t, a_disk_in_use_does_not_go);
+	tcase_add_test(t, removal_of_the_machine);
 	return run_tcase("forget", t);
 }
