@@ -78,46 +78,78 @@ static int make_folders(const char *dir, struct err *e)
 	return rc;
 }
 
-static int make_ca(const char *dir, struct err *e)
-{
-	_cleanup_free_ char *key = NULL, *certificate = NULL;
-	int rc = pki_new_ca("Mobility appliance CA", CA_DAYS, &key, &certificate, e);
+/* What goes into the folder; all of it is there before anything is written. */
+struct made {
+	char *conf; /* text of appliance.conf */
+	char *ca_key, *ca, *server; /* PEM */
+	bool has_ca; /* from an init that was interrupted: agents may know its fingerprint */
+};
 
+static void made_clear(struct made *m)
+{
+	char *const all[] = {m->conf, m->ca_key, m->ca, m->server};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		if (all[i])
+			explicit_bzero(all[i], strlen(all[i]));
+		free(all[i]);
+	}
+}
+
+static bool has_file(const char *dir, const char *name)
+{
+	_cleanup_free_ char *path = home_path(dir, name);
+
+	return path && access(path, F_OK) == 0;
+}
+
+/* The key is written first: without a certificate, nothing was signed with it. */
+static int get_ca(const char *dir, struct made *m, struct err *e)
+{
+	m->has_ca = has_file(dir, HOME_CA_KEY) && has_file(dir, HOME_CA);
+	if (!m->has_ca)
+		return pki_new_ca("Mobility appliance CA", CA_DAYS, &m->ca_key, &m->ca, e);
+	m->ca_key = home_read(dir, HOME_CA_KEY, e);
+	m->ca = m->ca_key ? home_read(dir, HOME_CA, e) : NULL;
+	return m->ca ? 0 : e->code;
+}
+
+/* -EINVAL, -E2BIG: what was asked for cannot be. */
+static int make(const char *dir, const struct init *o, struct made *m, struct err *e)
+{
+	struct config c;
+	int rc;
+
+	m->conf = config_text(o->names, o->control, o->data);
+	if (!m->conf)
+		return err_set(e, -ENOMEM, "out of memory");
+	rc = config_parse(m->conf, &c, e);
+	if (rc < 0)
+		return rc;
+	rc = get_ca(dir, m, e);
 	if (rc == 0)
-		rc = write_file(dir, HOME_CA_KEY, key, e);
-	if (rc == 0)
-		rc = write_file(dir, HOME_CA, certificate, e);
-	if (key)
-		explicit_bzero(key, strlen(key));
+		rc = enrol_issue_server(&c, m->ca_key, m->ca, &m->server, e);
+	config_clear(&c);
 	return rc;
 }
 
-/* appliance.conf comes last: a folder with it is whole. */
-static int make_home(const char *dir, const struct init *o, struct err *e)
+/* appliance.conf comes last: a folder with it is whole, and one without it is none yet. */
+static int write_home(const char *dir, const struct made *m, struct err *e)
 {
-	_cleanup_free_ char *text = config_text(o->names, o->control, o->data);
 	_cleanup_free_ char *catalog = home_path(dir, "catalog.db");
 	struct catalog *c = NULL;
-	struct home h;
-	int rc;
+	int rc = catalog ? make_folders(dir, e) : err_set(e, -ENOMEM, "out of memory");
 
-	if (!text || !catalog)
-		return err_set(e, -ENOMEM, "out of memory");
-	rc = make_folders(dir, e);
+	if (rc == 0 && !m->has_ca)
+		rc = write_file(dir, HOME_CA_KEY, m->ca_key, e);
+	if (rc == 0 && !m->has_ca)
+		rc = write_file(dir, HOME_CA, m->ca, e);
 	if (rc == 0)
-		rc = make_ca(dir, e);
+		rc = write_file(dir, HOME_SERVER, m->server, e);
 	if (rc == 0)
 		rc = catalog_open(catalog, true, &c, e);
 	catalog_close(c);
-	if (rc == 0)
-		rc = write_file(dir, "appliance.conf", text, e);
-	if (rc == 0)
-		rc = home_open(&h, dir, e);
-	if (rc < 0)
-		return rc;
-	rc = enrol_server(&h, e);
-	home_close(&h);
-	return rc;
+	return rc < 0 ? rc : write_file(dir, "appliance.conf", m->conf, e);
 }
 
 static int print_fingerprint(const char *dir, struct err *e)
@@ -136,8 +168,7 @@ static int print_fingerprint(const char *dir, struct err *e)
 int command_init(const char *dir, int argc, char **argv)
 {
 	struct init o = {.control = "0.0.0.0:443", .data = "0.0.0.0:9443"};
-	_cleanup_free_ char *conf = home_path(dir, "appliance.conf");
-	_cleanup_free_ char *key = home_path(dir, HOME_CA_KEY);
+	_cleanup_(made_clear) struct made m = {0};
 	struct err e;
 	int rc = parse(argc, argv, &o);
 
@@ -145,12 +176,14 @@ int command_init(const char *dir, int argc, char **argv)
 		return rc;
 	if (check(&o, &e) < 0)
 		return command_error(EXIT_USAGE, "%s", e.text);
-	if (!conf || !key)
-		return command_error(EXIT_FAILED, "out of memory");
-	if (access(conf, F_OK) == 0 || access(key, F_OK) == 0)
+	if (has_file(dir, "appliance.conf"))
 		return command_error(EXIT_FAILED, "%s is an appliance already; nothing was changed",
 				     dir);
-	rc = make_home(dir, &o, &e);
+	rc = make(dir, &o, &m, &e);
+	if (rc == -EINVAL || rc == -E2BIG)
+		return command_error(EXIT_USAGE, "%s; nothing was made", e.text);
+	if (rc == 0)
+		rc = write_home(dir, &m, &e);
 	if (rc == 0)
 		rc = print_fingerprint(dir, &e);
 	return rc < 0 ? command_failed(&e) : EXIT_DONE;

@@ -2,8 +2,10 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "appliance/config.h"
+#include "lib/cleanup.h"
 #include "lib/conf.h"
 
 #define MIB (1ull << 20)
@@ -50,12 +52,8 @@ static const struct conf_key keys[] = {
 	{.section = NULL},
 };
 
-int config_load(const char *path, struct config *c, struct err *e)
+static int check_names(const char *path, struct config *c, int rc, struct err *e)
 {
-	int rc;
-
-	*c = (struct config){0};
-	rc = conf_load(path, true, keys, c, e);
 	if (rc == 0 && !c->names)
 		rc = err_set(e, -EINVAL,
 			     "%s: [appliance] names is missing: give the names or addresses by "
@@ -64,6 +62,22 @@ int config_load(const char *path, struct config *c, struct err *e)
 	if (rc < 0)
 		config_clear(c);
 	return rc;
+}
+
+int config_load(const char *path, struct config *c, struct err *e)
+{
+	*c = (struct config){0};
+	return check_names(path, c, conf_load(path, true, keys, c, e), e);
+}
+
+int config_parse(const char *text, struct config *c, struct err *e)
+{
+	_cleanup_fclose_ FILE *file = fmemopen((char *)text, strlen(text), "r");
+
+	*c = (struct config){0};
+	if (!file)
+		return err_set(e, -ENOMEM, "out of memory");
+	return check_names("appliance.conf", c, conf_read(file, "appliance.conf", keys, c, e), e);
 }
 
 void config_clear(struct config *c)

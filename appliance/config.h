@@ -26,6 +26,8 @@ struct config {
 
 /* 0 or a negative errno; on success config_clear() frees what *c owns. */
 int config_load(const char *path, struct config *c, struct err *e);
+/* The same of the text of such a file. */
+int config_parse(const char *text, struct config *c, struct err *e);
 void config_clear(struct config *c);
 /* The file that `init` writes. Values must not hold a newline. The caller frees; NULL: out of memory. */
 char *config_text(const char *names, const char *control, const char *data);

@@ -159,15 +159,16 @@ static int write_pem(const struct home *h, const char *name, const char *pem, st
 	return io_write_file_atomic(path, pem, strlen(pem), 0600, e);
 }
 
-int enrol_server(const struct home *h, struct err *e)
+int enrol_issue_server(const struct config *c, const char *ca_key, const char *ca, char **pem,
+		       struct err *e)
 {
-	_cleanup_free_ char *text = strdup(h->config.names), *key = NULL, *csr = NULL;
-	_cleanup_free_ char *certificate = NULL, *both = NULL;
+	_cleanup_free_ char *text = strdup(c->names), *key = NULL, *csr = NULL;
+	_cleanup_free_ char *certificate = NULL;
 	const char *names[NAMES_MAX + 1];
 	struct pki_issue what = {
 		.names = names,
 		.server = true,
-		.valid_s = h->config.server_life_ns / NSEC_PER_SEC,
+		.valid_s = c->server_life_ns / NSEC_PER_SEC,
 	};
 	int rc;
 
@@ -178,16 +179,31 @@ int enrol_server(const struct home *h, struct err *e)
 	if (rc == 0)
 		rc = pki_new_csr(names[0], &key, &csr, e);
 	if (rc == 0)
-		rc = issue(h, csr, &what, &certificate, NULL, e);
+		rc = pki_issue(ca_key, ca, csr, &what, &certificate, NULL, e);
 	/* One file, so that a crash cannot leave the key of one certificate beside another. */
-	if (rc == 0 && asprintf(&both, "%s%s", key, certificate) < 0)
+	if (rc == 0 && asprintf(pem, "%s%s", key, certificate) < 0) {
+		*pem = NULL;
 		rc = err_set(e, -ENOMEM, "out of memory");
+	}
+	if (key)
+		explicit_bzero(key, strlen(key));
+	return rc;
+}
+
+int enrol_server(const struct home *h, struct err *e)
+{
+	_cleanup_free_ char *ca = home_read(h->dir, HOME_CA, e), *both = NULL;
+	_cleanup_free_ char *key = ca ? home_read(h->dir, HOME_CA_KEY, e) : NULL;
+	int rc;
+
+	if (!key)
+		return e->code;
+	rc = enrol_issue_server(&h->config, key, ca, &both, e);
 	if (rc == 0)
 		rc = write_pem(h, HOME_SERVER, both, e);
 	if (both)
 		explicit_bzero(both, strlen(both));
-	if (key)
-		explicit_bzero(key, strlen(key));
+	explicit_bzero(key, strlen(key));
 	return rc;
 }
 

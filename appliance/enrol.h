@@ -31,7 +31,10 @@ int enrol_machine(struct home *h, const char *token, const char *hostname, const
 /* Another certificate for a machine that has one. */
 int enrol_renew(struct home *h, const char *machine, const char *csr, struct enrolment *m,
 		struct err *e);
-/* Issue the server certificate for the configured names to pki/server.pem, with a new key. */
+/* A new key and the server certificate for the configured names, as one PEM text. -EINVAL, -E2BIG: no certificate can have these names. */
+int enrol_issue_server(const struct config *c, const char *ca_key, const char *ca, char **pem,
+		       struct err *e);
+/* The same to pki/server.pem. */
 int enrol_server(const struct home *h, struct err *e);
 /* Is less than a third of the server certificate's life left, or is there none? */
 bool enrol_server_due(const struct home *h, uint64_t now);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which point a word means, exports that take long, have long names or meet others, and removals that were cut short. */
+/*
+ * Which point a word means; exports that take long, have long names or meet others; and what was cut short: making an appliance, and removing a machine.
+ */
 /* wraps: clock_monotonic_ns index_load flock fsync */
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,7 +14,9 @@
 #include "appliance/command.h"
 #include "appliance/index.h"
 #include "appliance/names.h"
+#include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/pki.h"
 #include "tests/unit/appliance/helpers.h"
 
 #define SIZE 65536
@@ -347,6 +351,75 @@ START_TEST(only_ids_name_folders)
 }
 END_TEST
 
+static int init_as(const char *where, const char *names)
+{
+	char *argv[] = {(char *)"--name", (char *)names};
+
+	return command_init(where, 2, argv);
+}
+
+static char *path_of(char *out, const char *where, const char *name)
+{
+	ck_assert_int_lt(snprintf(out, 512, "%s/%s", where, name), 512);
+	return out;
+}
+
+/* A name is 65 bytes long in the one before the last, and there are 65 in the last. */
+static const char *const bad_names[] = {
+	"*.example.com", "host:443", "-a", "", ",", "65", "names",
+};
+
+/* Nothing is written that would be in the way of another try. */
+START_TEST(names_that_cannot_be)
+{
+	char where[256], path[512], names[512] = "";
+	const char *bad = bad_names[_i];
+
+	if (!strcmp(bad, "65"))
+		memset(names, 'a', 65);
+	else
+		for (int i = 0; !strcmp(bad, "names") && i < 65; i++)
+			strcat(names, i ? ",a" : "a");
+	snprintf(where, sizeof(where), "%s/new", dir);
+	ck_assert_int_eq(init_as(where, *names ? names : bad), EXIT_USAGE);
+	ck_assert_int_ne(access(path_of(path, where, "pki/ca.key"), F_OK), 0);
+	ck_assert_int_eq(init_as(where, "host.example.com"), EXIT_DONE);
+	ck_assert_int_eq(init_as(where, "host.example.com"), EXIT_FAILED);
+}
+END_TEST
+
+/* In the order in which they are written. */
+static const char *const written[] = {
+	"pki/ca.key", "pki/ca.pem", "pki/server.pem", "catalog.db", "appliance.conf",
+};
+
+/* Killed after the first _i files were written: another init ends it, with the same authority as soon as there is one. */
+START_TEST(init_cut_short)
+{
+	char where[256], path[512];
+	struct home again;
+	struct err e;
+	char *ca, *server, *new_ca;
+
+	snprintf(where, sizeof(where), "%s/new", dir);
+	ck_assert_int_eq(init_as(where, "localhost"), EXIT_DONE);
+	ca = home_read(where, HOME_CA, &e);
+	for (size_t i = (size_t)_i; i < ARRAY_SIZE(written); i++)
+		ck_assert_int_eq(unlink(path_of(path, where, written[i])), 0);
+	ck_assert_int_eq(init_as(where, "localhost"), EXIT_DONE);
+	new_ca = home_read(where, HOME_CA, &e);
+	ck_assert_int_eq(strcmp(ca, new_ca) == 0, _i >= 2);
+	server = home_read(where, HOME_SERVER, &e);
+	ck_assert_msg(pki_verify(server, new_ca, &e) == 0, "%s", e.text);
+	ck_assert_msg(home_open(&again, where, &e) == 0, "%s", e.text);
+	home_close(&again);
+	ck_assert_int_eq(init_as(where, "localhost"), EXIT_FAILED);
+	free(server);
+	free(new_ca);
+	free(ca);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("commands");
@@ -361,5 +434,7 @@ int main(void)
 	tcase_add_test(t, export_is_durable);
 	tcase_add_test(t, removal_cut_short);
 	tcase_add_test(t, only_ids_name_folders);
+	tcase_add_loop_test(t, names_that_cannot_be, 0, (int)ARRAY_SIZE(bad_names));
+	tcase_add_loop_test(t, init_cut_short, 0, (int)ARRAY_SIZE(written));
 	return run_tcase("commands", t);
 }
