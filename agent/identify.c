@@ -170,7 +170,7 @@ static bool each_disk(bool (*match)(const char *sys_name, void *arg), void *arg)
 struct search {
 	enum key_kind kind;
 	const char *key, *except, *hint;
-	char found[256];
+	char found[PATH_MAX];
 	unsigned int matches;
 	bool at_hint;
 };
@@ -190,7 +190,7 @@ static bool match_key(const char *sys_name, void *arg)
 		return false;
 	s->matches++;
 	if (!s->at_hint)
-		snprintf(s->found, sizeof(s->found), "%s", sys_name);
+		strcpy(s->found, path);
 	if (s->hint && !strcmp(path, s->hint))
 		s->at_hint = true;
 	return false;
@@ -278,24 +278,30 @@ int identify(const char *path, struct identity *id, struct err *e)
 	return 0;
 }
 
-int identify_find(const char *key, const char *hint, struct identity *id, struct err *e)
+static enum key_kind kind_of(const char *key)
 {
-	struct search s = {.kind = KEY_PATH, .key = key, .hint = hint};
-	int r;
-
 	for (int kind = KEY_SERIAL; kind < KEY_PATH; kind++) {
 		if (!strncmp(key, key_prefix[kind], strlen(key_prefix[kind])))
-			s.kind = (enum key_kind)kind;
+			return (enum key_kind)kind;
 	}
+	return KEY_PATH;
+}
+
+int identify_find(const char *key, const char *hint, bool hint_holds, char path[PATH_MAX],
+		  struct err *e)
+{
+	struct search s = {.kind = kind_of(key), .key = key, .hint = hint_holds ? hint : NULL};
+
 	each_disk(match_key, &s);
 	if (!s.matches)
 		return err_set(e, -ENODEV, "no disk of this machine is %s (last seen as %s)", key,
 			       hint);
 	if (s.matches > 1 && !s.at_hint)
-		return err_set(e, -ENOTUNIQ, "%u disks of this machine are %s, none of them as %s",
-			       s.matches, key, hint);
-	r = fill_device(s.found, id, e);
-	if (!r)
-		snprintf(id->key, sizeof(id->key), "%s", key);
-	return r;
+		return err_set(
+			e, -ENOTUNIQ,
+			"%u disks of this machine are %s, and which of them was %s cannot be "
+			"told",
+			s.matches, key, hint);
+	strcpy(path, s.found);
+	return 0;
 }

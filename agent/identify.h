@@ -31,10 +31,12 @@ struct identity {
 int identify(const char *path, struct identity *id, struct err *e);
 
 /*
- * Find a block device again by its key, wherever it is now; hint is the path where it was,
- * preferred when several match. -ENODEV: no such disk. -ENOTUNIQ: several, none of them at hint.
+ * Find a block device again by its key: path is where it is now. hint is where it was; with
+ * hint_holds (names have not been given out anew since, as they are when the machine starts) it
+ * decides when several match. -ENODEV: no such disk. -ENOTUNIQ: several, and nothing tells which.
  */
-int identify_find(const char *key, const char *hint, struct identity *id, struct err *e);
+int identify_find(const char *key, const char *hint, bool hint_holds, char path[PATH_MAX],
+		  struct err *e);
 
 /* Replace what a name on the appliance may not contain. In place. */
 void identify_clean(char *text);

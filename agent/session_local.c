@@ -22,6 +22,8 @@ static void fill_record(const struct recording *rec, struct state_disk *d)
 	const struct disk *from = rec->d;
 
 	strcpy(d->path, from->path);
+	if (from->source)
+		strcpy(d->path_boot_id, rec->s->boot_id);
 	d->last_state = from->state;
 	d->proven_ns = from->verify.proven_ns;
 	d->proven_epoch = from->verify.proven_epoch;
@@ -60,6 +62,7 @@ static bool record_differs(const struct recording *rec, const struct state_disk 
 		memcpy(next, d, sizeof(*next));
 		fill_record(rec, next);
 		differs = d->last_state != next->last_state || strcmp(d->path, next->path) != 0 ||
+			  strcmp(d->path_boot_id, next->path_boot_id) != 0 ||
 			  strcmp(d->resync_cause, next->resync_cause) != 0 ||
 			  d->resync_requested != next->resync_requested ||
 			  d->resync_now != next->resync_now || d->proven_ns != next->proven_ns ||
@@ -205,7 +208,7 @@ static int locate(struct session *s, struct disk *d, const struct state_disk *kn
 {
 	struct identity id;
 	struct source *src;
-	bool same;
+	bool same, same_life;
 	int r;
 
 	strcpy(path, d->path);
@@ -215,11 +218,11 @@ static int locate(struct session *s, struct disk *d, const struct state_disk *kn
 			r = err_set(e, -EINVAL, "%s is not a plain file any more", d->path);
 		return r;
 	}
-	r = identify_find(d->key, d->path, &id, e);
-	if (!r) {
-		strcpy(path, id.path);
+	/* After a restart of the machine a copy of the disk may have the name that it had. */
+	same_life = s->boot_id[0] && !strcmp(known->path_boot_id, s->boot_id);
+	r = identify_find(d->key, d->path, same_life, path, e);
+	if (!r)
 		return 0;
-	}
 	if (!s->a->kmod || !known->attach_id[0] || source_kmod_find(s->a->kmod, path, &src, NULL))
 		return r;
 	same = !strcmp(src->attach_id, known->attach_id);

@@ -61,13 +61,14 @@ static json_t *left_out_to_json(const struct left_out *l)
 static json_t *disk_to_json(const struct state_disk *d)
 {
 	return json_pack(
-		"{s:s, s:s, s:s, s:b, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:I, s:o}",
-		"key", d->key, "name", d->name, "path", d->path, "file", d->file, "source",
-		source_choice_name(d->source), "last_state", disk_state_name(d->last_state),
-		"removing", d->removing, "attach_id", d->attach_id, "module_id", d->module_id,
-		"boot_id", d->boot_id, "resync_cause", d->resync_cause, "resync_requested",
-		d->resync_requested, "resync_scheduled", d->resync_scheduled, "resync_now",
-		d->resync_now, "proven", (json_int_t)d->proven_ns, "proven_epoch",
+		"{s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:I, "
+		"s:I, s:o}",
+		"key", d->key, "name", d->name, "path", d->path, "path_boot_id", d->path_boot_id,
+		"file", d->file, "source", source_choice_name(d->source), "last_state",
+		disk_state_name(d->last_state), "removing", d->removing, "attach_id", d->attach_id,
+		"module_id", d->module_id, "boot_id", d->boot_id, "resync_cause", d->resync_cause,
+		"resync_requested", d->resync_requested, "resync_scheduled", d->resync_scheduled,
+		"resync_now", d->resync_now, "proven", (json_int_t)d->proven_ns, "proven_epoch",
 		(json_int_t)d->proven_epoch, "left_out", left_out_to_json(&d->left_out));
 }
 
@@ -96,7 +97,13 @@ static int copy_text(const json_t *o, const char *key, char *out, size_t size, s
 	return r;
 }
 
-/* What a state that was written by an older agent does not have is false, or 0. */
+/* What a state that was written by an older agent does not have is "", false, or 0. */
+static int opt_text(const json_t *o, const char *key, char *out, size_t size, struct err *e)
+{
+	out[0] = '\0';
+	return json_object_get(o, key) ? copy_text(o, key, out, size, e) : 0;
+}
+
 static int opt_bool(const json_t *o, const char *key, bool *out, struct err *e)
 {
 	*out = false;
@@ -141,6 +148,7 @@ static int disk_from_json(const json_t *o, struct state_disk *d, struct err *e)
 	if ((r = copy_text(o, "key", d->key, sizeof(d->key), e)) ||
 	    (r = copy_text(o, "name", d->name, sizeof(d->name), e)) ||
 	    (r = copy_text(o, "path", d->path, sizeof(d->path), e)) ||
+	    (r = opt_text(o, "path_boot_id", d->path_boot_id, sizeof(d->path_boot_id), e)) ||
 	    (r = json_get_bool(o, "file", &d->file, e)) ||
 	    (r = copy_text(o, "source", source, sizeof(source), e)) ||
 	    (r = copy_text(o, "last_state", last_state, sizeof(last_state), e)) ||

@@ -29,6 +29,7 @@ struct state_disk {
 	char key[STATE_TEXT]; /* the stable name, also the appliance's */
 	char name[STATE_TEXT];
 	char path[PATH_MAX]; /* where it was when it was last seen */
+	char path_boot_id[STATE_TEXT]; /* and in which life of the machine; "" not known */
 	bool file; /* a plain file */
 	enum source_choice source;
 	enum disk_state last_state; /* to show until the appliance has told it */

@@ -1,12 +1,134 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What plain files are called; disks need a machine that has some. */
+/* What disks and plain files are called. The disks are images, in a sysfs that is made up. */
+/* wraps: opendir io_read_file blkid_new_probe_from_filename */
+#include <blkid/blkid.h>
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/identify.h"
 #include "lib/cleanup.h"
+#include "lib/io.h"
 #include "tests/unit/agent/support.h"
+
+/* --- the machine ------------------------------------------------------------------------------ */
+
+DIR *__real_opendir(const char *path);
+DIR *__wrap_opendir(const char *path);
+int __real_io_read_file(const char *path, size_t max, char **data, size_t *len, struct err *e);
+int __wrap_io_read_file(const char *path, size_t max, char **data, size_t *len, struct err *e);
+blkid_probe __real_blkid_new_probe_from_filename(const char *path);
+blkid_probe __wrap_blkid_new_probe_from_filename(const char *path);
+
+static unsigned int probes; /* disks that were read */
+
+/* /sys/block/sda/size is the file sys/block/sda/size of the test. */
+static const char *mapped(const char *path)
+{
+	static char text[PATH_MAX];
+
+	if (strncmp(path, "/sys/block", 10) != 0 && strncmp(path, "/run/udev/", 10) != 0)
+		return path;
+	snprintf(text, sizeof(text), "%s%s", test_dir(), path);
+	return text;
+}
+
+DIR *__wrap_opendir(const char *path)
+{
+	return __real_opendir(mapped(path));
+}
+
+int __wrap_io_read_file(const char *path, size_t max, char **data, size_t *len, struct err *e)
+{
+	return __real_io_read_file(mapped(path), max, data, len, e);
+}
+
+blkid_probe __wrap_blkid_new_probe_from_filename(const char *path)
+{
+	probes++;
+	ck_assert_msg(!strstr(path, "hung"), "%s was read", path);
+	return __real_blkid_new_probe_from_filename(test_path(path + strlen("/dev/")));
+}
+
+static void make_folder(const char *name)
+{
+	ck_assert(!mkdir(test_path(name), 0700) || errno == EEXIST);
+}
+
+static void put_attribute(const char *disk, const char *name, const char *value)
+{
+	char path[200];
+
+	make_folder("sys");
+	make_folder("sys/block");
+	snprintf(path, sizeof(path), "sys/block/%s", disk);
+	make_folder(path);
+	snprintf(path, sizeof(path), "sys/block/%s/%s", disk, name);
+	test_write(test_path(path), value);
+}
+
+/* A disk without a serial number, whose partition table has this id. */
+static void add_disk(const char *name, const char id[4])
+{
+	static const unsigned char partition[16] = {0, 0, 2, 0, 0x83, 0, 3, 0,
+						    0, 8, 0, 0, 0,    8, 0, 0};
+	FILE *f = fopen(test_path(name), "w");
+	unsigned char mbr[512] = {0};
+
+	memcpy(mbr + 440, id, 4);
+	memcpy(mbr + 446, partition, sizeof(partition));
+	mbr[510] = 0x55;
+	mbr[511] = 0xaa;
+	ck_assert_ptr_nonnull(f);
+	ck_assert_uint_eq(fwrite(mbr, sizeof(mbr), 1, f), 1);
+	ck_assert_int_eq(ftruncate(fileno(f), 8 << 20), 0);
+	fclose(f);
+	put_attribute(name, "size", "16384\n");
+}
+
+#define KEY "ptuuid:64636261" /* of the id "abcd" */
+
+/* --- finding ---------------------------------------------------------------------------------- */
+
+START_TEST(one_that_matches_is_found_wherever_it_is)
+{
+	char path[PATH_MAX] = "/dev/as-it-was";
+	struct err e;
+
+	add_disk("sda", "wxyz");
+	put_attribute("sr0", "size", "0\n");
+	ck_assert_int_eq(identify_find(KEY, "/dev/sda", true, path, &e), -ENODEV);
+	ck_assert_str_eq(path, "/dev/as-it-was");
+	add_disk("sdb", "abcd");
+	for (int holds = 0; holds < 2; holds++) {
+		ck_assert_msg(!identify_find(KEY, "/dev/sda", holds, path, &e), "%s", e.text);
+		ck_assert_str_eq(path, "/dev/sdb");
+	}
+	put_attribute("sdb", "serial", " 12 34\n");
+	ck_assert_msg(!identify_find("serial:12_34", "/dev/sda", false, path, &e), "%s", e.text);
+	ck_assert_str_eq(path, "/dev/sdb");
+}
+END_TEST
+
+START_TEST(a_name_tells_copies_apart_only_while_it_holds)
+{
+	char path[PATH_MAX];
+	struct err e;
+
+	add_disk("sda", "abcd");
+	add_disk("sdb", "abcd");
+	ck_assert_msg(!identify_find(KEY, "/dev/sdb", true, path, &e), "%s", e.text);
+	ck_assert_str_eq(path, "/dev/sdb");
+	ck_assert_int_eq(identify_find(KEY, "/dev/sdc", true, path, &e), -ENOTUNIQ);
+	/* After a restart the copy may have the name. */
+	ck_assert_int_eq(identify_find(KEY, "/dev/sdb", false, path, &e), -ENOTUNIQ);
+	ck_assert_ptr_nonnull(strstr(e.text, "2 disks of this machine are " KEY));
+}
+END_TEST
+
+/* --- plain files ------------------------------------------------------------------------------ */
 
 static void make(const char *name, off_t size)
 {
@@ -62,5 +184,7 @@ int main(void)
 
 	tcase_add_test(tc, names_are_such_as_the_appliance_takes);
 	tcase_add_test(tc, what_cannot_be_protected);
+	tcase_add_test(tc, one_that_matches_is_found_wherever_it_is);
+	tcase_add_test(tc, a_name_tells_copies_apart_only_while_it_holds);
 	return run_tcase("identify", tc);
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What goes on where the agent cannot remember anything, because its state file cannot be written. */
-/* wraps: api_machine api_register clock_monotonic_ns */
+/*
+ * What goes on where the agent cannot remember anything, because its state file cannot be written; and how
+ * disks are found again.
+ */
+/* wraps: api_machine api_register clock_monotonic_ns identify_find */
 #include <errno.h>
 #include <string.h>
 #include <urcu/urcu-memb.h>
@@ -65,6 +68,21 @@ uint64_t __wrap_clock_monotonic_ns(void);
 uint64_t __wrap_clock_monotonic_ns(void)
 {
 	return __real_clock_monotonic_ns() + passed_ns;
+}
+
+static unsigned int searches;
+static bool name_held; /* what the last search was told */
+
+int __wrap_identify_find(const char *key, const char *hint, bool hint_holds, char path[PATH_MAX],
+			 struct err *e);
+
+int __wrap_identify_find(const char *key, const char *hint, bool hint_holds, char path[PATH_MAX],
+			 struct err *e)
+{
+	(void)path;
+	searches++;
+	name_held = hint_holds;
+	return err_set(e, -ENODEV, "no disk of this machine is %s (last seen as %s)", key, hint);
 }
 
 /* --- the appliance ---------------------------------------------------------------------------- */
@@ -237,6 +255,37 @@ START_TEST(a_sync_goes_on_and_blames_nobody)
 }
 END_TEST
 
+/* One look for every disk that is not reachable. */
+static void look_again(void)
+{
+	searches = 0;
+	passed_ns += 11 * NSEC_PER_SEC;
+	local();
+}
+
+START_TEST(a_name_counts_in_one_life_of_the_machine)
+{
+	acks = 1;
+	strcpy(session.boot_id, "this life");
+	disk_set_source(disk(1), &source[1]);
+	look_again();
+	ck_assert_uint_eq(searches, 1);
+	ck_assert(!name_held); /* nobody knows when it was seen there */
+	disk_set_source(disk(0), &source[0]);
+	session_remember(&session, disk(0), RECORD_KEEP);
+	ck_assert_str_eq(recorded("one").path_boot_id, "this life");
+	disk_set_source(disk(0), NULL);
+	look_again();
+	ck_assert_uint_eq(searches, 1);
+	ck_assert(name_held);
+	strcpy(session.boot_id, "the next");
+	session_remember(&session, disk(0), RECORD_KEEP); /* it was not seen in this one */
+	look_again();
+	ck_assert_uint_eq(searches, 1);
+	ck_assert(!name_held);
+}
+END_TEST
+
 static void sync_refused(int code, unsigned int detaches, const char *remedy)
 {
 	struct state st;
@@ -369,6 +418,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, an_event_stays_until_it_can_be_remembered);
 	tcase_add_test(tc, a_sync_goes_on_and_blames_nobody);
+	tcase_add_test(tc, a_name_counts_in_one_life_of_the_machine);
 	tcase_add_test(tc, a_disk_that_is_refused_stops_no_other);
 	tcase_add_test(tc, a_disk_too_many_stops_no_other);
 	tcase_add_test(tc, a_disk_that_became_smaller_is_another);

@@ -32,6 +32,7 @@ static void fill(struct state *s)
 	strcpy(d->key, "serial:x\"y");
 	strcpy(d->name, "vda");
 	strcpy(d->path, "/dev/vda");
+	strcpy(d->path_boot_id, "5d7a5a2e-5b0e-4a0c-9a55-0123456789ab");
 	d->source = SOURCE_KMOD;
 	d->last_state = DISK_PROTECTED;
 	strcpy(d->attach_id, "00112233445566778899aabbccddeeff");
@@ -63,6 +64,7 @@ static void assert_same(const struct state *a, const struct state *b)
 		ck_assert_str_eq(x->key, y->key);
 		ck_assert_str_eq(x->name, y->name);
 		ck_assert_str_eq(x->path, y->path);
+		ck_assert_str_eq(x->path_boot_id, y->path_boot_id);
 		ck_assert_str_eq(x->attach_id, y->attach_id);
 		ck_assert_str_eq(x->module_id, y->module_id);
 		ck_assert_str_eq(x->boot_id, y->boot_id);
