@@ -16,6 +16,8 @@
 #include "lib/io.h"
 
 #define SYS_BLOCK "/sys/block"
+#define UDEV_RECORDS "/run/udev/data"
+#define UDEV_RECORD_MAX (1u << 20)
 
 enum key_kind { KEY_SERIAL, KEY_PTUUID, KEY_FSUUID, KEY_PATH };
 
@@ -85,6 +87,58 @@ static bool probe_uuid(const char *path, const char *want, char *out, size_t siz
 	}
 	blkid_free_probe(pr);
 	return found;
+}
+
+/* The value of a property in a record of udev, whose lines are E:NAME=VALUE; false if it has none. */
+static bool udev_property(const char *record, const char *name, char *out, size_t size)
+{
+	size_t len = strlen(name);
+
+	for (const char *line = record; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, "E:", 2) != 0 || strncmp(line + 2, name, len) != 0 ||
+		    line[2 + len] != '=')
+			continue;
+		line += 3 + len;
+		snprintf(out, size, "%.*s", (int)strcspn(line, "\n"), line);
+		return true;
+	}
+	return false;
+}
+
+/* What udev has written down of a disk, when it appeared and whenever somebody had written to it. */
+static char *udev_record(const char *sys_name)
+{
+	char dev[32], path[64], *text = NULL;
+	size_t n;
+
+	if (!sys_attribute(sys_name, "dev", dev, sizeof(dev)))
+		return NULL;
+	snprintf(path, sizeof(path), UDEV_RECORDS "/b%s", dev);
+	return io_read_file(path, UDEV_RECORD_MAX, &text, &n, NULL) ? NULL : text;
+}
+
+/*
+ * Does udev know that the disk has another UUID? Then it need not be read, which for a disk that
+ * does not answer takes for ever. Of a disk on which it found nothing at all it knows nothing.
+ */
+static bool known_other(enum key_kind kind, const char *sys_name, const char *key)
+{
+	_cleanup_free_ char *record = NULL;
+	char value[200];
+
+	if (kind != KEY_PTUUID && kind != KEY_FSUUID)
+		return false;
+	record = udev_record(sys_name);
+	if (!record)
+		return false;
+	if (udev_property(record, kind == KEY_PTUUID ? "ID_PART_TABLE_UUID" : "ID_FS_UUID", value,
+			  sizeof(value))) {
+		identify_clean(value);
+		return strcmp(value, key + strlen(key_prefix[kind])) != 0;
+	}
+	return udev_property(record, "ID_PART_TABLE_TYPE", value, sizeof(value)) ||
+	       udev_property(record, "ID_FS_TYPE", value, sizeof(value));
 }
 
 /* name is that of sysfs, in which / is written ! */
@@ -184,6 +238,8 @@ static bool match_key(const char *sys_name, void *arg)
 		return false;
 	/* Probing opens the device: leave out those that hold nothing. */
 	if (!sys_attribute(sys_name, "size", size, sizeof(size)) || !strcmp(size, "0"))
+		return false;
+	if (known_other(s->kind, sys_name, s->key))
 		return false;
 	device_path(sys_name, path);
 	if (!make_key(s->kind, sys_name, path, key) || strcmp(key, s->key) != 0)
@@ -285,6 +341,13 @@ static enum key_kind kind_of(const char *key)
 			return (enum key_kind)kind;
 	}
 	return KEY_PATH;
+}
+
+bool identify_reads(const char *key)
+{
+	enum key_kind kind = kind_of(key);
+
+	return kind == KEY_PTUUID || kind == KEY_FSUUID;
 }
 
 int identify_find(const char *key, const char *hint, bool hint_holds, char path[PATH_MAX],

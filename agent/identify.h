@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a disk is called, stably: its serial number, else the UUID of its partition table, else
- * that of the filesystem on the whole disk, else its path. Reads sysfs and (libblkid) the disk
- * itself; may sleep; any thread.
+ * that of the filesystem on the whole disk, else its path. Reads sysfs and, where there is no serial
+ * number, (libblkid) the disk itself and all others but those that udev knows to have another UUID. A
+ * disk that does not answer is waited for without end; any thread, but the session looks for disks through finder.h.
  */
 #ifndef MOBILITY_AGENT_IDENTIFY_H
 #define MOBILITY_AGENT_IDENTIFY_H
@@ -37,6 +38,9 @@ int identify(const char *path, struct identity *id, struct err *e);
  */
 int identify_find(const char *key, const char *hint, bool hint_holds, char path[PATH_MAX],
 		  struct err *e);
+
+/* Does it read disks to find this one? */
+bool identify_reads(const char *key);
 
 /* Replace what a name on the appliance may not contain. In place. */
 void identify_clean(char *text);

@@ -339,6 +339,7 @@ void *session_main(void *arg)
 		step(&s);
 	drain_pool_free(s.pool);
 	uplink_clear(&s.uplink);
+	finder_free(s.finder);
 	urcu_memb_unregister_thread();
 	return NULL;
 }

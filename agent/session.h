@@ -10,6 +10,7 @@
 #include "agent/agent.h"
 #include "agent/backoff.h"
 #include "agent/drain.h"
+#include "agent/finder.h"
 #include "agent/uplink.h"
 
 struct session {
@@ -23,6 +24,7 @@ struct session {
 	bool epoch_failed; /* the last one did */
 	bool older; /* the appliance is behind what it had committed when it was last asked */
 	bool left_so; /* and: its last epoch is the last one committed here */
+	struct finder *finder; /* NULL: nothing was looked for yet */
 	struct backoff backoff;
 	/* monotonic times, 0: never */
 	uint64_t boundary_ns, kmod_looked_ns, cert_look_ns;

@@ -10,6 +10,7 @@
 #include "lib/log.h"
 
 #define LOOK_AGAIN_NS (10 * NSEC_PER_SEC)
+#define ANSWER_AGAIN_NS NSEC_PER_SEC /* a search is under way */
 
 struct recording {
 	struct session *s;
@@ -199,16 +200,25 @@ static void look_for_module(struct session *s)
 	}
 }
 
-/*
- * Where the disk is now. What the module tracks under the recorded id is the disk, whatever is
- * written on it now.
- */
+/* What the module tracks there under the recorded id is the disk, whatever is written on it now. */
+static bool tracked_at(struct session *s, const char *path, const struct state_disk *known)
+{
+	struct source *src;
+	bool same;
+
+	if (!s->a->kmod || !known->attach_id[0] || source_kmod_find(s->a->kmod, path, &src, NULL))
+		return false;
+	same = !strcmp(src->attach_id, known->attach_id);
+	src->ops->close(src);
+	return same;
+}
+
+/* Where the disk is now. No disk is read by the session itself: one may not answer. */
 static int locate(struct session *s, struct disk *d, const struct state_disk *known,
 		  char path[PATH_MAX], struct err *e)
 {
 	struct identity id;
-	struct source *src;
-	bool same, same_life;
+	bool same_life;
 	int r;
 
 	strcpy(path, d->path);
@@ -218,16 +228,17 @@ static int locate(struct session *s, struct disk *d, const struct state_disk *kn
 			r = err_set(e, -EINVAL, "%s is not a plain file any more", d->path);
 		return r;
 	}
+	if (tracked_at(s, path, known))
+		return 0;
 	/* After a restart of the machine a copy of the disk may have the name that it had. */
 	same_life = s->boot_id[0] && !strcmp(known->path_boot_id, s->boot_id);
-	r = identify_find(d->key, d->path, same_life, path, e);
-	if (!r)
-		return 0;
-	if (!s->a->kmod || !known->attach_id[0] || source_kmod_find(s->a->kmod, path, &src, NULL))
-		return r;
-	same = !strcmp(src->attach_id, known->attach_id);
-	src->ops->close(src);
-	return same ? 0 : r;
+	if (!identify_reads(d->key))
+		return identify_find(d->key, d->path, same_life, path, e);
+	if (!s->finder)
+		s->finder = finder_new();
+	if (!s->finder)
+		return err_set(e, -ENOMEM, "out of memory");
+	return finder_find(s->finder, d->key, d->path, same_life, path, e);
 }
 
 static int open_source(struct session *s, struct disk *d, const char *path, struct source **src,
@@ -262,6 +273,9 @@ static const char *remedy_for(int code)
 	case -ENOSPC:
 		return "Protect it with --source scan, or load the module with a larger "
 		       "bitmap_bytes. It tracks 64 disks.";
+	case -EINPROGRESS:
+		return "Look in the kernel's log for the disk that does not answer; all others are "
+		       "replicated.";
 	case -ENOTUNIQ:
 		return "Give the disks different UUIDs, or detach the copy.";
 	default:
@@ -280,6 +294,8 @@ static void reach(struct session *s, struct disk *d, const struct state_disk *kn
 	r = locate(s, d, known, path, &e);
 	if (!r)
 		r = open_source(s, d, path, &src, &e);
+	if (r == -EINPROGRESS)
+		d->look_ns = clock_monotonic_ns() + ANSWER_AGAIN_NS;
 	if (r) {
 		if (!d->error[0])
 			log_error("%s cannot be protected now: %s", d->name, e.text);

@@ -128,6 +128,43 @@ START_TEST(a_name_tells_copies_apart_only_while_it_holds)
 }
 END_TEST
 
+static void put_record(const char *disk, const char *dev, const char *text)
+{
+	char path[64];
+
+	put_attribute(disk, "dev", dev);
+	make_folder("run");
+	make_folder("run/udev");
+	make_folder("run/udev/data");
+	snprintf(path, sizeof(path), "run/udev/data/b%.*s", (int)strcspn(dev, "\n"), dev);
+	test_write(test_path(path), text);
+}
+
+START_TEST(disks_that_udev_knows_to_be_others_are_not_read)
+{
+	char path[PATH_MAX];
+	struct err e;
+
+	add_disk("hung", "wxyz");
+	put_record("hung", "8:0\n", "S:disk/by-id/x\nI:1\nE:ID_PART_TABLE_UUID=7a797877\n");
+	ck_assert_int_eq(identify_find(KEY, "/dev/sdb", true, path, &e), -ENODEV);
+	put_record("hung", "8:0\n", "E:ID_FS_TYPE=LVM2_member\nE:ID_FS_UUID=Xy-1\n");
+	ck_assert_int_eq(identify_find(KEY, "/dev/sdb", true, path, &e), -ENODEV);
+	ck_assert_int_eq(identify_find("fsuuid:Xy-2", "/dev/sdb", true, path, &e), -ENODEV);
+	ck_assert_uint_eq(probes, 0);
+	/* What udev says is equal, does not know, or does not tell of, is. */
+	add_disk("sdb", "abcd");
+	put_record("sdb", "8:16\n", "E:ID_PART_TABLE_TYPE=dos\nE:ID_PART_TABLE_UUID=64636261\n");
+	ck_assert_msg(!identify_find(KEY, "/dev/sda", true, path, &e), "%s", e.text);
+	ck_assert_str_eq(path, "/dev/sdb");
+	put_record("sdb", "8:16\n", "E:DEVTYPE=disk\n");
+	ck_assert(!identify_find(KEY, "/dev/sda", true, path, &e));
+	add_disk("sdc", "wxyz");
+	ck_assert(!identify_find(KEY, "/dev/sda", true, path, &e));
+	ck_assert_uint_eq(probes, 4);
+}
+END_TEST
+
 /* --- plain files ------------------------------------------------------------------------------ */
 
 static void make(const char *name, off_t size)
@@ -185,6 +222,7 @@ int main(void)
 	tcase_add_test(tc, names_are_such_as_the_appliance_takes);
 	tcase_add_test(tc, what_cannot_be_protected);
 	tcase_add_test(tc, one_that_matches_is_found_wherever_it_is);
+	tcase_add_test(tc, disks_that_udev_knows_to_be_others_are_not_read);
 	tcase_add_test(tc, a_name_tells_copies_apart_only_while_it_holds);
 	return run_tcase("identify", tc);
 }

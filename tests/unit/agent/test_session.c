@@ -3,9 +3,11 @@
  * What goes on where the agent cannot remember anything, because its state file cannot be written; and how
  * disks are found again.
  */
-/* wraps: api_machine api_register clock_monotonic_ns identify_find */
+/* wraps: api_machine api_register clock_monotonic_ns identify_find source_kmod_find source_kmod_open */
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 #include <urcu/urcu-memb.h>
 
 #include "agent/session.h"
@@ -72,6 +74,7 @@ uint64_t __wrap_clock_monotonic_ns(void)
 
 static unsigned int searches;
 static bool name_held; /* what the last search was told */
+static atomic_bool hung = true; /* a disk of the machine does not answer */
 
 int __wrap_identify_find(const char *key, const char *hint, bool hint_holds, char path[PATH_MAX],
 			 struct err *e);
@@ -80,6 +83,8 @@ int __wrap_identify_find(const char *key, const char *hint, bool hint_holds, cha
 			 struct err *e)
 {
 	(void)path;
+	while (identify_reads(key) && atomic_load(&hung))
+		usleep(1000);
 	searches++;
 	name_held = hint_holds;
 	return err_set(e, -ENODEV, "no disk of this machine is %s (last seen as %s)", key, hint);
@@ -286,6 +291,83 @@ START_TEST(a_name_counts_in_one_life_of_the_machine)
 }
 END_TEST
 
+int __wrap_source_kmod_find(struct kmod *k, const char *path, struct source **out, struct err *e);
+int __wrap_source_kmod_open(struct kmod *k, const char *path, struct source **out, struct err *e);
+
+int __wrap_source_kmod_find(struct kmod *k, const char *path, struct source **out, struct err *e)
+{
+	(void)k, (void)e;
+	ck_assert_str_eq(path, "/nowhere");
+	*out = &source[1];
+	return 0;
+}
+
+int __wrap_source_kmod_open(struct kmod *k, const char *path, struct source **out, struct err *e)
+{
+	return __wrap_source_kmod_find(k, path, out, e);
+}
+
+static int edit_tracked(struct state *st, void *arg, struct err *e)
+{
+	struct state_disk *d = state_find(st, "two");
+
+	(void)arg, (void)e;
+	strcpy(d->attach_id, "a");
+	return 0;
+}
+
+START_TEST(what_the_module_tracks_is_not_looked_for)
+{
+	struct err e;
+
+	acks = 1;
+	agent.kmod = (struct kmod *)&agent;
+	disk(1)->choice = SOURCE_KMOD;
+	ck_assert_int_eq(store_update(agent.store, false, edit_tracked, NULL, &e), 0);
+	disk_set_source(disk(0), &source[0]);
+	look_again();
+	ck_assert_uint_eq(searches, 0);
+	ck_assert_ptr_eq(disk(1)->source, &source[1]);
+	/* What it tracks there now is another disk. */
+	disk_set_source(disk(1), NULL);
+	strcpy(source[1].attach_id, "b");
+	look_again();
+	ck_assert_uint_eq(searches, 1);
+	ck_assert_ptr_null(disk(1)->source);
+	agent.kmod = NULL;
+}
+END_TEST
+
+static int edit_uuid(struct state *st, void *arg, struct err *e)
+{
+	(void)arg, (void)e;
+	add(st, "ptuuid:1", false);
+	return 0;
+}
+
+START_TEST(a_disk_that_does_not_answer_keeps_nobody)
+{
+	struct err e;
+	uint64_t begin;
+
+	acks = 1;
+	ck_assert_int_eq(store_update(agent.store, true, edit_uuid, NULL, &e), 0);
+	begin = __real_clock_monotonic_ns();
+	look_again();
+	look_again();
+	ck_assert_uint_lt(__real_clock_monotonic_ns() - begin, 10 * NSEC_PER_SEC);
+	ck_assert_uint_eq(searches, 2); /* for the others, of which none is read */
+	ck_assert_ptr_nonnull(strstr(disk(2)->error, "is being looked for"));
+	atomic_store(&hung, false);
+	for (int i = 0; i < 1000 && !strstr(disk(2)->error, "no disk of this machine"); i++) {
+		usleep(10000);
+		look_again();
+	}
+	ck_assert_str_eq(disk(2)->error,
+			 "no disk of this machine is ptuuid:1 (last seen as /nowhere)");
+}
+END_TEST
+
 static void sync_refused(int code, unsigned int detaches, const char *remedy)
 {
 	struct state st;
@@ -419,6 +501,8 @@ int main(void)
 	tcase_add_test(tc, an_event_stays_until_it_can_be_remembered);
 	tcase_add_test(tc, a_sync_goes_on_and_blames_nobody);
 	tcase_add_test(tc, a_name_counts_in_one_life_of_the_machine);
+	tcase_add_test(tc, what_the_module_tracks_is_not_looked_for);
+	tcase_add_test(tc, a_disk_that_does_not_answer_keeps_nobody);
 	tcase_add_test(tc, a_disk_that_is_refused_stops_no_other);
 	tcase_add_test(tc, a_disk_too_many_stops_no_other);
 	tcase_add_test(tc, a_disk_that_became_smaller_is_another);
