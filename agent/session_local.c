@@ -360,26 +360,46 @@ static int heed_resized(struct session *s, struct disk *d, unsigned int events, 
 	return attach_again(s, d, e);
 }
 
+/* It is looked for again at look_ns, and opened anew. */
+static void let_go(struct session *s, struct disk *d, uint64_t look_ns)
+{
+	disk_set_source(d, NULL);
+	d->look_ns = look_ns;
+	s->synced = false;
+}
+
+/*
+ * A filesystem that is away (NFS, FUSE) never answers for a file that was opened before: the disk is
+ * unreachable, and opened again when that works. A module cannot go while a disk of it is open: where
+ * it refuses, it refuses for all disks, and to let go of one would cost its continuity.
+ */
+static int status_failed(struct session *s, struct disk *d, const struct err *e)
+{
+	if (d->source->ops->tracks)
+		return e->code;
+	log_error("%s cannot be read now: %s", d->name, e->text);
+	disk_set_error(d, remedy_for(e->code), "%s", e->text);
+	let_go(s, d, clock_monotonic_ns() + LOOK_AGAIN_NS);
+	return 0;
+}
+
 static int heed_events(struct session *s, struct disk *d, struct err *e)
 {
 	struct source_status st;
-	int r = d->source->ops->status(d->source, &st, e);
 
-	if (r || !st.events)
-		return r;
+	if (d->source->ops->status(d->source, &st, e))
+		return status_failed(s, d, e);
+	if (!st.events)
+		return 0;
 	if (st.events & SOURCE_GONE) {
 		log_error("%s was removed or detached", d->name);
 		disk_set_error(d, remedy_for(-ENODEV), "%s was removed or detached", d->path);
-		disk_set_source(d, NULL);
-		d->look_ns = 0;
-		s->synced = false;
+		let_go(s, d, 0);
 		return 0;
 	}
 	if (st.events & SOURCE_RESIZED && !d->source->ops->tracks) {
 		/* A scan misses nothing: it reads all of it again in any case. */
-		disk_set_source(d, NULL);
-		d->look_ns = 0;
-		s->synced = false;
+		let_go(s, d, 0);
 		return 0;
 	}
 	if (st.events & SOURCE_RESIZED)

@@ -58,6 +58,19 @@ static const struct source_ops fake_ops = {.name = "fake",
 					   .detach = fake_detach,
 					   .close = fake_close};
 
+/* A scan of a file whose filesystem is away. */
+static int away_status(struct source *s, struct source_status *out, struct err *e)
+{
+	(void)s;
+	memset(out, 0, sizeof(*out));
+	return err_errno(e, -ESTALE, "cannot tell the size of /nowhere");
+}
+
+static const struct source_ops away_ops = {.name = "away",
+					   .status = away_status,
+					   .close = fake_close};
+static struct source away_source = {.ops = &away_ops, .size = SIZE, .shift = 16, .poll_fd = -1};
+
 static struct source source[DISKS] = {
 	{.ops = &fake_ops, .size = SIZE, .shift = 24, .poll_fd = -1, .attach_id = "a"},
 	{.ops = &fake_ops, .size = SIZE, .shift = 12, .poll_fd = -1, .attach_id = "a"}};
@@ -462,6 +475,26 @@ START_TEST(a_sync_forgets_no_scan_without_need)
 }
 END_TEST
 
+START_TEST(a_file_that_is_away_stops_no_other)
+{
+	disk_set_source(disk(0), &away_source);
+	disk_set_source(disk(1), &source[1]);
+	session.synced = true;
+	local();
+	ck_assert_ptr_null(disk(0)->source);
+	ck_assert_ptr_nonnull(strstr(disk(0)->error, "cannot tell the size of /nowhere: Stale"));
+	ck_assert(!session.synced);
+	ck_assert_uint_eq(acks, 1); /* the event of the other was heeded */
+	ck_assert_ptr_nonnull(disk(1)->source);
+	/* It is looked for again, but not at once: what opens may still not answer. */
+	searches = 0;
+	local();
+	ck_assert_uint_eq(searches, 0);
+	look_again();
+	ck_assert_uint_eq(searches, 1);
+}
+END_TEST
+
 static int edit_schedule(struct state *st, void *arg, struct err *e)
 {
 	(void)arg, (void)e;
@@ -508,6 +541,7 @@ int main(void)
 	tcase_add_test(tc, a_disk_that_became_smaller_is_another);
 	tcase_add_test(tc, another_appliance);
 	tcase_add_test(tc, a_sync_forgets_no_scan_without_need);
+	tcase_add_test(tc, a_file_that_is_away_stops_no_other);
 	tcase_add_test(tc, a_scheduled_resync_waits_alone);
 	return run_tcase("session", tc);
 }
