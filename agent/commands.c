@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "agent/chosen.h"
 #include "agent/enroll.h"
 #include "agent/rcu.h"
 #include "agent/shim.h"
@@ -36,29 +37,6 @@ static json_t *run_enroll(struct agent *a, const struct request *q, struct err *
 }
 
 /* --- disks ------------------------------------------------------------------------------------ */
-
-/* By key, name or path, as far as a person may write it. */
-static struct state_disk *find_named(struct state *st, const char *text)
-{
-	_cleanup_free_ char *real = realpath(text, NULL);
-	struct state_disk *by_name = NULL;
-
-	for (size_t i = 0; i < st->disk_count; i++) {
-		struct state_disk *d = &st->disk[i];
-
-		if (!strcmp(d->key, text) || !strcmp(d->path, text) ||
-		    (real && !strcmp(d->path, real)))
-			return d;
-		if (!strcmp(d->name, text))
-			by_name = d;
-	}
-	return by_name;
-}
-
-static int not_protected(const char *text, struct err *e)
-{
-	return err_set(e, -ENOENT, "%s is not protected (see mobilityctl status)", text);
-}
 
 struct protection {
 	struct agent *a;
@@ -169,13 +147,13 @@ static json_t *run_protect(struct agent *a, const struct request *q, struct err 
 
 static int edit_unprotect(struct state *st, void *arg, struct err *e)
 {
-	const struct request *q = arg;
+	const struct chosen *c = arg;
 
-	for (size_t i = 0; i < q->disk_count; i++) {
-		struct state_disk *d = find_named(st, q->disk[i]);
+	for (size_t i = 0; i < c->q->disk_count; i++) {
+		struct state_disk *d = chosen_disk(st, c, i, e);
 
-		if (!d || d->removing)
-			return not_protected(q->disk[i], e);
+		if (!d)
+			return -ENOENT;
 		/* Without an appliance there is nobody to tell. */
 		if (st->machine[0])
 			d->removing = true;
@@ -187,24 +165,26 @@ static int edit_unprotect(struct state *st, void *arg, struct err *e)
 
 static json_t *run_unprotect(struct agent *a, const struct request *q, struct err *e)
 {
-	if (store_update(a->store, true, edit_unprotect, (void *)q, e))
+	_cleanup_(chosen_clear) struct chosen c;
+
+	if (chosen_disks(a, q, &c, e) || store_update(a->store, true, edit_unprotect, &c, e))
 		return NULL;
 	/* An epoch under way would hold on to the disk until it is durable. */
 	agent_cancel_epoch(a);
-	return json_object();
+	return json_pack("{s:O}", "disks", c.answer);
 }
 
 static int edit_resync(struct state *st, void *arg, struct err *e)
 {
-	const struct request *q = arg;
+	const struct chosen *c = arg;
 
-	for (size_t i = 0; i < q->disk_count; i++) {
-		struct state_disk *d = find_named(st, q->disk[i]);
+	for (size_t i = 0; i < c->q->disk_count; i++) {
+		struct state_disk *d = chosen_disk(st, c, i, e);
 
-		if (!d || d->removing)
-			return not_protected(q->disk[i], e);
-		d->resync_scheduled = !q->now;
-		if (!q->now)
+		if (!d)
+			return -ENOENT;
+		d->resync_scheduled = !c->q->now;
+		if (!c->q->now)
 			continue;
 		d->resync_now = d->resync_requested = true;
 		/* One that waits already keeps the cause that it has. */
@@ -217,45 +197,44 @@ static int edit_resync(struct state *st, void *arg, struct err *e)
 static json_t *run_resync(struct agent *a, const struct request *q, struct err *e)
 {
 	uint64_t now = clock_realtime_ns(), starts = window_next(&a->config.resync_window, now);
+	_cleanup_(chosen_clear) struct chosen c;
 
-	if (store_update(a->store, q->now, edit_resync, (void *)q, e))
+	if (chosen_disks(a, q, &c, e) || store_update(a->store, q->now, edit_resync, &c, e))
 		return NULL;
 	agent_wake(a);
 	if (q->now || starts == now)
-		return json_object();
-	return json_pack("{s:o}", "starts",
+		return json_pack("{s:O}", "disks", c.answer);
+	return json_pack("{s:O, s:o}", "disks", c.answer, "starts",
 			 starts == UINT64_MAX ? json_null() : json_integer((json_int_t)starts));
 }
 
 /* The disks of the request, or all; verify_ask() wakes nobody. */
-static json_t *run_verify(struct agent *a, const struct request *q, struct err *e)
+static void ask_verify(struct agent *a, const struct chosen *c)
 {
 	const struct disk_table *t;
-	struct state st;
-	int r = store_copy(a->store, &st, e);
 
-	if (r)
-		return NULL;
-	for (size_t i = 0; !r && i < q->disk_count; i++) {
-		if (!find_named(&st, q->disk[i]))
-			r = not_protected(q->disk[i], e);
-	}
 	agent_rcu_lock();
 	t = agent_rcu_read(a->disks);
-	for (size_t i = 0; !r && i < t->count; i++) {
-		bool wanted = !q->disk_count;
+	for (size_t i = 0; i < t->count; i++) {
+		bool wanted = !c->q->disk_count;
 
-		for (size_t k = 0; !wanted && k < q->disk_count; k++)
-			wanted = !strcmp(find_named(&st, q->disk[k])->key, t->disk[i]->key);
+		for (size_t k = 0; !wanted && k < c->q->disk_count; k++)
+			wanted = !strcmp(c->key[k], t->disk[i]->key);
 		if (wanted)
 			verify_ask(t->disk[i]);
 	}
 	agent_rcu_unlock();
-	state_clear(&st);
-	if (r)
+}
+
+static json_t *run_verify(struct agent *a, const struct request *q, struct err *e)
+{
+	_cleanup_(chosen_clear) struct chosen c;
+
+	if (chosen_disks(a, q, &c, e))
 		return NULL;
+	ask_verify(a, &c);
 	agent_wake(a);
-	return json_object();
+	return json_pack("{s:O}", "disks", c.answer);
 }
 
 /* --- pause, bookmark -------------------------------------------------------------------------- */

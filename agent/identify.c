@@ -23,6 +23,15 @@ enum key_kind { KEY_SERIAL, KEY_PTUUID, KEY_FSUUID, KEY_PATH };
 
 static const char *const key_prefix[] = {"serial:", "ptuuid:", "fsuuid:", "path:"};
 
+static enum key_kind kind_of(const char *key)
+{
+	for (int kind = KEY_SERIAL; kind < KEY_PATH; kind++) {
+		if (!strncmp(key, key_prefix[kind], strlen(key_prefix[kind])))
+			return (enum key_kind)kind;
+	}
+	return KEY_PATH;
+}
+
 void identify_clean(char *text)
 {
 	char *to = text;
@@ -334,13 +343,21 @@ int identify(const char *path, struct identity *id, struct err *e)
 	return 0;
 }
 
-static enum key_kind kind_of(const char *key)
+bool identify_is(const char *path, const char *key)
 {
-	for (int kind = KEY_SERIAL; kind < KEY_PATH; kind++) {
-		if (!strncmp(key, key_prefix[kind], strlen(key_prefix[kind])))
-			return (enum key_kind)kind;
-	}
-	return KEY_PATH;
+	_cleanup_free_ char *real = realpath(path, NULL);
+	char sys_name[256], device[PATH_MAX], own[256];
+	struct stat st;
+
+	if (!real || stat(real, &st))
+		return false;
+	if (S_ISREG(st.st_mode))
+		return make_key(KEY_PATH, "", real, own) && !strcmp(own, key);
+	if (!S_ISBLK(st.st_mode) || whole_disk(st.st_rdev, path, sys_name, NULL))
+		return false;
+	device_path(sys_name, device);
+	return !known_other(kind_of(key), sys_name, key) &&
+	       make_key(kind_of(key), sys_name, device, own) && !strcmp(own, key);
 }
 
 bool identify_reads(const char *key)

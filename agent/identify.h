@@ -32,6 +32,12 @@ struct identity {
 int identify(const char *path, struct identity *id, struct err *e);
 
 /*
+ * Is what path names the disk or plain file of this key? Reads no other disk. Another may have the
+ * same key.
+ */
+bool identify_is(const char *path, const char *key);
+
+/*
  * Find a block device again by its key: path is where it is now. hint is where it was; with
  * hint_holds (names have not been given out anew since, as they are when the machine starts) it
  * decides when several match. -ENODEV: no such disk. -ENOTUNIQ: several, and nothing tells which.

@@ -130,19 +130,33 @@ int ctl_protect(struct ctl *c)
 	return status;
 }
 
-static int on_disks(struct ctl *c, const char *command)
+/* Which disks it was that the command acted on: a path may have been another's before. */
+static void print_done(const json_t *answer, const char *what)
+{
+	const json_t *disks = json_object_get(answer, "disks"), *d;
+	size_t i;
+
+	json_array_foreach (disks, i, d)
+		printf("%s (%s, %s) %s\n", json_string_value(json_object_get(d, "name")),
+		       json_string_value(json_object_get(d, "path")),
+		       json_string_value(json_object_get(d, "key")), what);
+}
+
+static int on_disks(struct ctl *c, const char *command, const char *done)
 {
 	_cleanup_json_ json_t *answer = NULL;
 	int status;
 
 	answer =
 		ask(c, json_pack("{s:s, s:o}", "command", command, "disks", disk_list(c)), &status);
+	if (answer)
+		print_done(answer, done);
 	return status;
 }
 
 int ctl_unprotect(struct ctl *c)
 {
-	return on_disks(c, "unprotect");
+	return on_disks(c, "unprotect", "is not protected any more");
 }
 
 int ctl_resync(struct ctl *c)
@@ -156,6 +170,8 @@ int ctl_resync(struct ctl *c)
 		     json_pack("{s:s, s:o, s:b}", "command", "resync", "disks", disk_list(c), "now",
 			       c->now),
 		     &status);
+	if (answer)
+		print_done(answer, "is to be resynchronised");
 	starts = json_object_get(answer, "starts");
 	if (json_is_integer(starts))
 		printf("it begins with the next resync_window, %s; at once: mobilityctl resync --now %s\n",
@@ -168,7 +184,7 @@ int ctl_resync(struct ctl *c)
 
 int ctl_verify(struct ctl *c)
 {
-	return on_disks(c, "verify");
+	return on_disks(c, "verify", "is to be verified");
 }
 
 /* --- the rest --------------------------------------------------------------------------------- */

@@ -59,7 +59,8 @@ ctl agent protect "$tmp/tiny" >"$tmp/again.out" 2>&1 || true
 [ "$(status agent '.disks | length')" -eq ${#images[@]} ] || fail "a disk is listed twice"
 
 note "a disk that is no longer protected is not in new points, and stays in old ones"
-ctl agent unprotect "$tmp/random"
+ctl agent unprotect "$tmp/random" >unprotect.out
+grep -qF "random ($tmp/random, path:$tmp/random) is not protected any more" unprotect.out || fail "it says: $(cat unprotect.out)"
 wait_for agent 20 '.disks | all(.name != "random")'
 bookmark agent second
 export_point "$(machine agent)" second "$tmp/exported"

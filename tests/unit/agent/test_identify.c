@@ -198,6 +198,9 @@ START_TEST(names_are_such_as_the_appliance_takes)
 	ck_assert(!identify(test_path(".vm.img"), &id, &e));
 	ck_assert_str_eq(id.path, test_path(".vm.img"));
 	ck_assert_ptr_nonnull(strstr(id.key, "/.vm.img"));
+	ck_assert(identify_is(test_path(".vm.img"), id.key));
+	ck_assert(!identify_is(test_path("vm.img"), id.key));
+	ck_assert(!identify_is(test_path("absent"), id.key));
 }
 END_TEST
 
