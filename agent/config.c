@@ -8,6 +8,7 @@
 #include "include/mobility/wire.h"
 #include "lib/clock.h"
 #include "lib/conf.h"
+#include "lib/http.h"
 
 /* Each list is in the order of the enum that its index is stored as. */
 static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
@@ -16,6 +17,10 @@ static const char *const codecs[] = {"none", "zlib", "zstd", NULL};
 
 #define AT(member) offsetof(struct config, member)
 #define S NSEC_PER_SEC
+
+#define PROXY_EXPECTED                                                                             \
+	"http://[user:password@]host:port, or nothing; in user and password / is written %2F, "    \
+	"# %23, ? %3F, @ %40, : %3A and % %25"
 
 static const struct conf_key keys[] = {
 	{"agent", "state_dir", CONF_PATH, AT(state_dir), 1, 200, NULL, "/var/lib/mobility",
@@ -55,8 +60,7 @@ static const struct conf_key keys[] = {
 	 "a time from 1s to 10m"},
 	{"network", "stall_timeout", CONF_DURATION, AT(stall_timeout), S, 600 * S, NULL, "30s",
 	 "a time from 1s to 10m"},
-	{"network", "proxy", CONF_STRING, AT(proxy), 0, 512, NULL, NULL,
-	 "http://[user:password@]host:port, or nothing"},
+	{"network", "proxy", CONF_SECRET, AT(proxy), 0, 512, NULL, NULL, PROXY_EXPECTED},
 	{"network", "no_proxy", CONF_STRING, AT(no_proxy), 0, 1024, NULL, NULL,
 	 "hosts, .domains, addresses and networks separated by commas"},
 	{"network", "bandwidth_limit", CONF_LIST, AT(bandwidth_limit), 0, 1024, NULL, NULL,
@@ -67,12 +71,12 @@ static const struct conf_key keys[] = {
 /* The sentence does not show the value: it may hold a password. */
 static int check_proxy(const char *path, const struct config *c, struct err *e)
 {
-	if (!c->proxy || !strncmp(c->proxy, "http://", 7))
-		return 0;
-	return err_set(e, -EINVAL,
-		       "%s: bad value for \"proxy\"; expected http://[user:password@]host:port, or "
-		       "nothing",
-		       path);
+	int r = c->proxy ? http_check_proxy(c->proxy) : 0;
+
+	if (r == -EINVAL)
+		return err_set(e, r, "%s: bad value for \"proxy\"; expected %s", path,
+			       PROXY_EXPECTED);
+	return r ? err_errno(e, r, "cannot read %s", path) : 0;
 }
 
 static int check(const char *path, struct config *c, struct err *e)

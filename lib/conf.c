@@ -123,6 +123,7 @@ static int set_value(const struct conf_key *k, void *target, const char *value)
 {
 	switch (k->type) {
 	case CONF_STRING:
+	case CONF_SECRET:
 	case CONF_LIST:
 	case CONF_PATH:
 		return set_string(k, target, value);
@@ -185,6 +186,8 @@ static int assign(struct reading *rd, const struct conf_key *k, const char *valu
 
 	if (r == -ENOMEM)
 		return rd->result = err_errno(rd->e, r, "cannot read %s", rd->name);
+	if (r && k->type == CONF_SECRET)
+		return fail(rd, -EINVAL, "bad value for", k->key, k->expected);
 	if (r)
 		return rd->result =
 			       err_set(rd->e, -EINVAL, "%s:%u: bad value \"%s\" for \"%s\"%s%s",
@@ -251,7 +254,7 @@ static char *next_line(char *str, int size, void *stream)
 	const char *line = rd->buf + strspn(rd->buf, " \t");
 
 	if (strlen(rd->buf) != (size_t)n)
-		fail(rd, -EINVAL, "a line with a 0 byte:", line, NULL);
+		fail(rd, -EINVAL, "a line with a 0 byte:", "", NULL);
 	else if (strlen(line) + 1 >= (size_t)size)
 		fail(rd, -EINVAL, "a line that is too long:", "", NULL);
 	else
@@ -330,7 +333,8 @@ int conf_load(const char *path, bool must_exist, const struct conf_key *keys, vo
 void conf_clear(const struct conf_key *keys, void *target)
 {
 	for (const struct conf_key *k = keys; k->section; k++) {
-		if (k->type != CONF_STRING && k->type != CONF_PATH && k->type != CONF_LIST)
+		if (k->type != CONF_STRING && k->type != CONF_SECRET && k->type != CONF_PATH &&
+		    k->type != CONF_LIST)
 			continue;
 
 		char **s = member(target, k);

@@ -16,7 +16,8 @@
 
 enum conf_type {
 	CONF_STRING, /* char *, owned by the target (conf_clear); an empty value gives NULL */
-	CONF_PATH, /* the same, must begin with / */
+	CONF_SECRET, /* the same, shown by no error */
+	CONF_PATH, /* CONF_STRING, must begin with / */
 	CONF_LIST, /* CONF_STRING in which ';' separates; " ;", which begins a comment, is refused */
 	CONF_U64, /* uint64_t, min..max */
 	CONF_SIZE, /* uint64_t bytes, size_parse() */

@@ -37,6 +37,13 @@ struct http *http_new(const struct http_config *c, struct err *e); /* strings ar
 void http_free(struct http *h);
 void http_freep(struct http **h);
 
+/*
+ * -EINVAL: it is not http://[user:password@]host[:port] as libcurl takes it, or goes on after that, as
+ * after a / in a password, the rest of which would then be no secret. Any thread, also before
+ * http_global_init().
+ */
+int http_check_proxy(const char *proxy);
+
 struct http_response {
 	long status; /* 0: no whole answer */
 	char *body; /* owned; always followed by a 0 byte */

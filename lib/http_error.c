@@ -5,17 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "lib/cleanup.h"
-
-static void curl_freep(char **p)
-{
-	curl_free(*p);
-}
-
-static void url_freep(CURLU **p)
-{
-	curl_url_cleanup(*p);
-}
+#include "lib/http_url.h"
 
 /* The URL without user and password; NULL when it is none. Freed by curl_free. */
 static char *public_url(const char *url)
@@ -128,6 +118,12 @@ static const char *abort_text(enum http_abort why)
 	return NULL;
 }
 
+/* curl quotes a proxy that it cannot use as it was written, with its password. */
+static bool quotes_proxy(CURLcode code, const char *reason)
+{
+	return code == CURLE_COULDNT_RESOLVE_PROXY || strstr(reason, "Unsupported proxy");
+}
+
 int http_error(CURL *curl, const char *method, const char *url, CURLcode code, enum http_abort why,
 	       const char *reason, struct err *e)
 {
@@ -136,7 +132,7 @@ int http_error(CURL *curl, const char *method, const char *url, CURLcode code, e
 	int result = why ? abort_errno(why) : code_errno(curl, code, reason);
 
 	if (!text)
-		text = *reason ? reason : curl_easy_strerror(code);
+		text = *reason && !quotes_proxy(code, reason) ? reason : curl_easy_strerror(code);
 	return err_set(e, result, "%s %s failed: %s%s", method, shown ? shown : "(an invalid URL)",
 		       result == -ECONNRESET ? "the connection broke off: " : "", text);
 }

@@ -19,7 +19,7 @@ enum http_abort {
 	HTTP_ABORT_MEMORY,
 };
 
-/* reason: curl's own text, may be empty. Credentials in url never get into the sentence. */
+/* reason: curl's own text, may be empty. Credentials in url or of a proxy never get into the sentence. */
 int http_error(CURL *curl, const char *method, const char *url, CURLcode code, enum http_abort why,
 	       const char *reason, struct err *e);
 

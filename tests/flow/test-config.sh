@@ -49,6 +49,16 @@ mkdir folder.conf
 timeout 10 "$bin/mobilityd" --config "$tmp/folder.conf" >bad.out 2>&1 && fail "a folder was taken for a configuration"
 grep -q 'folder.conf' bad.out || fail "unreadable: $(cat bad.out)"
 
+note "a proxy that cannot be used is refused, and nobody shows its password"
+for proxy in 'user:s3cr/et@proxy.example:3128' 'user:s3cr#et@proxy.example:3128' 'user:1?s3cret@proxy.example:3128' \
+	'user:s3cret@proxy.example:port' "user:s3cret@$(printf '%0300d' 1):1"; do
+	sed "/^\[network\]/a proxy=http://$proxy" good.conf >agent/mobility.conf
+	timeout 10 "$bin/mobilityd" --config "$tmp/agent/mobility.conf" >bad.out 2>&1 && fail "the proxy $proxy was taken"
+	ctl agent status >>bad.out 2>&1 && fail "mobilityctl took the proxy $proxy"
+	[ "$(grep -c mobility.conf bad.out)" -eq 2 ] || fail "$proxy: no error of each: $(cat bad.out)"
+	! grep -E 's3cr|et@' bad.out || fail "the password is shown"
+done
+
 note "mobilityctl reads the same file as strictly"
 { cat good.conf; echo 'colour=blue'; } >agent/mobility.conf
 ctl agent status >bad.out 2>&1 && fail "mobilityctl took an unknown key"

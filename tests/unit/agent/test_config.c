@@ -92,6 +92,44 @@ START_TEST(mistakes_are_named)
 }
 END_TEST
 
+START_TEST(a_proxy_is_as_libcurl_takes_it)
+{
+	static const char *const good[] = {"http://proxy.example:3128", "http://proxy.example:1/",
+					   "http://user:s3cr%2Fet@[::1]:3128"};
+	static const char *const bad[] = {"socks5://user:s3cret@proxy.example:3128",
+					  "http://user:s3cr/et@proxy.example:3128",
+					  "http://user:s3cr#et@proxy.example:3128",
+					  "http://user:s3cr?et@proxy.example:3128",
+					  "http://user:1/s3cret@proxy.example:3128",
+					  "http://user:1#s3cret@proxy.example:3128",
+					  "http://user:1?s3cret@proxy.example:3128",
+					  "http://user:s3cr@et@proxy.example:3128",
+					  "http://user:s3cret@proxy.example:port",
+					  "http://user:s3cret@proxy.example:99999",
+					  "http://user:s3cr et@proxy.example:3128",
+					  "http://user:s3cr%00et@proxy.example:1",
+					  "http://user:s3cret@"};
+	char text[200];
+	struct config c;
+	struct err e;
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		snprintf(text, sizeof(text), "[network]\nproxy=%s\n", good[i]);
+		test_write(test_path("c"), text);
+		ck_assert_msg(!config_load(test_path("c"), &c, &e), "%s", e.text);
+		ck_assert_str_eq(c.proxy, good[i]);
+		config_clear(&c);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		snprintf(text, sizeof(text), "[network]\nproxy=%s\n", bad[i]);
+		test_write(test_path("c"), text);
+		ck_assert_msg(config_load(test_path("c"), &c, &e) == -EINVAL, "%s", text);
+		ck_assert_msg(!strstr(e.text, "s3cr") && !strstr(e.text, "et@"), "%s", e.text);
+		ck_assert_msg(strstr(e.text, "\"proxy\"; expected http://[") != NULL, "%s", e.text);
+	}
+}
+END_TEST
+
 START_TEST(choices)
 {
 	for (int s = SOURCE_AUTO; s <= SOURCE_SCAN; s++)
@@ -108,6 +146,7 @@ int main(void)
 	tcase_add_test(tc, fallbacks);
 	tcase_add_test(tc, values);
 	tcase_add_test(tc, mistakes_are_named);
+	tcase_add_test(tc, a_proxy_is_as_libcurl_takes_it);
 	tcase_add_test(tc, choices);
 	return run_tcase("config", tc);
 }

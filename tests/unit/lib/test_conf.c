@@ -28,7 +28,7 @@ static const struct conf_key keys[] = {
 	{"replication", "strict", CONF_BOOL, AT(strict), 0, 0, NULL, "yes", "yes or no"},
 	{"replication", "source", CONF_CHOICE, AT(source), 0, 0, sources, "auto",
 	 "auto, kmod or scan"},
-	{"network", "proxy", CONF_STRING, AT(proxy), 0, 0, NULL, NULL, "a URL"},
+	{"network", "proxy", CONF_SECRET, AT(proxy), 0, 30, NULL, NULL, "a URL"},
 	{0},
 };
 
@@ -150,6 +150,17 @@ START_TEST(bad_files_name_the_line)
 }
 END_TEST
 
+START_TEST(a_secret_is_not_shown)
+{
+	struct err e = {0};
+	const char *text = "[network]\nproxy = http://user:s3cret@a.long.name.example:3128\n";
+
+	assert_code(load(text, strlen(text), &e), -EINVAL, &e);
+	assert_says(&e, "x.conf:2: bad value for \"proxy\"; expected a URL");
+	ck_assert_ptr_null(strstr(e.text, "s3cret"));
+}
+END_TEST
+
 START_TEST(nothing_is_cut_off)
 {
 	char text[400];
@@ -159,7 +170,7 @@ START_TEST(nothing_is_cut_off)
 	assert_code(load(text, (size_t)n, &e), -EINVAL, &e);
 	assert_says(&e, "x.conf:2: a line that is too long");
 	assert_code(load("[agent]\nname = ab\0c\n", 19, &e), -EINVAL, &e);
-	assert_says(&e, "x.conf:2: a line with a 0 byte");
+	assert_says(&e, "x.conf:2: a line with a 0 byte: \"\"");
 }
 END_TEST
 
@@ -198,6 +209,7 @@ int main(void)
 	tcase_add_test(tc, every_kind_of_value);
 	tcase_add_test(tc, an_empty_value_is_no_string);
 	tcase_add_loop_test(tc, bad_files_name_the_line, 0, (int)ARRAY_SIZE(bad));
+	tcase_add_test(tc, a_secret_is_not_shown);
 	tcase_add_test(tc, nothing_is_cut_off);
 	tcase_add_test(tc, the_first_error_is_told);
 	tcase_add_test(tc, a_bad_default_is_a_failure);

@@ -501,6 +501,28 @@ START_TEST(through_a_proxy)
 }
 END_TEST
 
+/* Which the configuration refuses, should libcurl ever be stricter than it is about them. */
+START_TEST(a_proxy_that_is_none_is_not_shown)
+{
+	static const char *const proxies[] = {"http://user:s3cr/et@proxy.example:3128",
+					      "http://user:s3cr#et@proxy.example:3128",
+					      "http://user:s3cr?et@proxy.example:3128",
+					      "http://user:s3cret@proxy.example:port",
+					      "bogus://user:s3cret@proxy.example:3128",
+					      "https://user:s3cret@[::1/:3128"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(proxies); i++) {
+		_cleanup_(http_freep) struct http *h =
+			make_client((struct http_config){.proxy = proxies[i]});
+
+		ck_assert_int_eq(http_check_proxy(proxies[i]), -EINVAL);
+		ck_assert_int_lt(get(h, "/hello"), 0);
+		ck_assert_msg(!strstr(e.text, "s3cr"), "%s", e.text);
+		assert_says(&e, "/hello failed: ");
+	}
+}
+END_TEST
+
 START_TEST(the_environment_has_no_say)
 {
 	setenv("https_proxy", "http://127.0.0.1:1", 1);
@@ -539,6 +561,7 @@ int main(void)
 	tcase_add_test(tc, cancelling);
 	tcase_add_test(tc, credentials_are_never_told);
 	tcase_add_test(tc, through_a_proxy);
+	tcase_add_test(tc, a_proxy_that_is_none_is_not_shown);
 	tcase_add_test(tc, the_environment_has_no_say);
 	return run_tcase("http", tc);
 }
