@@ -176,6 +176,19 @@ static bool any_reachable(const struct session *s)
 	return false;
 }
 
+/* Somebody waits for it, and not only for the background's rate. */
+static bool verify_hurries(const struct session *s)
+{
+	for (size_t i = 0; i < s->a->disks->count; i++) {
+		const struct disk *d = s->a->disks->disk[i];
+
+		if (atomic_load(&d->verify.asked) && d->source && d->source->ops->tracks &&
+		    d->state == DISK_PROTECTED && clock_monotonic_ns() >= d->verify.again_ns)
+			return true;
+	}
+	return false;
+}
+
 /* Is an epoch due? If not, sleep a little. *scan: with the scanned disks. */
 static bool epoch_due(struct session *s, bool *scan)
 {
@@ -194,7 +207,7 @@ static bool epoch_due(struct session *s, bool *scan)
 	}
 	if (slices_left(s) || !s->boundary_ns)
 		return true;
-	if (since < least && !verify_needs_epoch(s)) {
+	if (since < least && !verify_hurries(s)) {
 		/* No longer: it shows that the session lives, and events of disks are heeded between. */
 		left = least - since;
 		session_wait(s, left < IDLE_NS ? left : IDLE_NS, false);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What the session's loop does from epoch to epoch, with epochs and an appliance that are made up. */
-/* wraps: uplink_connect enroll_renew api_machine epoch_run drain_pool_new */
+/* wraps: uplink_connect enroll_renew api_machine epoch_run drain_pool_new verify_slices verify_needs_epoch */
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -80,6 +80,24 @@ int __wrap_drain_pool_new(struct agent *a, struct drain_pool **out, struct err *
 	(void)a, (void)e;
 	*out = NULL;
 	return 0;
+}
+
+/* Slices are read whenever that is due, and wait for an epoch. */
+static bool verifying;
+
+int __real_verify_slices(struct session *s, struct err *e);
+int __wrap_verify_slices(struct session *s, struct err *e);
+bool __real_verify_needs_epoch(const struct session *s);
+bool __wrap_verify_needs_epoch(const struct session *s);
+
+int __wrap_verify_slices(struct session *s, struct err *e)
+{
+	return verifying ? 0 : __real_verify_slices(s, e);
+}
+
+bool __wrap_verify_needs_epoch(const struct session *s)
+{
+	return verifying || __real_verify_needs_epoch(s);
 }
 
 static int edit_disks(struct state *st, void *arg, struct err *e)
@@ -178,6 +196,50 @@ START_TEST(disks_are_heeded_in_a_long_interval)
 	ck_assert_uint_eq(atomic_load(&epochs), 1);
 	ck_assert_uint_lt(clock_monotonic_ns() - atomic_load(&agent.session_alive_ns),
 			  10 * NSEC_PER_SEC);
+}
+END_TEST
+
+static int quiet_status(struct source *s, struct source_status *out, struct err *e)
+{
+	(void)s, (void)e;
+	*out = (struct source_status){.size_now = SIZE};
+	return 0;
+}
+
+static void quiet_close(struct source *s)
+{
+	(void)s;
+}
+
+static bool ran_on(void)
+{
+	return atomic_load(&epochs) > 3;
+}
+
+START_TEST(only_who_waits_for_verification_has_more_epochs)
+{
+	static const struct source_ops ops = {.name = "quiet",
+					      .tracks = true,
+					      .status = quiet_status,
+					      .close = quiet_close};
+	static struct source quiet = {.ops = &ops, .size = SIZE, .shift = 16, .poll_fd = -1};
+	struct session here = {.a = &agent};
+	struct err e;
+
+	agent.config.min_epoch_interval = 3600 * NSEC_PER_SEC;
+	verifying = true;
+	add_disk();
+	ck_assert_int_eq(session_local(&here, &e), 0);
+	disk_set_source(agent.disks->disk[0], &quiet);
+	start();
+	ck_assert(soon(ran));
+	sleep(1);
+	agent_wake(&agent);
+	sleep(1);
+	ck_assert_uint_eq(atomic_load(&epochs), 1);
+	verify_ask(agent.disks->disk[0]);
+	agent_wake(&agent);
+	ck_assert(soon(ran_on));
 }
 END_TEST
 
@@ -307,6 +369,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, disks_are_heeded_in_a_long_interval);
+	tcase_add_test(tc, only_who_waits_for_verification_has_more_epochs);
 	tcase_add_test(tc, an_event_that_stays_does_not_keep_it_busy);
 	tcase_add_test(tc, a_renewal_that_fails_is_kept);
 	tcase_add_test(tc, epochs_that_fail_are_counted);
