@@ -22,6 +22,10 @@ static const char *const codecs[] = {"none", "zlib", "zstd", NULL};
 	"http://[user:password@]host:port, or nothing; in user and password / is written %2F, "    \
 	"# %23, ? %3F, @ %40, : %3A and % %25"
 
+/* At less than that no slice (verify.c) would ever be due. */
+#define VERIFY_RATE_LEAST (8u << 10)
+#define VERIFY_RATE_EXPECTED "bytes a second, 8K to 1T, or 0"
+
 static const struct conf_key keys[] = {
 	{"agent", "state_dir", CONF_PATH, AT(state_dir), 1, 200, NULL, "/var/lib/mobility",
 	 "an absolute path"},
@@ -55,7 +59,7 @@ static const struct conf_key keys[] = {
 	{"replication", "resync_window", CONF_STRING, AT(resync_window_text), 1, 500, NULL,
 	 "19:00-07:00, Sat, Sun", "times of the week, e.g. Mon-Fri 19:00-07:00, Sat, Sun"},
 	{"replication", "verify_rate", CONF_SIZE, AT(verify_rate), 0, 1ull << 40, NULL, "0",
-	 "bytes a second, 0 to 1T"},
+	 VERIFY_RATE_EXPECTED},
 	{"network", "connect_timeout", CONF_DURATION, AT(connect_timeout), S, 600 * S, NULL, "10s",
 	 "a time from 1s to 10m"},
 	{"network", "stall_timeout", CONF_DURATION, AT(stall_timeout), S, 600 * S, NULL, "30s",
@@ -83,6 +87,9 @@ static int check(const char *path, struct config *c, struct err *e)
 {
 	int r = check_proxy(path, c, e);
 
+	if (!r && c->verify_rate && c->verify_rate < VERIFY_RATE_LEAST)
+		r = err_set(e, -EINVAL, "%s: bad value for \"verify_rate\"; expected %s", path,
+			    VERIFY_RATE_EXPECTED);
 	if (!r && c->bandwidth_limit && timetable_parse(c->bandwidth_limit, &c->bandwidth, e))
 		r = err_prefix(e,
 			       "%s: bad value for \"bandwidth_limit\" (a rate and a timetable, as "

@@ -92,6 +92,29 @@ START_TEST(mistakes_are_named)
 }
 END_TEST
 
+/* 16 MiB in an hour is the least that is ever verified at once. */
+START_TEST(a_verify_rate_does_something)
+{
+	static const struct {
+		const char *text;
+		int code;
+	} cases[] = {{"0", 0}, {"1", -EINVAL}, {"8191", -EINVAL}, {"8K", 0}, {"1T", 0}};
+	struct config c;
+	char text[80];
+	struct err e;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		snprintf(text, sizeof(text), "[replication]\nverify_rate=%s\n", cases[i].text);
+		test_write(test_path("c"), text);
+		ck_assert_msg(config_load(test_path("c"), &c, &e) == cases[i].code, "%s", text);
+		if (cases[i].code)
+			ck_assert_ptr_nonnull(strstr(e.text, "\"verify_rate\"; expected bytes a "
+							     "second, 8K to 1T, or 0"));
+		config_clear(&c);
+	}
+}
+END_TEST
+
 START_TEST(a_proxy_is_as_libcurl_takes_it)
 {
 	static const char *const good[] = {"http://proxy.example:3128", "http://proxy.example:1/",
@@ -147,6 +170,7 @@ int main(void)
 	tcase_add_test(tc, values);
 	tcase_add_test(tc, mistakes_are_named);
 	tcase_add_test(tc, a_proxy_is_as_libcurl_takes_it);
+	tcase_add_test(tc, a_verify_rate_does_something);
 	tcase_add_test(tc, choices);
 	return run_tcase("config", tc);
 }
