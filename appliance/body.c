@@ -9,6 +9,7 @@
 #include "lib/cleanup.h"
 #include "lib/digest_tree.h"
 #include "lib/json.h"
+#include "lib/text.h"
 
 static int open_object(const void *data, size_t len, size_t max, const char *const *members,
 		       json_t **root, struct err *e)
@@ -19,14 +20,11 @@ static int open_object(const void *data, size_t len, size_t max, const char *con
 	return json_only_keys(*root, members, e);
 }
 
-/* Text for people to see: no control characters, so that it can do nothing to a terminal or a log. */
-static int printable(const char *s, const char *member, struct err *e)
+int body_printable(const char *s, const char *member, struct err *e)
 {
-	for (; *s; s++) {
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			return err_set(e, -EBADMSG, "%s has a control character", member);
-	}
-	return 0;
+	if (text_printable(s, strlen(s)))
+		return 0;
+	return err_set(e, -EBADMSG, "%s has a control character", member);
 }
 
 static int get_text(const json_t *o, const char *member, size_t min, size_t max, char *out,
@@ -36,7 +34,7 @@ static int get_text(const json_t *o, const char *member, size_t min, size_t max,
 	int rc = json_get_str(o, member, min, max, &s, e);
 
 	if (rc == 0)
-		rc = printable(s, member, e);
+		rc = body_printable(s, member, e);
 	if (rc == 0)
 		strcpy(out, s);
 	return rc;
@@ -49,7 +47,7 @@ static int get_opt_text(const json_t *o, const char *member, size_t max, char *o
 	int rc = json_get_opt_str(o, member, max, &s, e);
 
 	if (rc == 0 && s)
-		rc = printable(s, member, e);
+		rc = body_printable(s, member, e);
 	if (rc == 0)
 		strcpy(out, s ? s : "");
 	return rc;
@@ -81,7 +79,7 @@ int body_enroll(const void *data, size_t len, struct body_enroll *b, struct err 
 	if (rc == 0)
 		rc = json_get_str(b->root, "hostname", 1, TEXT_MAX - 1, &b->hostname, e);
 	if (rc == 0)
-		rc = printable(b->hostname, "hostname", e);
+		rc = body_printable(b->hostname, "hostname", e);
 	if (rc == 0)
 		rc = json_get_str(b->root, "csr", 1, 16384, &b->csr, e);
 	return rc;

@@ -21,6 +21,9 @@
 #define BODY_DIGEST_RANGE_MAX (1ull << 30)
 #define BODY_DISK_MAX (1ull << 56) /* bytes */
 
+/* Text for people to see: no control characters (lib/text.h). */
+int body_printable(const char *s, const char *member, struct err *e);
+
 struct body_enroll {
 	json_t *root;
 	const char *token, *hostname, *csr; /* borrowed from root */

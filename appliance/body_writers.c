@@ -9,17 +9,6 @@
 #define WRITERS_MAX 128
 #define NAME_MAX_BYTES 128
 
-/* Text that people will see on a terminal. */
-static int check_text(const char *s, const char *member, struct err *e)
-{
-	for (; s && *s; s++) {
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			return err_set(e, -EBADMSG, "%s of a writer has a control character",
-				       member);
-	}
-	return 0;
-}
-
 static int check_writer(const json_t *o, struct err *e)
 {
 	static const char *const members[] = {"name", "result", "text", "freeze_us", NULL};
@@ -35,7 +24,8 @@ static int check_writer(const json_t *o, struct err *e)
 	    (rc = json_get_str(o, "result", 1, 16, &result, e)) ||
 	    (rc = json_get_opt_str(o, "text", REASON_MAX - 1, &text, e)) ||
 	    (rc = json_get_u64(o, "freeze_us", INT64_MAX, &us, e)) ||
-	    (rc = check_text(name, "name", e)) || (rc = check_text(text, "text", e)))
+	    (rc = body_printable(name, "name of a writer", e)) ||
+	    (text && (rc = body_printable(text, "text of a writer", e))))
 		return rc;
 	for (size_t i = 0; i < ARRAY_SIZE(results); i++) {
 		if (!strcmp(result, results[i]))

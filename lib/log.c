@@ -13,6 +13,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/text.h"
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 static const int level_priorities[] = {3, 4, 6, 7}; /* as syslog(3) numbers them */
@@ -70,10 +71,10 @@ static size_t put_head(char *line, size_t size, enum log_level level)
 /* Whatever a message quotes, it stays one line and cannot steer a terminal. */
 static void blunt_controls(char *s)
 {
-	for (; *s; s++) {
-		if ((unsigned char)*s < ' ' || *s == 0x7f)
-			*s = ' ';
-	}
+	size_t len = strlen(s);
+
+	for (size_t i = 0; i < len; i++)
+		memset(s + i, ' ', text_control(s + i, len - i));
 }
 
 void log_at(enum log_level level, const char *fmt, ...)

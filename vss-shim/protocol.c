@@ -7,6 +7,7 @@
 #include <sys/sysmacros.h>
 
 #include "lib/json.h"
+#include "lib/text.h"
 
 /* Text for people: UTF-8 without control characters. */
 static bool printable(const char *s, size_t len)
@@ -16,11 +17,7 @@ static bool printable(const char *s, size_t len)
 	if (!valid)
 		return false;
 	json_decref(valid);
-	for (size_t i = 0; i < len; i++) {
-		if ((unsigned char)s[i] < ' ' || s[i] == 0x7f)
-			return false;
-	}
-	return true;
+	return text_printable(s, len);
 }
 
 int answer_parse(const char *line, size_t len, struct answer *out)

@@ -95,6 +95,11 @@ static const struct {
 	{"{\"key\":\"a\",\"name\":\"v/a\",\"size\":512,\"granule\":4096}", false},
 	{"{\"key\":\"a\",\"name\":\"..\",\"size\":512,\"granule\":4096}", false},
 	{"{\"key\":\"a\",\"name\":\"a\\u001bb\",\"size\":512,\"granule\":4096}", false},
+	{"{\"key\":\"a\",\"name\":\"a\\u007fb\",\"size\":512,\"granule\":4096}", false},
+	{"{\"key\":\"a\",\"name\":\"a\\u0080b\",\"size\":512,\"granule\":4096}", false},
+	{"{\"key\":\"a\",\"name\":\"a\\u009f\",\"size\":512,\"granule\":4096}", false},
+	{"{\"key\":\"a\\u009b2J\",\"name\":\"a\",\"size\":512,\"granule\":4096}", false},
+	{"{\"key\":\"a\",\"name\":\"a\\u00a0\\u00dbb\",\"size\":512,\"granule\":4096}", true},
 	{"{\"key\":\"a\",\"name\":\"a\\u0000b\",\"size\":512,\"granule\":4096}", false},
 	{"{\"key\":\"a\",\"name\":\"vda\",\"size\":513,\"granule\":4096}", false},
 	{"{\"key\":\"a\",\"name\":\"vda\",\"size\":0,\"granule\":4096}", false},
@@ -137,11 +142,24 @@ static const struct {
 	{HEAD "\"bookmark\":{\"name\":\"x\",\"type\":\"crash\"},\"disks\":[]}", true},
 	{HEAD "\"bookmark\":{\"name\":null,\"type\":\"application\"},\"disks\":[]}", true},
 	{HEAD "\"bookmark\":{\"name\":\"x\",\"type\":\"other\"},\"disks\":[]}", false},
+	{HEAD "\"bookmark\":{\"name\":\"\\u009b2J\",\"type\":\"crash\"},\"disks\":[]}", false},
+	{HEAD "\"disks\":[],\"writers\":[{\"name\":\"a\",\"result\":\"failed\","
+	      "\"text\":\"\\u00e9\",\"freeze_us\":1}]}",
+	 true},
+	{HEAD "\"disks\":[],\"writers\":[{\"name\":\"a\",\"result\":\"failed\","
+	      "\"text\":\"\\u0085\",\"freeze_us\":1}]}",
+	 false},
+	{HEAD "\"disks\":[],\"writers\":[{\"name\":\"\\u0090\",\"result\":\"ok\","
+	      "\"text\":null,\"freeze_us\":1}]}",
+	 false},
 	{HEAD "\"bookmark\":[],\"disks\":[]}", false},
 	{HEAD "\"bookmark\":null,\"disks\":[" ONE "," ONE "]}", false},
 	{HEAD "\"bookmark\":null,\"disks\":[7]}", false},
 	{HEAD "\"bookmark\":null,\"disks\":{}}", false},
 	{HEAD "\"bookmark\":null}", false},
+	{"{\"attempt\":\"11111111-0000-4000-8000-000000000001\",\"boundary\":5,"
+	 "\"consistency\":\"fuzzy\",\"reason\":\"\\u0084\",\"disks\":[]}",
+	 false},
 	{"{\"attempt\":\"X\",\"boundary\":5,\"consistency\":\"crash\",\"disks\":[]}", false},
 	{"{\"attempt\":\"11111111-0000-4000-8000-000000000001\",\"boundary\":5,"
 	 "\"consistency\":\"perfect\",\"disks\":[]}",
@@ -187,6 +205,22 @@ START_TEST(commit_digest)
 	body_commit_clear(&x);
 	body_commit_clear(&y);
 	body_commit_clear(&z);
+}
+END_TEST
+
+START_TEST(enrol_body)
+{
+	static const char *const hosts[] = {"h", "h\\u009b31m", "h\\u0007"};
+	char text[128];
+	struct body_enroll b;
+	struct err e;
+
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		snprintf(text, sizeof(text), "{\"token\":\"t\",\"hostname\":\"%s\",\"csr\":\"c\"}",
+			 hosts[i]);
+		ck_assert_int_eq(body_enroll(text, strlen(text), &b, &e), i ? -EBADMSG : 0);
+		body_enroll_clear(&b);
+	}
 }
 END_TEST
 
@@ -287,6 +321,7 @@ int main(void)
 	tcase_add_loop_test(t, commit_body, 0,
 			    (int)(sizeof(commit_bodies) / sizeof(commit_bodies[0])));
 	tcase_add_test(t, commit_digest);
+	tcase_add_test(t, enrol_body);
 	tcase_add_test(t, uploads);
 	tcase_add_test(t, refusals);
 	tcase_add_test(t, addresses);

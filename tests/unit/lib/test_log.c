@@ -107,7 +107,7 @@ START_TEST(a_message_stays_one_line)
 	big[sizeof(big) - 1] = 0;
 	divert_stderr();
 	log_init("x", LOG_LEVEL_INFO);
-	log_info("one\ntwo\033[31m\r%s", "three\n");
+	log_info("one\ntwo\033[31m\r\xc2\x9b%s", "three\n");
 	log_info("%s", big);
 
 	_cleanup_free_ char *text = read_log();
@@ -115,6 +115,7 @@ START_TEST(a_message_stays_one_line)
 
 	ck_assert_ptr_nonnull(second);
 	ck_assert_ptr_null(strchr(text, '\033'));
+	ck_assert_ptr_null(strchr(text, '\x9b'));
 	ck_assert_ptr_eq(strchr(second + 1, '\n'), text + strlen(text) - 1);
 	ck_assert_ptr_nonnull(strstr(second, "[cut]\n"));
 }

@@ -22,6 +22,9 @@ static const struct {
 	{"OK", -EBADMSG, 0, NULL},
 	{"", -EBADMSG, 0, NULL},
 	{"ok \x1b[2J", -EBADMSG, 0, NULL},
+	{"ok \xc2\x9b"
+	 "2J",
+	 -EBADMSG, 0, NULL},
 	{"ok \xff", -EBADMSG, 0, NULL},
 	{"ok \xc3\xa9t\xc3\xa9", 0, ANSWER_OK, "\xc3\xa9t\xc3\xa9"},
 };

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/text.h"
+
+size_t text_control(const char *s, size_t len)
+{
+	unsigned char c = (unsigned char)s[0];
+
+	if (c < ' ' || c == 0x7f)
+		return 1;
+	/* U+0080 to U+009F */
+	return len > 1 && c == 0xc2 && (unsigned char)s[1] >= 0x80 && (unsigned char)s[1] < 0xa0
+		       ? 2
+		       : 0;
+}
+
+bool text_printable(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (text_control(s + i, len - i))
+			return false;
+	}
+	return true;
+}
