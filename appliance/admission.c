@@ -18,6 +18,7 @@ void admission_init(struct admission *a, uint64_t bytes)
 {
 	*a = (struct admission){
 		.now = clock_monotonic_ns,
+		.bytes = bytes,
 		.free = bytes,
 		.reserve = bytes / ADMISSION_SMALL_SHARE,
 		.debt = bytes * (ADMISSION_DEBT_NS / ADMISSION_HOLD_NS),
@@ -44,6 +45,32 @@ static bool fits(const struct admission *a, uint64_t bytes)
 	return a->free >= reserve && a->free - reserve >= bytes;
 }
 
+static void note_asked(struct admission *a, const struct admission_flow *f)
+{
+	if (a->asked != f) {
+		a->other_asked_ns = a->asked_ns;
+		a->asked = f;
+	}
+	a->asked_ns = a->now();
+}
+
+/* Did anybody else want some lately? Whoever waits now did. */
+static bool in_company(const struct admission *a, const struct admission_flow *f)
+{
+	uint64_t other = a->asked == f ? a->other_asked_ns : a->asked_ns;
+
+	return other && a->now() - other < ADMISSION_COMPANY_NS;
+}
+
+/* One body a machine gets whatever its size. */
+static bool within_share(const struct admission *a, const struct admission_wait *w)
+{
+	uint64_t held = is_small(w->bytes) ? w->flow->held_small : w->flow->held;
+	uint64_t most = (is_small(w->bytes) ? a->reserve : a->bytes) / 2;
+
+	return !held || held + w->bytes <= most || !in_company(a, w->flow);
+}
+
 /* Count what the flow holds for the time until now. */
 static void charge(const struct admission *a, struct admission_flow *f)
 {
@@ -60,14 +87,25 @@ static uint64_t turn_of(const struct admission *a, const struct admission_flow *
 	return f->finish > a->turn ? f->finish : a->turn;
 }
 
+static struct admission_wait **next_small(struct admission *a)
+{
+	for (struct admission_wait **w = &a->small; *w; w = &(*w)->next) {
+		if (within_share(a, *w))
+			return w;
+	}
+	return NULL;
+}
+
 /* Whose turn it is of the large ones; of those with the same turn who came first. */
 static struct admission_wait **next_large(struct admission *a)
 {
-	struct admission_wait **next = &a->large;
+	struct admission_wait **next = NULL;
 
-	for (struct admission_wait **w = next; *w; w = &(*w)->next) {
+	for (struct admission_wait **w = &a->large; *w; w = &(*w)->next) {
 		charge(a, (*w)->flow);
-		if (turn_of(a, (*w)->flow) < turn_of(a, (*next)->flow))
+		if (!within_share(a, *w))
+			continue;
+		if (!next || turn_of(a, (*w)->flow) < turn_of(a, (*next)->flow))
 			next = w;
 	}
 	return next;
@@ -83,6 +121,12 @@ static void grant(struct admission *a, struct admission_wait **at)
 	pthread_cond_signal(&w->wake);
 }
 
+static void grant_small(struct admission *a, struct admission_wait **at)
+{
+	(*at)->flow->held_small += (*at)->bytes;
+	grant(a, at);
+}
+
 static void grant_large(struct admission *a, struct admission_wait **at)
 {
 	struct admission_flow *f = (*at)->flow;
@@ -94,16 +138,16 @@ static void grant_large(struct admission *a, struct admission_wait **at)
 	grant(a, at);
 }
 
-/* Whoever is next and does not fit makes those behind wait: else a large body might never be let in. */
+/* Whoever is next and does not fit makes those behind wait: else a large body might never be let in. Nobody waits for one that has its share. */
 static void grant_all(struct admission *a)
 {
 	struct admission_wait **next;
 
-	while (a->small && fits(a, a->small->bytes))
-		grant(a, &a->small);
-	if (a->small)
+	while ((next = next_small(a)) && fits(a, (*next)->bytes))
+		grant_small(a, next);
+	if (next)
 		return;
-	while (*(next = next_large(a)) && fits(a, (*next)->bytes))
+	while ((next = next_large(a)) && fits(a, (*next)->bytes))
 		grant_large(a, next);
 }
 
@@ -142,6 +186,8 @@ int admission_enter(struct admission *a, struct admission_flow *flow, uint64_t b
 	pthread_cond_init(&w.wake, &attr);
 	pthread_condattr_destroy(&attr);
 	pthread_mutex_lock(&a->lock);
+	if (bytes)
+		note_asked(a, flow);
 	enqueue(list, &w);
 	grant_all(a);
 	wait_granted(a, &w, wait_ns);
@@ -158,7 +204,9 @@ int admission_enter(struct admission *a, struct admission_flow *flow, uint64_t b
 void admission_leave(struct admission *a, struct admission_flow *flow, uint64_t bytes)
 {
 	pthread_mutex_lock(&a->lock);
-	if (!is_small(bytes)) {
+	if (is_small(bytes)) {
+		flow->held_small -= bytes;
+	} else {
 		charge(a, flow);
 		flow->held -= bytes;
 	}

@@ -3,7 +3,8 @@
  * Who may have memory for the body of a request, of a fixed number of bytes for all. Small bodies, which commits of small epochs are made of, go
  * first and have a part of the bytes to themselves; they take no turns. Large ones wait their turn, and the turns go round the machines by the bytes that
  * each was given, and by how long it has held them (start-time fair queueing), however many connections a machine has: what becomes free goes to a machine
- * that gives it back soon rather than to one that holds it while its body trickles in. Any thread; entering may sleep.
+ * that gives it back soon rather than to one that holds it while its body trickles in. While others want some no machine holds more than half, so that what
+ * it does not give back for a while is not all there is; one that is alone may have all. Any thread; entering may sleep.
  */
 #ifndef APPLIANCE_ADMISSION_H
 #define APPLIANCE_ADMISSION_H
@@ -24,11 +25,15 @@
 #define ADMISSION_DEBT_NS                                                                          \
 	(60 * NSEC_PER_SEC) /* no machine is further behind than if it had held all for so long */
 
+#define ADMISSION_COMPANY_NS                                                                       \
+	(60 * NSEC_PER_SEC) /* a machine is alone when no other wanted any for so long */
+
 /* What is remembered of a machine; zero at first, then the admission's alone. */
 struct admission_flow {
 	uint64_t finish; /* the turn at which what it was given so far is used up */
 	uint64_t held; /* bytes of large bodies now */
 	uint64_t since; /* what it holds is counted up to this monotonic time */
+	uint64_t held_small; /* bytes of small bodies now */
 };
 
 struct admission_wait;
@@ -36,10 +41,13 @@ struct admission_wait;
 struct admission {
 	pthread_mutex_t lock;
 	uint64_t (*now)(void); /* monotonic ns; tests have a clock of their own */
-	uint64_t free; /* bytes */
+	uint64_t bytes; /* all there are */
+	uint64_t free; /* of these */
 	uint64_t reserve; /* of these, what only small bodies get */
 	uint64_t turn; /* where the round has come to, in bytes */
 	uint64_t debt; /* how far behind it a machine may be */
+	const struct admission_flow *asked; /* who wanted some last */
+	uint64_t asked_ns, other_asked_ns; /* when it did, and when anybody else did; 0: never */
 	struct admission_wait *small, *large; /* who waits, in order of arrival */
 	struct buffers buffers; /* what they get */
 };

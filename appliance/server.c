@@ -142,11 +142,12 @@ static bool admit(struct server *s, struct MHD_Connection *c, struct exchange *x
  * Is it worth reading the refused body to its end? An answer on a connection that is closed with bytes unread can be lost to the peer; but nobody may make us
  * read without bounds.
  */
-static bool drain_worthwhile(struct MHD_Connection *c)
+static bool drain_worthwhile(struct MHD_Connection *c, uint64_t *length)
 {
-	const char *length = header(c, "Content-Length");
+	const char *text = header(c, "Content-Length");
 
-	return length && !header(c, "Expect") && strtoull(length, NULL, 10) <= WIRE_SEGMENT_MAX;
+	*length = text ? strtoull(text, NULL, 10) : 0;
+	return text && !header(c, "Expect") && *length <= WIRE_SEGMENT_MAX;
 }
 
 /* --- the answer ---------------------------------------------------------------------------- */
@@ -214,10 +215,25 @@ static struct exchange *exchange_new(struct port *port, struct MHD_Connection *c
 
 static enum MHD_Result first_look(struct server *s, struct MHD_Connection *c, struct exchange *x)
 {
+	uint64_t length;
+
 	if (admit(s, c, x))
 		return MHD_YES;
 	x->discard = true;
-	return drain_worthwhile(c) ? MHD_YES : answer(c, x);
+	if (!drain_worthwhile(c, &length))
+		return answer(c, x);
+	upload_drop(&x->upload, &s->admission, (size_t)length);
+	return MHD_YES;
+}
+
+/* No answer: the connection ends, and what still comes on it is not read. */
+static enum MHD_Result take(struct exchange *x, const char *data, size_t len)
+{
+	int rc = upload_add(&x->upload, data, len);
+
+	if (rc == -ETIMEDOUT)
+		refusal_log(x->request.peer, "a body that came too slowly", NULL);
+	return rc < 0 ? MHD_NO : MHD_YES;
 }
 
 static enum MHD_Result handle(void *arg, struct MHD_Connection *c, const char *url,
@@ -236,10 +252,10 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *c, const char *u
 		return first_look(port->server, c, x);
 	}
 	if (*size) {
-		if (!x->discard && upload_add(&x->upload, data, *size) < 0)
-			return MHD_NO;
+		size_t len = *size;
+
 		*size = 0;
-		return MHD_YES;
+		return take(x, data, len);
 	}
 	if (!x->discard) {
 		if (!upload_whole(&x->upload))

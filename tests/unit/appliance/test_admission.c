@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory for bodies: small ones first, large ones by machine in turn, nobody for ever. */
+/* Memory for bodies: small ones first, large ones by machine in turn, nobody for ever, and nobody all of it. */
 #include <check.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -77,7 +77,7 @@ END_TEST
 
 START_TEST(machines_in_turn)
 {
-	struct admission_flow greedy = {0}, modest = {0}, holder = {0};
+	struct admission_flow greedy = {0}, modest = {0}, holder = {0}, second = {0};
 	struct guest g[4], m, s;
 
 	order = 0;
@@ -95,15 +95,14 @@ START_TEST(machines_in_turn)
 	ck_assert_int_eq(m.rc, 0);
 
 	ck_assert_int_eq(admission_enter(&a, &holder, 7 * MIB, 0), 0);
-	ck_assert_int_eq(admission_enter(&a, &holder, ADMISSION_SMALL, 0), 0);
-	ck_assert_int_eq(admission_enter(&a, &holder, ADMISSION_SMALL, 0), 0);
-	ck_assert_int_eq(admission_enter(&a, &holder, ADMISSION_SMALL, 0), 0);
-	ck_assert_int_eq(admission_enter(&a, &holder, ADMISSION_SMALL, 0), 0);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(admission_enter(&a, i % 2 ? &second : &holder, ADMISSION_SMALL, 0),
+				 0);
 	order = 0;
 	queue(&g[0], &greedy, 7 * MIB);
 	queue(&s, &modest, ADMISSION_SMALL);
 	for (int i = 0; i < 4; i++)
-		admission_leave(&a, &holder, ADMISSION_SMALL);
+		admission_leave(&a, i % 2 ? &second : &holder, ADMISSION_SMALL);
 	pthread_join(s.thread, NULL);
 	ck_assert_uint_eq(s.place, 1);
 	admission_leave(&a, &holder, 7 * MIB);
@@ -214,6 +213,76 @@ START_TEST(debt_is_bounded)
 }
 END_TEST
 
+static int enter(struct admission_flow *f, uint64_t bytes)
+{
+	return admission_enter(&a, f, bytes, 0);
+}
+
+/* Whatever a machine does not give back, another finds memory; but for what it took while it was alone. */
+START_TEST(half_while_others_want_some)
+{
+	struct admission_flow hog = {0}, other = {0};
+	struct guest more;
+
+	fake_init(8 * MIB);
+	for (int i = 0; i < 7; i++)
+		ck_assert_int_eq(enter(&hog, MIB), 0);
+	ck_assert_int_eq(enter(&other, MIB), -EBUSY);
+	for (int i = 0; i < 7; i++)
+		admission_leave(&a, &hog, MIB);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(enter(&hog, MIB), 0);
+	ck_assert_int_eq(enter(&hog, MIB), -EBUSY);
+	/* Who has its share and waits for more keeps nobody waiting. */
+	queue(&more, &hog, MIB);
+	ck_assert_int_eq(enter(&other, 3 * MIB), 0);
+	admission_leave(&a, &other, 3 * MIB);
+	admission_leave(&a, &hog, MIB);
+	join(&more, 1);
+	/* Alone again it may have all. */
+	fake_ns += 59 * NSEC_PER_SEC;
+	ck_assert_int_eq(enter(&hog, MIB), 0);
+	ck_assert_int_eq(enter(&hog, MIB), -EBUSY);
+	fake_ns += NSEC_PER_SEC;
+	ck_assert_int_eq(enter(&hog, 3 * MIB), 0);
+	admission_leave(&a, &hog, 7 * MIB);
+	admission_clear(&a);
+}
+END_TEST
+
+/* As for the part that small bodies have to themselves. */
+START_TEST(half_of_what_is_for_small_ones)
+{
+	struct admission_flow hog = {0}, other = {0};
+	struct guest more;
+
+	fake_init(16 * MIB);
+	ck_assert_int_eq(enter(&other, ADMISSION_SMALL), 0);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(enter(&hog, ADMISSION_SMALL), 0);
+	ck_assert_int_eq(enter(&hog, ADMISSION_SMALL), -EBUSY);
+	queue(&more, &hog, ADMISSION_SMALL);
+	ck_assert_int_eq(enter(&other, ADMISSION_SMALL), 0);
+	ck_assert_int_eq(enter(&other, MIB), 0);
+	admission_leave(&a, &hog, ADMISSION_SMALL);
+	join(&more, 1);
+	ck_assert_uint_eq(hog.held_small, 3 * ADMISSION_SMALL);
+	admission_clear(&a);
+}
+END_TEST
+
+START_TEST(one_body_in_any_case)
+{
+	struct admission_flow large = {0}, other = {0};
+
+	fake_init(8 * MIB);
+	ck_assert_int_eq(enter(&other, ADMISSION_SMALL), 0);
+	ck_assert_int_eq(enter(&large, 6 * MIB), 0);
+	ck_assert_int_eq(enter(&large, ADMISSION_SMALL + 1), -EBUSY);
+	admission_clear(&a);
+}
+END_TEST
+
 START_TEST(a_wait_ends)
 {
 	struct admission_flow f = {0};
@@ -239,6 +308,9 @@ int main(void)
 	tcase_add_test(t, memory_goes_to_those_who_give_it_back);
 	tcase_add_test(t, a_slow_machine_gets_its_share);
 	tcase_add_test(t, debt_is_bounded);
+	tcase_add_test(t, half_while_others_want_some);
+	tcase_add_test(t, half_of_what_is_for_small_ones);
+	tcase_add_test(t, one_body_in_any_case);
 	tcase_add_test(t, a_wait_ends);
 	return run_tcase("admission", t);
 }

@@ -250,6 +250,41 @@ START_TEST(uploads)
 }
 END_TEST
 
+static uint64_t fake_ns = 1;
+
+static uint64_t fake_now(void)
+{
+	return fake_ns;
+}
+
+START_TEST(bodies_that_trickle)
+{
+	const uint64_t sec = 1000000000;
+	struct admission admission;
+	struct admission_flow flow = {0};
+	struct upload u = {0};
+
+	admission_init(&admission, 32 << 20);
+	admission.now = fake_now;
+	/* 60 s, and one for each 64 KiB: a segment of 16 MiB passes at 53 KiB/s. */
+	ck_assert_int_eq(upload_begin(&u, &admission, &flow, 16 << 20, 0), 0);
+	fake_ns += 316 * sec;
+	ck_assert_int_eq(upload_add(&u, "x", 1), 0);
+	fake_ns++;
+	ck_assert_int_eq(upload_add(&u, "x", 1), -ETIMEDOUT);
+	upload_end(&u);
+	ck_assert_uint_eq(admission.free, 32 << 20);
+	/* One that was refused, and is read to its end, as well. */
+	upload_drop(&u, &admission, 65536);
+	fake_ns += 61 * sec;
+	ck_assert_int_eq(upload_add(&u, "x", 1), 0);
+	fake_ns++;
+	ck_assert_int_eq(upload_add(&u, "x", 1), -ETIMEDOUT);
+	upload_end(&u);
+	admission_clear(&admission);
+}
+END_TEST
+
 START_TEST(refusals)
 {
 	uint64_t skipped, now = 1;
@@ -323,6 +358,7 @@ int main(void)
 	tcase_add_test(t, commit_digest);
 	tcase_add_test(t, enrol_body);
 	tcase_add_test(t, uploads);
+	tcase_add_test(t, bodies_that_trickle);
 	tcase_add_test(t, refusals);
 	tcase_add_test(t, addresses);
 	tcase_add_test(t, names);
