@@ -76,6 +76,8 @@ struct disk {
 
 	/* workers */
 	_Atomic uint32_t segments; /* handed out in the epoch under way */
+	_Atomic uint32_t extents; /* in it; zeros that are joined count each */
+	_Atomic uint64_t put_off; /* bytes that it has no room for: they come with the next */
 	_Atomic uint64_t drained, planned; /* bytes of the epoch under way */
 	_Atomic uint64_t changed_at; /* where the second reading found a change; UINT64_MAX none */
 	_Atomic unsigned int reads; /* under way, and when one began or ended last; monotonic */

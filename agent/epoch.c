@@ -39,6 +39,11 @@ static bool scanned(struct disk *d)
 	return d->source && !d->source->ops->tracks;
 }
 
+static bool put_off(struct disk *d)
+{
+	return atomic_load(&d->put_off) > 0;
+}
+
 enum disk_state epoch_state_after(const struct disk *d)
 {
 	if (d->in_epoch && d->slice_end >= d->size)
@@ -64,6 +69,8 @@ static int prepare(struct epoch *ep, struct disk *d, struct err *e)
 	bool whole = d->state == DISK_PROTECTED;
 
 	atomic_store(&d->segments, 0);
+	atomic_store(&d->extents, 0);
+	atomic_store(&d->put_off, 0);
 	atomic_store(&d->drained, 0);
 	atomic_store(&d->planned, 0);
 	disk_unread_begin(d, ep->bookmark != NULL);
@@ -263,7 +270,7 @@ static int scan_second(struct epoch *ep, struct err *e)
 	struct drain dr = {.epoch = ep->number};
 	int r;
 
-	if (!any(ep, scanned) || ep->fuzzy[0] || any(ep, disk_has_unread) ||
+	if (!any(ep, scanned) || ep->fuzzy[0] || any(ep, disk_has_unread) || any(ep, put_off) ||
 	    !epoch_all_protected(ep))
 		return 0;
 	dr.plan.disks = calloc(ep->table->count + 1, sizeof(*dr.plan.disks));
@@ -301,6 +308,11 @@ static void judge_disk(struct epoch *ep, struct disk *d)
 			    d->name);
 	else
 		disk_clear_error(d);
+	if (put_off(d))
+		epoch_fuzzy(
+			ep,
+			"more of %s has changed than an epoch takes; the rest comes with the next",
+			d->name);
 	if (at != UINT64_MAX)
 		epoch_fuzzy(ep, "%s changed while it was scanned (near offset %llu)", d->name,
 			    (unsigned long long)at);

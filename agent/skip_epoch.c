@@ -116,6 +116,7 @@ static int add(struct zeros *z, uint64_t from, uint64_t to, enum skip_kind kind,
 	}
 	if (r)
 		return err_errno(e, r, "cannot build a segment of zeros");
+	atomic_fetch_add(&z->disk->extents, 1);
 	atomic_fetch_add(&z->ep->s->a->totals.skipped_bytes[kind], to - from);
 	return 0;
 }

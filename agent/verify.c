@@ -295,7 +295,8 @@ static bool lacks(struct disk *d)
 {
 	struct source_status st;
 
-	return disk_unread_told(d) || d->source->ops->status(d->source, &st, NULL) || st.events;
+	return disk_unread_told(d) || atomic_load(&d->put_off) ||
+	       d->source->ops->status(d->source, &st, NULL) || st.events;
 }
 
 void verify_committed(struct disk *d, const struct verify_commit *c)

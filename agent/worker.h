@@ -15,6 +15,11 @@
 #include "lib/codec.h"
 #include "lib/frame.h"
 
+/*
+ * From so many extents on the rest of a disk waits for the next epoch. What is left of the bound is more than all workers make of what they
+ * are at.
+ */
+#define WORKER_EXTENTS (WIRE_EPOCH_EXTENTS_MAX - 65536u)
 #define WORKER_READ_BYTES (1u << 20) /* read at a time, or a granule if that is larger */
 
 struct worker {

@@ -283,6 +283,21 @@ static int hole(struct worker *w, const struct piece *p, uint64_t offset, size_t
 	return 0;
 }
 
+/*
+ * The epoch has as many extents of the disk as it may. The rest stays to be sent, as what cannot be read; of a scanned disk
+ * it still differs from what is known of the appliance when it is read next.
+ */
+static int put_off(struct disk *d, uint64_t offset, size_t len, struct err *e)
+{
+	atomic_fetch_add(&d->put_off, len);
+	return d->source->ops->mark(d->source, offset, len, e);
+}
+
+static bool is_full(const struct disk *d, enum piece_mode mode)
+{
+	return mode != PIECE_VERIFY && atomic_load(&d->extents) >= WORKER_EXTENTS;
+}
+
 /* A part of a run that fits the buffer. */
 static int part_of_run(struct worker *w, const struct piece *p, uint64_t offset, size_t len,
 		       const uint8_t *expected, struct err *e)
@@ -335,9 +350,13 @@ static int one_run(struct worker *w, const struct piece *p, const struct run *ru
 		if (w->given_up(w->arg))
 			return err_set(e, -ECANCELED, "canceled");
 		n = (size_t)min_u64(step, end - at);
-		r = part_of_run(w, p, at, n,
-				expected ? digest_at(expected, first, (size_t)(at - first)) : NULL,
-				e);
+		if (is_full(d, p->mode))
+			r = put_off(d, at, n, e);
+		else
+			r = part_of_run(w, p, at, n,
+					expected ? digest_at(expected, first, (size_t)(at - first))
+						 : NULL,
+					e);
 		atomic_fetch_add(&d->drained, n);
 	}
 	return r;

@@ -144,6 +144,7 @@ int worker_add(struct worker *w, struct disk *d, uint64_t offset, const uint8_t 
 	if (r)
 		return err_errno(e, r, "cannot build a segment at offset %llu",
 				 (unsigned long long)offset);
+	atomic_fetch_add(&d->extents, 1);
 	stage_add(&w->agent->stages, STAGE_COMPRESS, clock_monotonic_ns() - began, len);
 	w->filled += zero ? 0 : len;
 	atomic_fetch_add(zero ? &w->agent->totals.zero_bytes : &w->agent->totals.data_bytes, len);
@@ -166,6 +167,7 @@ int worker_add_zero(struct worker *w, struct disk *d, uint64_t offset, size_t le
 	if (r)
 		return err_errno(e, r, "cannot build a segment at offset %llu",
 				 (unsigned long long)offset);
+	atomic_fetch_add(&d->extents, 1);
 	atomic_fetch_add(&w->agent->totals.zero_bytes, len);
 	return 0;
 }

@@ -173,15 +173,13 @@ static void follow(struct appliance *app, const struct commit_row *row)
 		struct index_of of = {app->home.store, row->machine, d->disk,
 				      row->epoch,      d->segments,  d->bytes};
 		struct live_disk *live;
-		struct index ix = {0};
 		struct err e;
 
 		if (!d->segments)
 			continue;
-		if (index_build(&of, false, &ix, &e) < 0 || index_save(&of, &ix, &e) < 0)
+		if (index_make(&of, false, &e) < 0)
 			log_warning("the index of epoch %llu will be made again: %s",
 				    (unsigned long long)row->epoch, e.text);
-		index_clear(&ix);
 		live = live_disk(app->live, row->machine, d->disk);
 		if (live)
 			live_committed(live, &j);

@@ -2,7 +2,8 @@
 /*
  * The index of a committed epoch of a disk: its extents in ascending order, each with where its bytes are in the journal. It is kept
  * beside the journal (.mji, docs/store.md) with a digest of its own, and is rebuilt from the journal, whose trailers
- * are checked then, when it is missing or damaged. An index belongs to one thread at a time.
+ * are checked then, when it is missing or damaged. An epoch may have millions of extents: whoever can takes them a few at a time (index_make,
+ * index_walk), which needs no memory for each. Any thread; a struct index belongs to one thread at a time.
  */
 #ifndef APPLIANCE_INDEX_H
 #define APPLIANCE_INDEX_H
@@ -45,14 +46,28 @@ struct index_of {
 struct index_entry index_entry_of(const struct frame_extent *x, uint64_t at);
 
 /*
- * From the journal; check: verify the trailers (a journal just received needs none), which prove the index; content is for its readers to check. -EBADMSG:
- * the journal is damaged.
+ * Gets the entries of an index in ascending order. It is called with NULL at first: `count` come, and what came before is void. Unless it returns 0 that
+ * is the end, with what it returned.
  */
+typedef int (*index_fn)(void *arg, uint64_t count, const struct index_entry *entries, size_t n,
+			struct err *e);
+
+/*
+ * From the journal; check: verify the trailers (a journal just received needs none), which prove the index; content is for its readers to check. -EBADMSG:
+ * the journal is damaged. (index_merge.c)
+ */
+int index_merge(const struct index_of *of, bool check, index_fn fn, void *arg, struct err *e);
+/* From the file, whose digest is looked at last: what fn got is worth nothing unless 0 comes back. -ENOENT, -EBADMSG */
+int index_read(const struct index_of *of, index_fn fn, void *arg, struct err *e);
+/* The file from the journal. */
+int index_make(const struct index_of *of, bool check, struct err *e);
+/* From the file, which is made again where that is needed. */
+int index_walk(const struct index_of *of, index_fn fn, void *arg, struct err *e);
+
+/* The same as a whole, in 64 bytes of memory an extent: index_merge, index_walk, index_read; and its file. */
 int index_build(const struct index_of *of, bool check, struct index *ix, struct err *e);
-int index_save(const struct index_of *of, const struct index *ix, struct err *e);
-/* From the file, else rebuilt and saved. */
 int index_load(const struct index_of *of, struct index *ix, struct err *e);
-/* Like index_load, of the file alone: -ENOENT, -EBADMSG */
 int index_load_file(const struct index_of *of, struct index *ix, struct err *e);
+int index_save(const struct index_of *of, const struct index *ix, struct err *e);
 
 #endif

@@ -15,6 +15,7 @@
 /* A stored segment: its place, and the disk ranges that it covers, ascending, neighbours merged. */
 struct stored {
 	uint32_t number;
+	uint32_t extents;
 	uint64_t serial; /* the syncs that reached this number made it durable */
 	uint64_t at;
 	uint8_t trailer[WIRE_TRAILER_BYTES]; /* stands for its bytes */
@@ -34,6 +35,7 @@ struct journal {
 	size_t count, order_room;
 	struct ranges durable; /* of the first durable_count in_order, which nothing takes back */
 	size_t durable_count;
+	uint64_t extents; /* of all segments */
 	uint64_t tail; /* where the next segment goes */
 	uint64_t serial; /* of the last append; never used twice */
 	uint64_t synced; /* serial up to which all is durable */
@@ -77,6 +79,7 @@ static struct stored *stored_new(const struct frame *f, const uint8_t *data)
 	if (less)
 		s->ranges = less;
 	s->number = f->segment;
+	s->extents = f->extent_count;
 	memcpy(s->trailer, data + f->total - WIRE_TRAILER_BYTES, WIRE_TRAILER_BYTES);
 	return s;
 }
@@ -199,6 +202,7 @@ static void remember(struct journal *j, struct stored *s, uint64_t bytes)
 	s->serial = ++j->serial;
 	set(j, s->number, s);
 	j->in_order[j->count++] = s;
+	j->extents += s->extents;
 	j->tail += bytes;
 }
 
@@ -220,6 +224,7 @@ static void roll_back(struct journal *j)
 		struct stored *s = j->in_order[--j->count];
 
 		set(j, s->number, NULL);
+		j->extents -= s->extents;
 		j->tail = s->at;
 		stored_free(s);
 	}
@@ -286,12 +291,26 @@ static int check_space(struct journal *j, size_t len, struct err *e)
 	return rc;
 }
 
+/* Each takes memory here, and in the map of the disk later. */
+static int check_extents(const struct journal *j, const struct stored *s, struct err *e)
+{
+	if (j->extents + s->extents <= WIRE_EPOCH_EXTENTS_MAX)
+		return 0;
+	return err_set(e, -EEXIST,
+		       "with segment %u the disk would have %llu extents in this epoch, and may "
+		       "have %u: commit it, and send the rest with the next one",
+		       s->number, (unsigned long long)(j->extents + s->extents),
+		       WIRE_EPOCH_EXTENTS_MAX);
+}
+
 /* With the lock held, s not yet in the journal; s belongs to the journal only on success. */
 static int append_locked(struct journal *j, struct stored *s, const void *data, size_t len,
 			 struct err *e)
 {
-	int rc = check_overlap(j, s, e);
+	int rc = check_extents(j, s, e);
 
+	if (rc == 0)
+		rc = check_overlap(j, s, e);
 	if (rc < 0)
 		return rc;
 	if (j->broken)

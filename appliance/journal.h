@@ -31,7 +31,8 @@ void journal_close(struct journal *j); /* NULL is fine */
 
 /*
  * Store the segment f, parsed from its f->total bytes at data with trailer and content checked, durably. 0 also when the same bytes are there
- * already; -EEXIST: the number has other bytes, or an extent overlaps one of another segment; -ENOSPC: the store is
+ * already; -EEXIST: the number has other bytes, an extent overlaps one of another segment, or the epoch would have too many extents
+ * (WIRE_EPOCH_EXTENTS_MAX); -ENOSPC: the store is
  * full, the segment is not there; -EIO and others: it is not there.
  */
 int journal_append(struct journal *j, const struct frame *f, const void *data, struct err *e);

@@ -87,10 +87,10 @@ static int merge_top(struct map *m)
 	return 0;
 }
 
-/* Put pieces on top as a level of their own; takes them. */
-static int add_level(struct map *m, struct piece *pieces, size_t count)
+/* They become a level of their own on top. */
+int map_add_pieces(struct map *m, struct piece *pieces, size_t count)
 {
-	if (m->levels == MAP_LEVELS) {
+	if (count > UINT32_MAX || m->levels == MAP_LEVELS) {
 		free(pieces);
 		return -E2BIG;
 	}
@@ -105,24 +105,26 @@ static int add_level(struct map *m, struct piece *pieces, size_t count)
 	return 0;
 }
 
+struct piece map_piece(uint64_t epoch, const struct index_entry *n, size_t number)
+{
+	return (struct piece){
+		.offset = n->offset,
+		.length = n->length,
+		.epoch = epoch,
+		.entry = (uint32_t)number,
+		.kind = n->type == WIRE_ZERO ? PIECE_ZERO : PIECE_DATA,
+	};
+}
+
 int map_add(struct map *m, const struct index *ix)
 {
-	struct piece *pieces;
+	struct piece *pieces = reallocarray(NULL, ix->count + 1, sizeof(*pieces));
 
-	if (ix->count > UINT32_MAX)
-		return -E2BIG;
-	pieces = reallocarray(NULL, ix->count + 1, sizeof(*pieces));
 	if (!pieces)
 		return -ENOMEM;
 	for (size_t i = 0; i < ix->count; i++)
-		pieces[i] = (struct piece){
-			.offset = ix->entries[i].offset,
-			.length = ix->entries[i].length,
-			.epoch = ix->epoch,
-			.entry = (uint32_t)i,
-			.kind = ix->entries[i].type == WIRE_ZERO ? PIECE_ZERO : PIECE_DATA,
-		};
-	return add_level(m, pieces, ix->count);
+		pieces[i] = map_piece(ix->epoch, &ix->entries[i], i);
+	return map_add_pieces(m, pieces, ix->count);
 }
 
 int map_add_damaged(struct map *m, uint64_t epoch, uint64_t size)
@@ -132,7 +134,7 @@ int map_add_damaged(struct map *m, uint64_t epoch, uint64_t size)
 	if (!p)
 		return -ENOMEM;
 	*p = (struct piece){.length = size, .epoch = epoch, .kind = PIECE_DAMAGED};
-	return add_level(m, p, 1);
+	return map_add_pieces(m, p, 1);
 }
 
 int map_collapse(struct map *m)

@@ -54,20 +54,42 @@ void image_clear(struct image *im)
 	map_clear(&im->map);
 }
 
+struct pieces {
+	uint64_t epoch;
+	struct piece *piece;
+	size_t count;
+};
+
+static int add_pieces(void *arg, uint64_t count, const struct index_entry *entries, size_t n,
+		      struct err *e)
+{
+	struct pieces *p = arg;
+
+	for (size_t i = 0; i < n; i++, p->count++)
+		p->piece[p->count] = map_piece(p->epoch, &entries[i], p->count);
+	if (entries)
+		return 0;
+	free(p->piece);
+	p->count = 0;
+	p->piece = reallocarray(NULL, count + 1, sizeof(*p->piece));
+	return p->piece ? 0 : err_set(e, -ENOMEM, "out of memory for the map of a disk");
+}
+
 int image_add(struct image *im, const struct journal_row *j, struct err *e)
 {
 	struct index_of of = {im->store, im->machine, im->disk, j->epoch, j->segments, j->bytes};
-	struct index ix;
+	struct pieces p = {.epoch = j->epoch};
 	struct err why;
-	int rc = index_load(&of, &ix, &why);
+	int rc = index_walk(&of, add_pieces, &p, &why);
 
 	if (rc == 0) {
-		rc = map_add(&im->map, &ix);
-		index_clear(&ix);
+		rc = map_add_pieces(&im->map, p.piece, p.count);
 	} else if (rc == -EBADMSG) {
+		free(p.piece);
 		log_error("%s", why.text);
 		rc = map_add_damaged(&im->map, j->epoch, im->size);
 	} else {
+		free(p.piece);
 		*e = why;
 		return rc;
 	}

@@ -28,6 +28,7 @@
  *	WIRE_ZERO		stored_len 0, codec WIRE_CODEC_NONE, digest all zero
  *	WIRE_DATA		codec NONE: stored_len == length; else 0 < stored_len < length
  *	digest			SHA-256 of the extent's length bytes before compression
+ *	extents of a disk	<= WIRE_EPOCH_EXTENTS_MAX in an epoch, of all its segments
  *
  * Pure definitions: usable from any thread and from the agent, the appliance and tests.
  */
@@ -48,6 +49,7 @@
 #define WIRE_SEGMENT_MAX (16u << 20)
 #define WIRE_EXTENTS_MAX 65536u
 #define WIRE_EXTENT_DATA_MAX (1u << 20)
+#define WIRE_EPOCH_EXTENTS_MAX (1u << 22) /* of a disk in an epoch, all its segments together */
 #define WIRE_BLOCK 65536u /* granularity of digest queries, bytes */
 
 enum wire_type {

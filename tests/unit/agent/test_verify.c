@@ -237,6 +237,10 @@ START_TEST(an_epoch_that_lacks_something_proves_nothing)
 	ck_assert_uint_eq(d->verify.proven_ns, 7);
 	ck_assert_uint_gt(d->verify.again_ns, clock_monotonic_ns());
 	events = 0;
+	atomic_store(&d->put_off, 4096);
+	end_pass(250);
+	ck_assert_uint_eq(d->verify.proven_ns, 7);
+	atomic_store(&d->put_off, 0);
 	end_pass(300);
 	ck_assert_uint_eq(d->verify.proven_ns, 300);
 	ck_assert(!atomic_load(&d->verify.asked));

@@ -222,6 +222,55 @@ START_TEST(what_cannot_be_read_stays_dirty)
 }
 END_TEST
 
+/* As many extents as an epoch takes of a disk: what comes after is marked for the next one, unread. */
+START_TEST(what_has_no_room_comes_with_the_next_epoch)
+{
+	static uint8_t covered[SIZE / 512];
+	struct piece p = {.mode = PIECE_SEND, .run_count = 1, .run = {{0, SIZE}}};
+	struct err e = {0};
+
+	set_up(&tracked_ops, GRANULE_SHIFT);
+	p.owner = disk;
+	atomic_store(&disk->extents, WORKER_EXTENTS - 20);
+	ck_assert_msg(!worker_piece(&worker, &p, &e), "%s", e.text);
+	/* It is looked at for each 1 MiB, of 16 extents. */
+	ck_assert_uint_eq(check_segment(covered), 2 << 20);
+	ck_assert_uint_eq(atomic_load(&disk->extents), WORKER_EXTENTS + 12);
+	ck_assert_uint_eq(fake.marked_from, 2 << 20);
+	ck_assert_uint_eq(fake.marked_bytes, 1 << 20);
+	ck_assert_uint_eq(atomic_load(&disk->put_off), 1 << 20);
+	ck_assert_uint_eq(fake.reads, 2);
+	ck_assert(!disk_has_unread(disk));
+	tear_down();
+}
+END_TEST
+
+/* The next scan finds that it differs. */
+START_TEST(a_scan_without_room_learns_nothing)
+{
+	static uint8_t covered[SIZE / 512];
+	struct piece p = {.mode = PIECE_SEND, .run_count = 1, .run = {{0, SIZE}}};
+	struct piece again = {.mode = PIECE_COMPARE, .run_count = 1, .run = {{0, SIZE}}};
+	struct err e = {0};
+
+	set_up(&scanned_ops, 16);
+	p.owner = again.owner = disk;
+	scan_digests_begin(disk->digests);
+	ck_assert_msg(!worker_piece(&worker, &p, &e), "%s", e.text);
+	worker_forget(&worker);
+	fake.content[200000] ^= 1;
+	atomic_store(&disk->extents, WORKER_EXTENTS);
+	ck_assert_msg(!worker_piece(&worker, &again, &e), "%s", e.text);
+	ck_assert_ptr_null(worker.open);
+	ck_assert_uint_eq(atomic_load(&disk->put_off), SIZE);
+	atomic_store(&disk->extents, 0);
+	ck_assert_msg(!worker_piece(&worker, &again, &e), "%s", e.text);
+	ck_assert_uint_eq(check_segment(covered), WIRE_BLOCK);
+	ck_assert_int_eq(covered[200000 / 512], 1);
+	tear_down();
+}
+END_TEST
+
 START_TEST(a_scan_sends_what_differs_and_learns)
 {
 	static uint8_t covered[SIZE / 512];
@@ -484,6 +533,8 @@ int main(void)
 	tcase_add_test(tc, what_is_dirty_is_sent);
 	tcase_add_test(tc, an_appliance_gets_what_it_can_read);
 	tcase_add_test(tc, what_cannot_be_read_stays_dirty);
+	tcase_add_test(tc, what_has_no_room_comes_with_the_next_epoch);
+	tcase_add_test(tc, a_scan_without_room_learns_nothing);
 	tcase_add_test(tc, a_scan_sends_what_differs_and_learns);
 	tcase_add_test(tc, a_scan_leaves_out_what_cannot_be_read);
 	tcase_add_test(tc, a_second_reading_that_fails_proves_nothing);

@@ -2,7 +2,7 @@
 /*
  * Which point a word means; exports that take long, have long names or meet others; and what was cut short: making an appliance, and removing a machine.
  */
-/* wraps: clock_monotonic_ns index_load flock fsync */
+/* wraps: clock_monotonic_ns index_walk flock fsync */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +23,8 @@
 
 uint64_t __real_clock_monotonic_ns(void);
 uint64_t __wrap_clock_monotonic_ns(void);
-int __real_index_load(const struct index_of *of, struct index *ix, struct err *e);
-int __wrap_index_load(const struct index_of *of, struct index *ix, struct err *e);
+int __real_index_walk(const struct index_of *of, index_fn fn, void *arg, struct err *e);
+int __wrap_index_walk(const struct index_of *of, index_fn fn, void *arg, struct err *e);
 
 int __real_flock(int fd, int how);
 int __wrap_flock(int fd, int how);
@@ -41,10 +41,10 @@ uint64_t __wrap_clock_monotonic_ns(void)
 	return __real_clock_monotonic_ns() + ahead;
 }
 
-int __wrap_index_load(const struct index_of *of, struct index *ix, struct err *e)
+int __wrap_index_walk(const struct index_of *of, index_fn fn, void *arg, struct err *e)
 {
 	ahead += load_ns;
-	return __real_index_load(of, ix, e);
+	return __real_index_walk(of, fn, arg, e);
 }
 
 /* Before the first lock on a file of this name it gets the other: another export ends just then. */

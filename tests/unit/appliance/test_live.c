@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The maps that are kept in memory: what they take together, which of them go, and how they follow commits. */
-/* wraps: index_load */
+/* wraps: index_walk */
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -20,8 +20,8 @@
 #define PIECE (sizeof(struct piece))
 #define MAP_BYTES ((PARTS + 1) * PIECE) /* of a disk with one epoch */
 
-int __real_index_load(const struct index_of *of, struct index *ix, struct err *e);
-int __wrap_index_load(const struct index_of *of, struct index *ix, struct err *e);
+int __real_index_walk(const struct index_of *of, index_fn fn, void *arg, struct err *e);
+int __wrap_index_walk(const struct index_of *of, index_fn fn, void *arg, struct err *e);
 
 static __thread bool slow; /* this thread's maps take until go_on to make */
 static sem_t making, go_on;
@@ -32,14 +32,14 @@ static struct live *live;
 static struct disk_row row[DISKS];
 static uint64_t epoch;
 
-int __wrap_index_load(const struct index_of *of, struct index *ix, struct err *e)
+int __wrap_index_walk(const struct index_of *of, index_fn fn, void *arg, struct err *e)
 {
 	if (slow) {
 		slow = false;
 		sem_post(&making);
 		sem_wait(&go_on);
 	}
-	return __real_index_load(of, ix, e);
+	return __real_index_walk(of, fn, arg, e);
 }
 
 /* Zeros apart from each other: a piece of the map each. */
