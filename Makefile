@@ -120,7 +120,7 @@ $(B)/unit/kmod/%: tests/unit/kmod/%.c $(wildcard kmod/*.[ch] tests/unit/kmod/shi
 		-o $@ $< $(call kmod_sources,$<) $(call pkg,check)
 
 # ThreadSanitizer has something to see where there are two threads: in these, and in the flow tests.
-threaded := bookmark digest_feed finder queue sender shim admission catalog digests journal http log set bitmap epoch_image
+threaded := bookmark digest_feed finder queue sender shim admission catalog digests journal live http log set bitmap epoch_image
 chosen_unit_bins := $(unit_bins) $(kmod_unit_bins)
 ifeq ($(SAN),thread)
 chosen_unit_bins := $(filter $(addprefix %/test_,$(threaded)),$(chosen_unit_bins))

@@ -175,7 +175,7 @@ void live_release(struct live_machine *m)
 	}
 }
 
-/* With d->lock held exclusively, as the next two. */
+/* With d->lock held exclusively, as all up to refresh_map(). */
 static void measure(struct live_disk *d)
 {
 	atomic_store(&d->map_bytes, d->mapped ? map_bytes(&d->image.map) : 0);
