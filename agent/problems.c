@@ -10,9 +10,9 @@
 #define FAILURES 3 /* in a row: not a passing disturbance */
 #define POINT_OVERDUE_NS (15 * 60 * NSEC_PER_SEC)
 
-#define NO_ANSWER                                                                                           \
-	"Look at the kernel's log for a disk, or a path to it, that does not answer; nothing is lost, and " \
-	"replication goes on by itself when it does."
+#define NO_ANSWER                                                                                                    \
+	"Look at the kernel's log for a disk, or a path to it, that does not answer (before Linux 5.18 it may also " \
+	"be a cgroup's limit of writes, io.max); nothing is lost, and replication goes on by itself when it does."
 
 static void add(json_t *list, const char *severity, const char *remedy, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -120,6 +120,18 @@ static void machine_problems(const struct status_view *v, json_t *list)
 	certificate_problem(v, list);
 }
 
+static const char *track_only_remedy(const char *reason)
+{
+	if (strstr(reason, "owns"))
+		return "Unload what else hooks block I/O (a module, a livepatch, a BPF program or a kprobe), then load "
+		       "the module again; until then recovery points are made only when the disks are quiet for a "
+		       "moment.";
+	if (strstr(reason, "module parameter"))
+		return "Take mode=track-only out of the module's parameters and load it again; until then recovery "
+		       "points are made only when the disks are quiet for a moment.";
+	return "This kernel allows no more: recovery points are made only when the disks are quiet for a moment.";
+}
+
 static void module_problems(const struct status_view *v, json_t *list)
 {
 	bool wanted = false;
@@ -134,9 +146,7 @@ static void module_problems(const struct status_view *v, json_t *list)
 		    "recovery points only of disks that are quiet.",
 		    "The kernel module does not work: %s.", v->kmod.reason);
 	else if (v->kmod.mode == KMOD_TRACK_ONLY)
-		add(list, "warning",
-		    "Unload what else hooks block I/O, then load the module again; until then recovery "
-		    "points are made only when the disks are quiet for a moment.",
+		add(list, "warning", track_only_remedy(v->kmod.reason),
 		    "The kernel module tracks only: %s.", v->kmod.reason);
 }
 

@@ -11,6 +11,7 @@
 
 #define LOOK_AGAIN_NS (10 * NSEC_PER_SEC)
 #define ANSWER_AGAIN_NS NSEC_PER_SEC /* a search is under way */
+#define SETTLE_AGAIN_NS (60 * NSEC_PER_SEC)
 
 struct recording {
 	struct session *s;
@@ -273,6 +274,7 @@ static const char *remedy_for(int code)
 	case -ENOSPC:
 		return "Protect it with --source scan, or load the module with a larger "
 		       "bitmap_bytes. It tracks 64 disks.";
+	case -EAGAIN:
 	case -EINPROGRESS:
 		return "Look in the kernel's log for the disk that does not answer; all others are "
 		       "replicated.";
@@ -296,6 +298,9 @@ static void reach(struct session *s, struct disk *d, const struct state_disk *kn
 		r = open_source(s, d, path, &src, &e);
 	if (r == -EINPROGRESS)
 		d->look_ns = clock_monotonic_ns() + ANSWER_AGAIN_NS;
+	/* It was waited for, and the other disks wait meanwhile. */
+	if (r == -EAGAIN)
+		d->look_ns = clock_monotonic_ns() + SETTLE_AGAIN_NS;
 	if (r) {
 		if (!d->error[0])
 			log_error("%s cannot be protected now: %s", d->name, e.text);

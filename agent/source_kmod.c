@@ -230,6 +230,11 @@ static int attach(struct kmod_disk *d, int control, int bdev, struct err *e)
 				       "the kernel module cannot track %s: it tracks 64 disks "
 				       "already, or all bitmaps together would get too large",
 				       d->path);
+		if (errno == EAGAIN)
+			return err_set(e, -EAGAIN,
+				       "the kernel module cannot track %s yet: writes from before "
+				       "its protection ended have not completed",
+				       d->path);
 		return err_errno(e, -errno, "the kernel module cannot track %s", d->path);
 	}
 	d->fd = a.disk_fd;

@@ -6,6 +6,7 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/random.h>
+#include <linux/sched/mm.h>
 
 #include "boundary.h"
 #include "ctl.h"
@@ -86,15 +87,19 @@ static int mob_ctl_open_disk(void *owner, void *arg, struct mob_newfd *newfd)
 static int mob_ctl_advance(void *owner, void *arg, struct mob_newfd *newfd)
 {
 	struct mob_advance *advance = arg;
+	unsigned int noio;
 	int ret;
 
+	/* Filesystems may be frozen around it: reclaim from none. */
+	noio = memalloc_noio_save();
 	/* All that can fail comes first: a boundary cannot be taken back. */
 	ret = mob_newfd_set(newfd, mob_epochfd_open(), &advance->epoch_fd);
-	if (ret)
-		return ret;
-	ret = mob_boundary_take(advance);
-	if (!ret)
-		mob_epochfd_set(newfd->file, advance->epoch, advance->disks);
+	if (!ret) {
+		ret = mob_boundary_take(advance);
+		if (!ret)
+			mob_epochfd_set(newfd->file, advance->epoch, advance->disks);
+	}
+	memalloc_noio_restore(noio);
 	return ret;
 }
 

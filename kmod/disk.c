@@ -18,6 +18,8 @@
 
 /* What is marked in one go with interrupts off. */
 #define MOB_MARK_GRANULES	(1U << 20)
+/* How long an attachment waits for the writes of the one before it. */
+#define MOB_SETTLE_WAIT		(5 * HZ)
 
 /* Serialises attach, detach and boundaries; never taken on the path of a write. */
 DEFINE_MUTEX(mob_mutex);
@@ -171,15 +173,20 @@ static bool mob_disk_lingers(const struct gendisk *gd)
 
 /*
  * Takes mob_mutex as soon as no write of an earlier attachment is in flight: it carries
- * that one's context, and its completion would mark nothing for the new one.
+ * that one's context, and its completion would mark nothing for the new one. Whoever attaches has
+ * other disks, and is not kept by one that does not answer.
  */
 static int mob_disk_lock_settled(const struct gendisk *gd)
 {
+	unsigned long until = jiffies + MOB_SETTLE_WAIT;
+
 	mutex_lock(&mob_mutex);
 	while (mob_disk_lingers(gd)) {
 		if (mob_disk_reap())
 			break;
 		mutex_unlock(&mob_mutex);
+		if (time_after(jiffies, until))
+			return -EAGAIN;
 		if (msleep_interruptible(10))
 			return -EINTR;
 		mutex_lock(&mob_mutex);

@@ -3,6 +3,7 @@
 
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
+#include <linux/delay.h>
 #include <linux/ftrace.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
@@ -80,6 +81,8 @@ static struct ftrace_ops mob_cloned_ops = {
 	.flags	= FTRACE_OPS_FL_PERMANENT | MOB_FTRACE_RECURSION | MOB_FTRACE_REGS,
 };
 
+static bool mob_cloned_watched;
+
 /* 0 if the kernel has no such function that can be probed. */
 static unsigned long mob_symbol(const char *name)
 {
@@ -109,6 +112,20 @@ static void mob_unfilter(struct ftrace_ops *ops)
 	ftrace_set_filter(ops, NULL, 0, 1);
 }
 
+/* Does not return where ftrace keeps leading the kernel into our code: that must stay, then. */
+static void mob_unregister(struct ftrace_ops *ops)
+{
+	int ret = unregister_ftrace_function(ops);
+
+	if (!ret) {
+		mob_unfilter(ops);
+		return;
+	}
+	pr_emerg("ftrace broke down (%d) and keeps the module until the machine restarts\n", ret);
+	for (;;)
+		ssleep(60);
+}
+
 static int mob_submit_hook(void)
 {
 	int ret;
@@ -132,12 +149,6 @@ static int mob_submit_hook(void)
 	if (ret)
 		mob_unfilter(&mob_submit_ops);
 	return ret;
-}
-
-static void mob_submit_unhook(void)
-{
-	unregister_ftrace_function(&mob_submit_ops);
-	mob_unfilter(&mob_submit_ops);
 }
 
 static void mob_trace_complete(void *data, struct request_queue *q, struct bio *bio)
@@ -240,41 +251,57 @@ static int mob_traces_init(void)
 	return ret;
 }
 
-/* What goes past the bios. Both functions exist on every kernel that has blk-mq. */
-static int mob_bypass_init(void)
+static int mob_watch_requests(void)
 {
-	int ret;
+	int ret = mob_filter(&mob_execute_ops, "blk_execute_rq");
 
-	ret = mob_filter(&mob_execute_ops, "blk_execute_rq");
 	if (!ret)
 		ret = mob_filter(&mob_execute_ops, "blk_execute_rq_nowait");
 	if (!ret)
-		ret = mob_filter(&mob_cloned_ops, "blk_insert_cloned_request");
-	if (!ret)
 		ret = register_ftrace_function(&mob_execute_ops);
 	if (ret)
-		goto free_filters;
-	ret = register_ftrace_function(&mob_cloned_ops);
-	if (!ret)
+		mob_unfilter(&mob_execute_ops);
+	return ret;
+}
+
+/* Kernels without device mapper have no such function, and nothing that would call it. */
+static int mob_watch_cloned(void)
+{
+	int ret = mob_filter(&mob_cloned_ops, "blk_insert_cloned_request");
+
+	if (ret == -ENOENT)
 		return 0;
-	unregister_ftrace_function(&mob_execute_ops);
-free_filters:
-	mob_unfilter(&mob_execute_ops);
-	mob_unfilter(&mob_cloned_ops);
+	if (!ret)
+		ret = register_ftrace_function(&mob_cloned_ops);
+	if (ret)
+		mob_unfilter(&mob_cloned_ops);
+	mob_cloned_watched = !ret;
+	return ret;
+}
+
+/* What goes past the bios. */
+static int mob_bypass_init(void)
+{
+	int ret = mob_watch_requests();
+
+	if (!ret) {
+		ret = mob_watch_cloned();
+		if (ret)
+			mob_unregister(&mob_execute_ops);
+	}
 	/* These share the functions with whoever else is there: only ftrace itself is ever busy. */
 	if (ret == -EBUSY)
 		pr_err("ftrace is switched off: set the sysctl kernel.ftrace_enabled to 1\n");
-	else
+	else if (ret)
 		pr_err("cannot watch for passthrough requests (%d)\n", ret);
 	return ret;
 }
 
 static void mob_bypass_exit(void)
 {
-	unregister_ftrace_function(&mob_cloned_ops);
-	unregister_ftrace_function(&mob_execute_ops);
-	mob_unfilter(&mob_execute_ops);
-	mob_unfilter(&mob_cloned_ops);
+	if (mob_cloned_watched)
+		mob_unregister(&mob_cloned_ops);
+	mob_unregister(&mob_execute_ops);
 }
 
 static int mob_choose_mode(void)
@@ -314,7 +341,7 @@ int mob_hook_init(void)
 
 unhook:
 	if (!mob_track_only)
-		mob_submit_unhook();
+		mob_unregister(&mob_submit_ops);
 exit_bypass:
 	mob_bypass_exit();
 	return ret;
@@ -324,6 +351,6 @@ void mob_hook_exit(void)
 {
 	mob_traces_exit();
 	if (!mob_track_only)
-		mob_submit_unhook();
+		mob_unregister(&mob_submit_ops);
 	mob_bypass_exit();
 }

@@ -16,7 +16,7 @@
 
 static const char mob_reason_unknown[] = "a write of unknown range (passthrough) reached a disk";
 
-/* Commands that write without sending data, and are not named in scsi_proto.h. */
+/* What is not named in scsi_proto.h or linux/nvme.h. */
 #define MOB_SCSI_FORMAT_WITH_PRESET	0x38
 #define MOB_SCSI_WRITE_LONG_10		0x3f	/* marks a block as unreadable */
 #define MOB_SCSI_SANITIZE		0x48
@@ -28,6 +28,15 @@ static const char mob_reason_unknown[] = "a write of unknown range (passthrough)
 #define MOB_ATA_SET_SECTOR_SIZE		0xb2
 #define MOB_ATA_SANITIZE		0xb4
 #define MOB_ATA_CFA_ERASE		0xc0
+#define MOB_ATA_WRITE_LOG_EXT		0x3f
+#define MOB_ATA_WRITE_LOG_DMA_EXT	0x57
+#define MOB_ATA_SMART			0xb0
+#define MOB_ATA_SMART_WRITE_LOG		0xd6	/* its feature */
+#define MOB_ATA_LOG_SCT_COMMAND		0xe0	/* a log that is a command */
+#define MOB_ATA_LOG_SCT_DATA		0xe1
+#define MOB_NVME_VERIFY			0x0c
+#define MOB_NVME_ZONE_MGMT_RECV		0x7a
+#define MOB_NVME_VENDOR			0x80	/* and above */
 
 static bool mob_is_scsi(const struct gendisk *gd)
 {
@@ -41,7 +50,40 @@ static bool mob_is_scsi(const struct gendisk *gd)
 	}
 }
 
-static bool mob_ata_writes(u8 command)
+/*
+ * SMART Command Transport: the data say what is to be done. Monitors set time limits and
+ * read tables by it; sectors can be written by it as well.
+ */
+static bool mob_sct_writes(struct request *rq)
+{
+	struct bio_vec data;
+	const u8 *action;
+
+	if (!rq->bio || !bio_has_data(rq->bio))
+		return true;
+	data = bio_iter_iovec(rq->bio, rq->bio->bi_iter);
+	if (data.bv_len < sizeof(u16) || !page_address(data.bv_page))
+		return true;
+	action = page_address(data.bv_page) + data.bv_offset;
+	switch (action[0] | action[1] << 8) {
+	case 3:		/* error recovery control */
+	case 4:		/* feature control */
+	case 5:		/* data tables */
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* What is written to logs is not on the disk, but for one that is a command. */
+static bool mob_ata_log_writes(struct request *rq, u8 log)
+{
+	if (log == MOB_ATA_LOG_SCT_COMMAND)
+		return mob_sct_writes(rq);
+	return log == MOB_ATA_LOG_SCT_DATA;
+}
+
+static bool mob_ata_writes(struct request *rq, u8 command, u8 feature, u8 log)
 {
 	switch (command) {
 	case MOB_ATA_ZERO_EXT:
@@ -50,17 +92,25 @@ static bool mob_ata_writes(u8 command)
 	case MOB_ATA_SANITIZE:
 	case MOB_ATA_CFA_ERASE:
 		return true;
+	case MOB_ATA_WRITE_LOG_EXT:
+	case MOB_ATA_WRITE_LOG_DMA_EXT:
+		return mob_ata_log_writes(rq, log);
+	case MOB_ATA_SMART:
+		return feature == MOB_ATA_SMART_WRITE_LOG && mob_ata_log_writes(rq, log);
 	default:
-		return false;
+		return op_is_write(req_op(rq));
 	}
 }
 
 /*
- * SCSI disks get commands without data all the time (is it ready, does it spin); these are
- * the ones of them that change what is on the disk.
+ * SCSI disks get commands all the time that change nothing on them: is it ready, does it
+ * spin, and settings, logs and reservations, which send data. Some that change much send none, or
+ * are told to be a read by who has them sent.
  */
-static bool mob_scsi_writes(const u8 *cdb)
+static bool mob_scsi_writes(struct request *rq)
 {
+	const u8 *cdb = mob_scsi_cdb(rq);
+
 	switch (cdb[0]) {
 	case FORMAT_UNIT:
 	case MOB_SCSI_FORMAT_WITH_PRESET:
@@ -70,12 +120,17 @@ static bool mob_scsi_writes(const u8 *cdb)
 	case WRITE_SAME_16:		/* with NDOB, no data-out buffer */
 	case VARIABLE_LENGTH_CMD:	/* the same with 32 bytes */
 		return true;
-	case MOB_ATA_12:
-		return mob_ata_writes(cdb[9]);
-	case MOB_ATA_16:
-		return mob_ata_writes(cdb[14]);
-	default:
+	case MODE_SELECT:
+	case MODE_SELECT_10:
+	case LOG_SELECT:
+	case PERSISTENT_RESERVE_OUT:
 		return false;
+	case MOB_ATA_12:
+		return mob_ata_writes(rq, cdb[9], cdb[3], cdb[5]);
+	case MOB_ATA_16:
+		return mob_ata_writes(rq, cdb[14], cdb[4], cdb[8]);
+	default:
+		return op_is_write(req_op(rq));
 	}
 }
 
@@ -88,17 +143,51 @@ static bool mob_is_nvme_driver(const struct request_queue *q)
 	return strstr(name, "nvme");
 }
 
+/* The driver's own data begin with a pointer to the command, in every transport. */
+static bool mob_nvme_opcode(struct request *rq, u8 *opcode)
+{
+	struct nvme_command *cmd;
+
+	return !get_kernel_nofault(cmd, (struct nvme_command **)blk_mq_rq_to_pdu(rq)) &&
+	       !get_kernel_nofault(*opcode, &cmd->common.opcode);
+}
+
+/*
+ * Does a command for a namespace change what is on it? The kernel goes by whether it
+ * sends data: Write Zeroes does not, and Compare does.
+ */
+static bool mob_nvme_writes(struct request *rq)
+{
+	u8 opcode;
+
+	if (!mob_nvme_opcode(rq, &opcode))
+		return true;
+	switch (opcode) {
+	case nvme_cmd_flush:
+	case nvme_cmd_read:
+	case nvme_cmd_compare:
+	case MOB_NVME_VERIFY:
+	case nvme_cmd_resv_register:
+	case nvme_cmd_resv_report:
+	case nvme_cmd_resv_acquire:
+	case nvme_cmd_resv_release:
+	case MOB_NVME_ZONE_MGMT_RECV:
+		return false;
+	default:
+		/* Of a vendor's own: whatever does not only read. */
+		return opcode < MOB_NVME_VENDOR || (opcode & 3) != 2;
+	}
+}
+
 /*
  * Does an NVMe command for a controller, not for one of its namespaces, change what is on a
- * disk? The driver's own data begin with a pointer to the command, in every transport.
+ * disk?
  */
 static bool mob_nvme_admin_writes(struct request *rq)
 {
-	struct nvme_command *cmd;
 	u8 opcode;
 
-	if (get_kernel_nofault(cmd, (struct nvme_command **)blk_mq_rq_to_pdu(rq)) ||
-	    get_kernel_nofault(opcode, &cmd->common.opcode))
+	if (!mob_nvme_opcode(rq, &opcode))
 		return true;
 	switch (opcode) {
 	case nvme_admin_format_nvm:
@@ -128,25 +217,31 @@ static bool mob_is_of_controller(const struct gendisk *gd, const struct request_
 /* The request, for a queue without a disk if @to is NULL, may change what is on @gd. */
 static bool mob_writes_to(struct request *rq, const struct gendisk *to, const struct gendisk *gd)
 {
-	if (gd->queue != rq->q && !(to && to != gd && mob_is_path_of(to, gd)))
+	if (gd->queue != rq->q && !(to && to != gd && READ_ONCE(mob_multipath_disks) &&
+				    mob_is_path_of(to, gd)))
 		return false;
-	if (op_is_write(req_op(rq)))
-		return true;
-	/*
-	 * A command that sends no data counts as one that does not write, for the kernel:
-	 * NVMe's Write Zeroes as well.
-	 */
-	return !blk_rq_bytes(rq) && (!mob_is_scsi(gd) || mob_scsi_writes(mob_scsi_cdb(rq)));
+	if (!blk_rq_is_passthrough(rq))
+		return op_is_write(req_op(rq));
+	if (mob_is_scsi(gd))
+		return mob_scsi_writes(rq);
+	if (mob_is_nvme_driver(rq->q))
+		return mob_nvme_writes(rq);
+	/* A command that sends no data may write all the same. */
+	return op_is_write(req_op(rq)) || !blk_rq_bytes(rq);
 }
 
 static void mob_suspect(struct request *rq, const struct gendisk *to)
 {
-	bool admin = !to && blk_rq_is_passthrough(rq) && mob_is_nvme_driver(rq->q) &&
-		     mob_nvme_admin_writes(rq);
 	struct mob_disk *disk;
 	unsigned long flags;
 	unsigned int i;
+	bool admin;
 
+	/* One that is attached meanwhile is looked for again at the request's end. */
+	if (list_empty(&mob_disk_list))
+		return;
+	admin = !to && blk_rq_is_passthrough(rq) && mob_is_nvme_driver(rq->q) &&
+		mob_nvme_admin_writes(rq);
 	local_irq_save(flags);
 	for (i = 0; i < ARRAY_SIZE(mob_disk_hash); i++) {
 		hlist_for_each_entry_rcu(disk, &mob_disk_hash[i], hash, irqs_disabled()) {

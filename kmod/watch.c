@@ -32,6 +32,9 @@ static void mob_watch_disk(struct mob_disk *disk)
 	}
 	if (get_capacity(disk->gd) != disk->sectors)
 		mob_disk_raise(disk, MOB_EVENT_RESIZED);
+	/* What is there when it has its old size again is another content, or another medium. */
+	if (get_capacity(disk->gd) < disk->sectors)
+		mob_disk_raise(disk, MOB_EVENT_SUSPECT);
 	if (READ_ONCE(disk->events) || mob_watch_over_threshold(disk))
 		wake_up_all(&disk->wait);
 }

@@ -127,9 +127,9 @@ struct mob_info {
  * EBADF: bdev_fd is not open. ENOTBLK: not a block device. ENXIO: a partition. EOPNOTSUPP: a
  * zoned disk, or one that can be written past the block layer (DAX, and RAM disks of older
  * kernels). ENOMEDIUM: its capacity is 0. ENOSPC: 64 disks are attached, or the bound of all
- * bitmaps (module parameter bitmap_bytes) has no room for those of this one. EINTR: a signal came
- * while writes of an earlier attachment of the disk were still in flight. After EFAULT the
- * disk may be attached: the answer could not be stored.
+ * bitmaps (module parameter bitmap_bytes) has no room for those of this one. EINTR, EAGAIN:
+ * writes of an earlier attachment of the disk are still in flight, and a signal came, or 5 s
+ * were over. After EFAULT the disk may be attached: the answer could not be stored.
  * The attachment keeps the open file of bdev_fd: open it read-only, without O_EXCL.
  */
 #define MOB_ATTACH_DIRTY	(1U << 0)	/* begin with every bit set */

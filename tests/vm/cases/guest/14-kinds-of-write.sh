@@ -114,6 +114,37 @@ no_data() {		# DISK
 	done
 }
 
+# What monitors and cluster software send: data that do not go to the medium.
+settings() {		# DISK
+	local code
+
+	# MODE SELECT (6, 10), LOG SELECT, PERSISTENT RESERVE OUT
+	for code in 0x15 0x55 0x4c 0x5f; do
+		blkio sg-out "$1" 0 4096 $code || die "the SCSI command $code could not be sent"
+	done
+	# a host's own log; error recovery control, feature control, data tables
+	blkio sg-log "$1" 0 4096 0x80 || die "WRITE LOG EXT could not be sent"
+	for code in 3 4 5; do
+		blkio sg-sct "$1" 0 4096 $code || die "the SCT command $code could not be sent"
+	done
+	[ "$(status_of events "$1")" = 0 ] || die "a command that only sets something is suspected of writing"
+}
+
+# What writes by way of such a command, or is told to be a read.
+disguised() {		# DISK
+	local code
+
+	# long sector access, write same
+	for code in 1 2; do
+		blkio sg-sct "$1" 0 4096 $code || die "the SCT command $code could not be sent"
+		expect_suspect "$1" "the SCT command $code"
+	done
+	blkio sg-log "$1" 0 4096 0xe1 || die "WRITE LOG EXT could not be sent"
+	expect_suspect "$1" "data of an SCT command"
+	blkio sg-in "$1" 0 4096 0x48 || die "SANITIZE could not be sent"
+	expect_suspect "$1" "SANITIZE that is told to be a read"
+}
+
 # A command that is under way while its disk is attached, or read, writes after that: it is noticed again at its end.
 slow_passthrough() {	# DISK, of scsi_debug
 	local delay=/sys/bus/pseudo/drivers/scsi_debug/delay pid
@@ -170,6 +201,7 @@ blkio sg-read /dev/sg0 0 4096
 blkio sg-ready /dev/sda 0 4096
 blkio sg-ata /dev/sda 0 4096 $check_power_mode
 [ "$(status_of events /dev/sda)" = 0 ] || die "a read by passthrough is suspected of being a write"
+settings /dev/sda
 passthrough /dev/sda sg /dev/sda
 # the disk of 7.3's scsi_debug is formatted like a tape that it has not, which is a NULL pointer
 if grep -qw partition_tape /proc/kallsyms; then
@@ -180,15 +212,16 @@ else
 fi
 passthrough /dev/sda sg /dev/sg0
 no_data /dev/sda
+disguised /dev/sda
 slow_passthrough /dev/sda
 drain detach /dev/sda
 for disk in $nvme "$shared"; do
 	start "$disk"
-	for how in nvme-log nvme-feature; do
+	for how in nvme-log nvme-feature nvme-compare; do
 		blkio $how "$disk" 0 4096 || die "$how through $disk failed"
 	done
-	[ "$(status_of events "$disk")" = 0 ] || die "a command to a controller that reads is suspected of writing"
-	for how in nvme nvme-io nvme-zero nvme-format; do
+	[ "$(status_of events "$disk")" = 0 ] || die "a command that only reads or compares is suspected of writing"
+	for how in nvme nvme-io nvme-zero nvme-zero-in nvme-format; do
 		passthrough "$disk" $how "$disk"
 	done
 done

@@ -10,6 +10,11 @@
  *	sg-read, sg-ready	SG_IO with READ(10), TEST UNIT READY: change nothing
  *	sg-format	SG_IO with FORMAT UNIT, which sends no data; 0 whatever the disk answers
  *	sg-opcode, sg-ata	the same with the SCSI opcode, or the ATA command (ATA PASS-THROUGH), BYTE
+ *	sg-out, sg-in	the SCSI opcode BYTE, told to send or to receive LENGTH; 0 whatever the disk answers
+ *	sg-log	the same with ATA WRITE LOG EXT to the log BYTE
+ *	sg-sct	the same with ATA SMART WRITE LOG to the log of SMART Command Transport, whose action is BYTE
+ *	nvme-compare, nvme-zero-in	NVME_IOCTL_IO_CMD with Compare (changes nothing), and with Write Zeroes that is told to send data; 0 whatever
+ *			the disk answers
  *	nvme, nvme-io, nvme-zero	NVME_IOCTL_IO_CMD with Write, NVME_IOCTL_SUBMIT_IO, Write Zeroes
  *	nvme-format	NVME_IOCTL_ADMIN_CMD with Format NVM, of the whole namespace
  *	nvme-log, nvme-feature	the same with Get Log Page, Get Features (no data): change nothing
@@ -36,6 +41,7 @@
 #define DATA_MAX (1u << 20)
 #define BURST_MAX 1024
 #define NVME_WRITE 0x01
+#define NVME_COMPARE 0x05
 #define NVME_WRITE_ZEROES 0x08
 #define NVME_ADMIN_GET_LOG_PAGE 0x02
 #define NVME_ADMIN_GET_FEATURES 0x0a
@@ -232,6 +238,44 @@ static int do_sg_ata(const struct target *t)
 	return cdb_no_data(t, cdb, sizeof(cdb), true);
 }
 
+static int sg_refusable(const struct target *t, uint8_t *cdb, int direction)
+{
+	struct sg_io_hdr h;
+
+	return sg_io(t, cdb, 16, direction, &h);
+}
+
+static int do_sg_out(const struct target *t)
+{
+	uint8_t cdb[16] = {t->data[0]};
+
+	return sg_refusable(t, cdb, SG_DXFER_TO_DEV);
+}
+
+static int do_sg_in(const struct target *t)
+{
+	uint8_t cdb[16] = {t->data[0]};
+
+	return sg_refusable(t, cdb, SG_DXFER_FROM_DEV);
+}
+
+/* PIO Data-Out, of which the log's number is the lowest byte of the address */
+static int do_sg_log(const struct target *t)
+{
+	uint8_t cdb[16] = {0x85, 5 << 1, [6] = 1, [8] = t->data[0], [14] = 0x3f};
+
+	return sg_refusable(t, cdb, SG_DXFER_TO_DEV);
+}
+
+static int do_sg_sct(const struct target *t)
+{
+	uint8_t cdb[16] = {0x85,       5 << 1,	    [4] = 0xd6,	 [6] = 1,
+			   [8] = 0xe0, [10] = 0x4f, [12] = 0xc2, [14] = 0xb0};
+
+	t->data[1] = 0; /* the action is a word */
+	return sg_refusable(t, cdb, SG_DXFER_TO_DEV);
+}
+
 /* Above 0 is the status that the device gave. */
 static int nvme_ioctl(const struct target *t, unsigned long request, void *command)
 {
@@ -262,6 +306,18 @@ static int do_nvme(const struct target *t)
 static int do_nvme_zero(const struct target *t)
 {
 	return nvme_command(t, NVME_WRITE_ZEROES, false);
+}
+
+static int do_nvme_compare(const struct target *t)
+{
+	nvme_command(t, NVME_COMPARE, true);
+	return 0;
+}
+
+static int do_nvme_zero_in(const struct target *t)
+{
+	nvme_command(t, NVME_WRITE_ZEROES, true);
+	return 0;
 }
 
 static int nvme_admin(const struct target *t, struct nvme_passthru_cmd c)
@@ -323,6 +379,12 @@ static const struct {
 	{"sg-format", do_sg_format},
 	{"sg-opcode", do_sg_opcode},
 	{"sg-ata", do_sg_ata},
+	{"sg-out", do_sg_out},
+	{"sg-in", do_sg_in},
+	{"sg-log", do_sg_log},
+	{"sg-sct", do_sg_sct},
+	{"nvme-compare", do_nvme_compare},
+	{"nvme-zero-in", do_nvme_zero_in},
 	{"nvme-log", do_nvme_log},
 	{"nvme-format", do_nvme_format},
 	{"nvme-feature", do_nvme_feature},
