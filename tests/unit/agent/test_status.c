@@ -121,6 +121,29 @@ START_TEST(each_problem_by_itself)
 }
 END_TEST
 
+/* What hinders the module is told with what helps against that. */
+static const struct {
+	const char *reason, *remedy;
+} hindrances[] = {
+	{"another module or livepatch owns the submission function", "Unload what else hooks"},
+	{"asked for by the module parameter", "Take mode=track-only out"},
+	{"the kernel has no submission function that ftrace can hook (-22)", "This kernel allows"},
+};
+
+START_TEST(track_only_is_told_with_its_remedy)
+{
+	struct status_view v = healthy();
+	_cleanup_json_ json_t *list = NULL;
+	const char *remedy;
+
+	v.kmod.mode = KMOD_TRACK_ONLY;
+	strcpy(v.kmod.reason, hindrances[_i].reason);
+	list = status_problems(&v);
+	remedy = json_string_value(json_object_get(json_array_get(list, 0), "remedy"));
+	ck_assert_msg(strstr(remedy, hindrances[_i].remedy) == remedy, "%s", remedy);
+}
+END_TEST
+
 /* In time for something to be done about it. */
 START_TEST(a_certificate_that_cannot_be_renewed)
 {
@@ -335,6 +358,7 @@ int main(void)
 	TCase *tc = tcase_create("status");
 
 	tcase_set_timeout(tc, 60);
+	tcase_add_loop_test(tc, track_only_is_told_with_its_remedy, 0, ARRAY_SIZE(hindrances));
 	tcase_add_test(tc, nothing_is_wrong);
 	tcase_add_test(tc, each_problem_by_itself);
 	tcase_add_test(tc, a_certificate_that_cannot_be_renewed);
