@@ -37,6 +37,7 @@ static void mob_disk_free(struct mob_disk *disk)
 	mob_bitmap_free(&disk->safe);
 	mob_room_release(&disk->room);
 	free_percpu(disk->cpu);
+	/* Those that preserve have the lanes run, so they go first. */
 	if (disk->held_wq)
 		destroy_workqueue(disk->held_wq);
 	if (disk->issue_wq)
@@ -84,7 +85,7 @@ static int mob_disk_alloc_maps(struct mob_disk *disk)
 static int mob_disk_alloc(struct mob_disk *disk)
 {
 	disk->held_wq = alloc_workqueue("mob_%.19s", MOB_WQ_FLAGS, 0, disk->name);
-	disk->issue_wq = alloc_workqueue("mobi_%.18s", MOB_WQ_FLAGS, 0, disk->name);
+	disk->issue_wq = alloc_workqueue("mobi_%.18s", MOB_WQ_FLAGS, MOB_LANES, disk->name);
 	return disk->held_wq && disk->issue_wq ? mob_disk_alloc_maps(disk) : -ENOMEM;
 }
 
@@ -99,6 +100,7 @@ static struct mob_disk *mob_disk_new(struct block_device *bdev, const struct mob
 	INIT_LIST_HEAD(&disk->list);
 	init_waitqueue_head(&disk->wait);
 	xa_init(&disk->copies);
+	mob_preserve_init_lanes(disk);
 	disk->bdev = bdev;
 	disk->gd = bdev->bd_disk;
 	disk->sectors = get_capacity(disk->gd);

@@ -25,6 +25,7 @@
 #include <linux/hash.h>
 #include <linux/kref.h>
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/rculist.h>
@@ -43,6 +44,19 @@
 #define MOB_DISK_MAPS		3
 /* Writes wait for what is queued, those that free memory as well. */
 #define MOB_WQ_FLAGS		(WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI)
+
+/* At most what one byte numbers, and what a workqueue runs at a time. */
+#define MOB_LANE_BITS		7
+#define MOB_LANES		(1 << MOB_LANE_BITS)
+
+/*
+ * Issues, one after another, what one task submitted and the block layer may throttle: as many
+ * of them stand there as would without us, and none behind all that another task submitted.
+ */
+struct mob_lane {
+	struct llist_head ios;
+	struct work_struct work;
+};
 
 /* What the write path counts, on the CPU that it runs on, interrupts off. */
 struct mob_disk_cpu {
@@ -72,7 +86,8 @@ struct mob_disk {
 	 * another, must not use up what the others need.
 	 */
 	struct workqueue_struct *held_wq;
-	struct workqueue_struct *issue_wq;	/* issues those that the block layer throttles */
+	struct workqueue_struct *issue_wq;	/* runs the lanes */
+	struct mob_lane lane[MOB_LANES];	/* by submitting task */
 	struct xarray copies;		/* struct mob_copy by granule */
 	atomic_long_t pool_pages;
 	unsigned long pool_limit;	/* pages */

@@ -13,6 +13,7 @@
 #include <linux/bio.h>
 #include <linux/compiler.h>
 #include <linux/ktime.h>
+#include <linux/llist.h>
 #include <linux/percpu.h>
 #include <linux/workqueue.h>
 
@@ -25,13 +26,17 @@ struct mob_io {
 	sector_t sector;		/* of the whole write, for the case that it fails */
 	unsigned int sectors;
 	bool late;			/* part of it was on its way before the attachment */
+	u8 lane;			/* held: of its submitter, see struct mob_lane */
 	u64 epoch;			/* the tag */
 	union {
 		struct mob_io *next;	/* in a cache */
 		struct bio *bio;	/* held, or its completion is */
 	};
 	ktime_t held_since;
-	struct work_struct work;
+	union {
+		struct work_struct work;
+		struct llist_node queued;	/* in its lane */
+	};
 };
 
 /* What a CPU keeps at most. */

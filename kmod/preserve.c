@@ -242,19 +242,53 @@ static void mob_issue(struct mob_io *io)
 	submit_bio_noacct(io->bio);
 }
 
-static void mob_issue_work(struct work_struct *work)
+/* A work item never runs twice at a time, so one write of a lane is issued at a time. */
+static void mob_lane_work(struct work_struct *work)
 {
-	mob_issue(container_of(work, struct mob_io, work));
+	struct mob_lane *lane = container_of(work, struct mob_lane, work);
+	struct llist_node *batch = llist_reverse_order(llist_del_all(&lane->ios));
+	struct mob_io *io, *next;
+
+	llist_for_each_entry_safe(io, next, batch, queued) {
+		mob_issue(io);
+		cond_resched();
+	}
 }
 
-/*
- * The block layer lets few of these through at a time (wbt), so that others need not wait
- * for a page cache that is written back.
- */
+static void mob_lane_add(struct mob_io *io)
+{
+	struct mob_disk *disk = io->disk;
+	struct mob_lane *lane = &disk->lane[io->lane];
+
+	/*
+	 * Whoever adds the first has the lane run. It may be running, so that all is issued and the
+	 * disk let go meanwhile; it is freed when the workers that preserve, like us, are done.
+	 */
+	if (llist_add(&io->queued, &lane->ios))
+		queue_work(disk->issue_wq, &lane->work);
+}
+
+void mob_preserve_init_lanes(struct mob_disk *disk)
+{
+	unsigned int i;
+
+	for (i = 0; i < MOB_LANES; i++) {
+		init_llist_head(&disk->lane[i].ios);
+		INIT_WORK(&disk->lane[i].work, mob_lane_work);
+	}
+}
+
+/* The block layer lets few of these through at a time (wbt); who submits more of them sleeps. */
 static bool mob_is_throttled(const struct bio *bio)
 {
-	return bio_op(bio) != REQ_OP_WRITE ||
-	       (bio->bi_opf & (REQ_SYNC | REQ_IDLE)) != (REQ_SYNC | REQ_IDLE);
+	switch (bio_op(bio)) {
+	case REQ_OP_WRITE:
+		return (bio->bi_opf & (REQ_SYNC | REQ_IDLE)) != (REQ_SYNC | REQ_IDLE);
+	case REQ_OP_DISCARD:
+		return true;
+	default:
+		return false;
+	}
 }
 
 static void mob_held_work(struct work_struct *work)
@@ -264,13 +298,11 @@ static void mob_held_work(struct work_struct *work)
 
 	mob_held_preserve(io);
 	memalloc_noio_restore(noio);
-	if (!mob_is_throttled(io->bio)) {
-		mob_issue(io);
-		return;
-	}
 	/* Workers that sleep there are none of those that preserve. */
-	INIT_WORK(&io->work, mob_issue_work);
-	queue_work(io->disk->issue_wq, &io->work);
+	if (mob_is_throttled(io->bio))
+		mob_lane_add(io);
+	else
+		mob_issue(io);
 }
 
 void mob_preserve_hold(struct mob_io *io, struct bio *bio)
@@ -278,6 +310,7 @@ void mob_preserve_hold(struct mob_io *io, struct bio *bio)
 	mob_bio_make_patient(bio);
 	io->bio = bio;
 	io->held_since = ktime_get();
+	io->lane = hash_ptr(current, MOB_LANE_BITS);
 	INIT_WORK(&io->work, mob_held_work);
 	queue_work(io->disk->held_wq, &io->work);
 }

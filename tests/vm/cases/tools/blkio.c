@@ -4,6 +4,7 @@
  *
  * usage: blkio HOW DEVICE OFFSET LENGTH [BYTE]
  *	write, nowait	pwrite, pwritev2 with RWF_NOWAIT, O_DIRECT
+ *	synced		pwritev2 with RWF_DSYNC through the page cache: as pwrite and fdatasync
  *	burst		every other block of 4 KiB, all of them in flight at once (io_submit)
  *	discard, secure, zero, punch	BLKDISCARD, BLKSECDISCARD, BLKZEROOUT, fallocate PUNCH_HOLE
  *	sg		SG_IO with WRITE(10)
@@ -74,6 +75,15 @@ static int do_nowait(const struct target *t)
 		n = pwritev2(t->fd, &v, 1, (off_t)t->offset, RWF_NOWAIT);
 	} while (n < 0 && errno == EAGAIN);
 	return whole(t, n);
+}
+
+static int do_synced(const struct target *t)
+{
+	struct iovec v = {.iov_base = t->data, .iov_len = t->length};
+
+	if (fcntl(t->fd, F_SETFL, 0)) /* without O_DIRECT */
+		return -1;
+	return whole(t, pwritev2(t->fd, &v, 1, (off_t)t->offset, RWF_DSYNC));
 }
 
 /* Waits for all of them; each has to have written its block. */
@@ -366,6 +376,7 @@ static const struct {
 	{"burst", do_burst},
 	{"write", do_write},
 	{"nowait", do_nowait},
+	{"synced", do_synced},
 	{"discard", do_discard},
 	{"secure", do_secure},
 	{"zero", do_zero},
