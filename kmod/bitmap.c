@@ -114,6 +114,22 @@ bool mob_bitmap_any_unsafe_range(const struct mob_bitmap *dirty, const struct mo
 	return false;
 }
 
+bool mob_bitmap_any(const struct mob_bitmap *bm, u64 first, u64 count)
+{
+	u64 last = first + count - 1;
+	u64 bit = first;
+
+	while (bit <= last) {
+		u64 end = min(last, bit | (BITS_PER_LONG - 1));
+
+		if (READ_ONCE(bm->bits[BIT_WORD(bit)]) &
+		    GENMASK(end % BITS_PER_LONG, bit % BITS_PER_LONG))
+			return true;
+		bit = end + 1;
+	}
+	return false;
+}
+
 static unsigned long mob_candidate_word(const struct mob_bitmap *dirty,
 					const struct mob_bitmap *safe, u64 word)
 {

@@ -5,7 +5,7 @@
  *
  *	function			concurrently with	sleeps
  *	mob_bitmap_set			itself, every reader	no, any context
- *	mob_bitmap_any_unsafe		itself, _set		no, any context
+ *	mob_bitmap_any, _any_unsafe	itself, _set		no, any context
  *	mob_bitmap_next_unsafe		itself, _set		no
  *	mob_bitmap_count, _intersects	itself			may reschedule
  *	mob_bitmap_merge		_set on either		may reschedule
@@ -83,6 +83,9 @@ static inline u64 mob_bitmap_set(struct mob_bitmap *bm, u64 first, u64 count)
 	mob_summary_set(bm, first);
 	return 1;
 }
+
+/* Is any bit of the range set? @count > 0. */
+bool mob_bitmap_any(const struct mob_bitmap *bm, u64 first, u64 count);
 
 /* The part of mob_bitmap_any_unsafe() that need not be fast. */
 bool mob_bitmap_any_unsafe_range(const struct mob_bitmap *dirty, const struct mob_bitmap *safe,

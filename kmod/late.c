@@ -11,6 +11,8 @@
 
 static const char mob_reason_polled[] = "a polled write from before the disk was attached";
 
+static const char mob_reason_anywhere[] = "an unseen write to an unknown place (track-only mode)";
+
 /*
  * How many bytes of its pages a bio has left behind it. A clone shares the pages of
  * its parent, perhaps from somewhere in the middle: then this is more than it did.
@@ -80,8 +82,8 @@ static bool mob_is_tracked(const struct bio *bio, const struct mob_disk *disk, s
 }
 
 /*
- * A part of a split write that its driver completes is covered by the whole, but not when the whole
- * was tracked only after the part had gone down; and a chain may as well be of writes to
+ * A part of a split write that its driver completes is covered by the whole, but not when the
+ * whole was tracked only after the part had gone down; and a chain may as well be of writes to
  * different ranges. The parent is alive: it waits for the part.
  */
 static bool mob_is_covered(const struct bio *bio, const struct mob_disk *disk, sector_t sector,
@@ -92,9 +94,17 @@ static bool mob_is_covered(const struct bio *bio, const struct mob_disk *disk, s
 		mob_is_tracked(bio->bi_private, disk, sector, sectors));
 }
 
+static void mob_unseen_anywhere(struct mob_disk *disk)
+{
+	mob_disk_raise(disk, MOB_EVENT_SUSPECT);
+	if (mob_track_only)
+		mob_epoch_tear_ended(&mob_epochs, mob_reason_anywhere);
+}
+
 /*
- * A write that was submitted before its disk was attached completes. Once its bio has
- * been advanced over what it did, one without pages (discard) has lost its range.
+ * A write that was submitted before its disk was attached completes, or one that no tracepoint
+ * told of before (track-only): a driver above sent the same bio on. Once its bio has been advanced
+ * over what it did, one without pages (discard) has lost its range.
  * A write proper has pages: one without any range is a flush of a bio-based disk.
  */
 static noinline void mob_complete_untracked(struct bio *bio, struct gendisk *gd, bool advanced)
@@ -116,9 +126,9 @@ static noinline void mob_complete_untracked(struct bio *bio, struct gendisk *gd,
 	if (disk && !mob_is_covered(bio, disk, sector, sectors)) {
 		atomic64_inc(&mob_stats.untracked);
 		if (sectors)
-			mob_track_mark(disk, sector, sectors);
+			mob_track_mark_unseen(disk, sector, sectors);
 		else
-			mob_disk_raise(disk, MOB_EVENT_SUSPECT);
+			mob_unseen_anywhere(disk);
 	}
 	local_irq_restore(flags);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Writes that were on their way when their disk was attached, whole or in part: nobody counts
- * them, so their completion marks what they wrote, in the epoch that is active then. Nothing
- * here sleeps.
+ * them, so their completion marks what they wrote, in the epoch that is active then. So does that
+ * of writes that track-only mode does not see before, and an ended epoch that they may have got
+ * into is torn. Nothing here sleeps.
  *
  *	mob_late_may_count, _note_front, _mark_polled	in the marking section
  *	mob_late_complete				any context

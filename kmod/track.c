@@ -11,6 +11,7 @@
 #include "track.h"
 
 static const char mob_reason_blind[] = "no memory to account for a write";
+static const char mob_reason_unseen[] = "overwritten before it was seen (track-only mode)";
 static const char mob_reason_overwritten[] = "overwritten before it was read (track-only mode)";
 
 struct mob_epochs mob_epochs;
@@ -341,16 +342,41 @@ void mob_track_endio(struct bio *bio)
 	mob_done(io);
 }
 
+/* Interrupts off. */
+static struct mob_granules mob_mark(struct mob_disk *disk, u64 word, sector_t sector, u64 sectors)
+{
+	struct mob_granules g = mob_granules(disk, sector, sectors);
+
+	mob_set_dirty(disk, this_cpu_ptr(disk->cpu), mob_parity(mob_word_epoch(word)), g);
+	return g;
+}
+
 void mob_track_mark(struct mob_disk *disk, sector_t sector, u64 sectors)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	mob_mark(disk, mob_epoch_word(&mob_epochs), sector, sectors);
+	local_irq_restore(flags);
+}
+
+void mob_track_mark_unseen(struct mob_disk *disk, sector_t sector, u64 sectors)
 {
 	struct mob_granules g;
 	unsigned long flags;
-	unsigned int parity;
+	u64 word;
 
 	local_irq_save(flags);
-	parity = mob_parity(mob_epoch_active(&mob_epochs));
-	g = mob_granules(disk, sector, sectors);
-	mob_set_dirty(disk, this_cpu_ptr(disk->cpu), parity, g);
+	word = mob_epoch_word(&mob_epochs);
+	g = mob_mark(disk, word, sector, sectors);
+	if (!mob_track_only || mob_word_phase(word) == MOB_PHASE_OPEN || !g.count)
+		goto restore;
+	/* What is safe was read, but perhaps between the write and its completion. */
+	if (mob_word_phase(word) == MOB_PHASE_WINDOW)
+		WRITE_ONCE(mob_window_writes, true);
+	else if (mob_bitmap_any(&disk->map[!mob_parity(mob_word_epoch(word))], g.first, g.count))
+		mob_epoch_tear_ended(&mob_epochs, mob_reason_unseen);
+restore:
 	local_irq_restore(flags);
 }
 

@@ -81,6 +81,12 @@ static __always_inline void mob_track_complete(struct bio *bio, bool advanced)
 void mob_track_mark(struct mob_disk *disk, sector_t sector, u64 sectors);
 
 /*
+ * The same for a write that nobody saw before its completion, so that it may have been on the disk
+ * when an ended epoch was read. Where nothing is held, that one is torn if it has any of it.
+ */
+void mob_track_mark_unseen(struct mob_disk *disk, sector_t sector, u64 sectors);
+
+/*
  * Returns when every marking section that began before the call is over. Interrupts on; does
  * not sleep.
  */

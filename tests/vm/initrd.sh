@@ -13,7 +13,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 modules=(
 	virtio_pci virtio_blk virtio_net virtio_console virtio_rng virtio_scsi sd_mod
 	ext4 xfs btrfs vfat loop brd null_blk scsi_debug nbd sg nvme
-	raid0 raid1 xts algif_skcipher dm-mod dm-delay dm-flakey dm-log-writes dm-era dm-snapshot dm-crypt dm-thin-pool
+	raid0 raid1 faulty xts algif_skcipher dm-mod dm-delay dm-flakey dm-log-writes dm-era dm-snapshot dm-crypt dm-thin-pool
 	zram overlay fuse configfs
 	# what those ask for by name when they are at work; generic kernels have them as modules
 	crc32c_generic crc32c_intel xxhash_generic blake2b_generic sha256_generic

@@ -162,6 +162,9 @@ START_TEST(test_unsafe_runs)
 		if (count)
 			ck_assert_uint_eq(start, first);
 		ck_assert(mob_bitmap_any_unsafe(&dirty, &safe, from, end - from) == (count > 0));
+		for (first = from; first < end && !bit(&dirty, first); first++)
+			;
+		ck_assert(mob_bitmap_any(&dirty, from, end - from) == (first < end));
 		/* Of all granules, dirty or not. */
 		for (first = from; first < end && bit(&safe, first); first++)
 			;
