@@ -9,14 +9,10 @@
 
 #include "agent/compare.h"
 #include "agent/doubt.h"
-#include "agent/sender.h"
 #include "agent/skip_epoch.h"
 #include "agent/slice.h"
 #include "lib/clock.h"
 #include "lib/log.h"
-
-/* What one disk may have in an epoch: half of what the segments' numbers allow, which have this much each but for some at the end. */
-#define EPOCH_BYTES_MAX ((uint64_t)SEGMENT_GOAL << 21)
 
 void epoch_fuzzy(struct epoch *ep, const char *fmt, ...)
 {
@@ -150,18 +146,6 @@ static void close_drains(struct epoch *ep, bool (*which)(struct disk *d))
 	}
 }
 
-/* An epoch has a bound of segments; a resynchronisation goes in slices, which keep to it. */
-static int check_amount(struct epoch *ep, struct disk *d, const struct plan_disk *p, struct err *e)
-{
-	int r;
-
-	/* A scan sends only what differs. */
-	if (!tracked(d) || plan_bytes(p) <= EPOCH_BYTES_MAX)
-		return 0;
-	r = session_request_resync(ep->s, d, "more changed than one epoch can carry", e);
-	return r ? r : err_set(e, -EFBIG, "more of %s changed than one epoch can carry", d->name);
-}
-
 /* Open the drains of these disks and plan them. */
 static int plan_all(struct epoch *ep, bool (*which)(struct disk *d), struct plan *plan,
 		    struct err *e)
@@ -192,9 +176,6 @@ static int plan_all(struct epoch *ep, bool (*which)(struct disk *d), struct plan
 				return r;
 		}
 		plan_disk(d, &map, p);
-		r = check_amount(ep, d, p, e);
-		if (r)
-			return r;
 		atomic_store(&d->planned, plan_bytes(p));
 		plan->disk_count++;
 	}
