@@ -54,14 +54,14 @@ for s in "$@"; do
 	lint) suite lint tests/lint/run.sh ;;
 	unit) unit ;;
 	model) suite model tests/model/run.sh ;;
-	fuzz) suite fuzz tests/fuzz/run.sh "${FUZZ_SECONDS:-60}" ;;
+	fuzz) suite fuzz tests/fuzz/run.sh "${FUZZ_SECONDS:-40}" ;;
 	flow) suite flow tests/flow/run-all.sh ;;
 	vm) suite vm tests/vm/run-all.sh ;;
 	cases)
 		suite mutations tests/vm/cases/mutate.sh --apply
 		suite cases tests/vm/cases/run.sh
 		;;
-	kmatrix) CASES="01 02 04 10 13 14" suite kmatrix tests/vm/kmatrix.sh bookworm/6.12/cloud-amd64 ;;
+	kmatrix) CASES="02 10 13 14" suite kmatrix tests/vm/kmatrix.sh bookworm/6.12/cloud-amd64 ;;
 	demo) suite demo bash -c 'tests/vm/demo.sh && echo "PASS demo" || echo "FAIL demo"' ;;
 	*)
 		echo "check.sh: unknown suite '$s'; there are: ${all[*]}" >&2

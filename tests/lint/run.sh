@@ -31,7 +31,7 @@ lint_cppcheck() {
 		--error-exitcode=1 -j2
 }
 
-lint_shellcheck() { scripts | xargs -r shellcheck -x -P SCRIPTDIR -P .; }
+lint_shellcheck() { scripts | xargs -r -n 16 -P 2 shellcheck -x -P SCRIPTDIR -P .; }
 
 lint_python() {
 	local file
@@ -117,7 +117,7 @@ lint_spelling() {
 
 lint_checkpatch() {
 	# BIT_MACRO: uapi headers cannot use BIT()
-	kernel | xargs -r "$checkpatch" --no-tree --no-summary --terse --show-types --strict --max-line-length=100 --file \
+	kernel | xargs -r -n 16 -P 2 "$checkpatch" --no-tree --no-summary --terse --show-types --strict --max-line-length=100 --file \
 		--ignore FILE_PATH_CHANGES,SPDX_LICENSE_TAG,MACRO_ARG_REUSE,LINUX_VERSION_CODE,BIT_MACRO
 }
 
