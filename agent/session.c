@@ -176,19 +176,6 @@ static bool any_reachable(const struct session *s)
 	return false;
 }
 
-/* Somebody waits for it, and not only for the background's rate. */
-static bool verify_hurries(const struct session *s)
-{
-	for (size_t i = 0; i < s->a->disks->count; i++) {
-		const struct disk *d = s->a->disks->disk[i];
-
-		if (atomic_load(&d->verify.asked) && d->source && d->source->ops->tracks &&
-		    d->state == DISK_PROTECTED && clock_monotonic_ns() >= d->verify.again_ns)
-			return true;
-	}
-	return false;
-}
-
 /* Is an epoch due? If not, sleep a little. *scan: with the scanned disks. */
 static bool epoch_due(struct session *s, bool *scan)
 {

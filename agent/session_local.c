@@ -171,6 +171,14 @@ static int apply_state(struct session *s, const struct state *st, struct err *e)
 
 /* --- finding and attaching -------------------------------------------------------------------- */
 
+/* It is looked for again at look_ns, and opened anew. */
+static void let_go(struct session *s, struct disk *d, uint64_t look_ns)
+{
+	disk_set_source(d, NULL);
+	d->look_ns = look_ns;
+	s->synced = false;
+}
+
 static void look_for_module(struct session *s)
 {
 	uint64_t now = clock_monotonic_ns();
@@ -193,11 +201,8 @@ static void look_for_module(struct session *s)
 	for (size_t i = 0; i < s->a->disks->count; i++) {
 		struct disk *d = s->a->disks->disk[i];
 
-		if (d->choice == SOURCE_AUTO && !d->file && d->source && !d->source->ops->tracks) {
-			disk_set_source(d, NULL);
-			d->look_ns = 0;
-			s->synced = false;
-		}
+		if (d->choice == SOURCE_AUTO && !d->file && d->source && !d->source->ops->tracks)
+			let_go(s, d, 0);
 	}
 }
 
@@ -363,14 +368,6 @@ static int heed_resized(struct session *s, struct disk *d, unsigned int events, 
 		log_warning("%s", e->text);
 	}
 	return attach_again(s, d, e);
-}
-
-/* It is looked for again at look_ns, and opened anew. */
-static void let_go(struct session *s, struct disk *d, uint64_t look_ns)
-{
-	disk_set_source(d, NULL);
-	d->look_ns = look_ns;
-	s->synced = false;
 }
 
 /*

@@ -62,14 +62,19 @@ static bool tracked(const struct disk *d)
 	return d->source && d->source->ops->tracks;
 }
 
+static bool ready(const struct disk *d)
+{
+	return d->state == DISK_PROTECTED && tracked(d) &&
+	       clock_monotonic_ns() >= d->verify.again_ns;
+}
+
 /* How many bytes are due now? */
 static uint64_t due(const struct session *s, const struct disk *d)
 {
 	uint64_t rate = s->a->config.verify_rate, bytes;
 	double seconds = (double)(clock_monotonic_ns() - d->verify.sliced_ns) / NSEC_PER_SEC;
 
-	if (d->state != DISK_PROTECTED || !tracked(d) || d->verify.end || !s->boundary_ns ||
-	    clock_monotonic_ns() < d->verify.again_ns)
+	if (!ready(d) || d->verify.end || !s->boundary_ns)
 		return 0;
 	if (atomic_load(&d->verify.asked))
 		return SLICE_BYTES;
@@ -183,6 +188,17 @@ bool verify_needs_epoch(const struct session *s)
 {
 	for (size_t i = 0; i < s->a->disks->count; i++) {
 		if (s->a->disks->disk[i]->verify.end || due(s, s->a->disks->disk[i]))
+			return true;
+	}
+	return false;
+}
+
+bool verify_hurries(const struct session *s)
+{
+	for (size_t i = 0; i < s->a->disks->count; i++) {
+		const struct disk *d = s->a->disks->disk[i];
+
+		if (atomic_load(&d->verify.asked) && ready(d))
 			return true;
 	}
 	return false;

@@ -82,6 +82,8 @@ void verify_ask(struct disk *d);
 int verify_slices(struct session *s, struct err *e);
 /* Does some disk need an epoch to go on? */
 bool verify_needs_epoch(const struct session *s);
+/* Does somebody wait for one, and not only the background's rate? */
+bool verify_hurries(const struct session *s);
 /* Is a scan of this disk due because somebody asked? Once for each time. */
 bool verify_scan_due(const struct disk *d);
 /* A scan of this disk begins: is it to ask the appliance for everything? */

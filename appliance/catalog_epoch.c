@@ -277,30 +277,30 @@ static void read_journal(sqlite3_stmt *st, void *element)
 	j->bytes = db_u64(st, 2);
 }
 
-int catalog_journals(struct catalog *c, const char *disk, uint64_t up_to, struct journal_row **list,
-		     struct err *e)
-{
-	CATALOG_GUARD_READ(c);
-	_cleanup_stmt_ sqlite3_stmt *st = NULL;
-	int rc = db_query(c, &st, e,
-			  "SELECT epoch, segments, bytes FROM journal WHERE disk = ? AND epoch <= ?"
-			  " ORDER BY epoch",
-			  "si", disk, up_to > INT64_MAX ? (uint64_t)INT64_MAX : up_to);
-
-	return rc < 0 ? rc : db_collect(c, st, sizeof(**list), read_journal, (void **)list, e);
-}
-
-int catalog_journals_after(struct catalog *c, const char *disk, uint64_t epoch,
-			   struct journal_row **list, struct err *e)
+/* Of epochs after one and up to another. */
+static int journals_between(struct catalog *c, const char *disk, uint64_t after, uint64_t up_to,
+			    struct journal_row **list, struct err *e)
 {
 	CATALOG_GUARD_READ(c);
 	_cleanup_stmt_ sqlite3_stmt *st = NULL;
 	int rc = db_query(c, &st, e,
 			  "SELECT epoch, segments, bytes FROM journal WHERE disk = ? AND epoch > ?"
-			  " ORDER BY epoch",
-			  "si", disk, epoch);
+			  " AND epoch <= ? ORDER BY epoch",
+			  "sii", disk, after, up_to > INT64_MAX ? (uint64_t)INT64_MAX : up_to);
 
 	return rc < 0 ? rc : db_collect(c, st, sizeof(**list), read_journal, (void **)list, e);
+}
+
+int catalog_journals(struct catalog *c, const char *disk, uint64_t up_to, struct journal_row **list,
+		     struct err *e)
+{
+	return journals_between(c, disk, 0, up_to, list, e);
+}
+
+int catalog_journals_after(struct catalog *c, const char *disk, uint64_t epoch,
+			   struct journal_row **list, struct err *e)
+{
+	return journals_between(c, disk, epoch, INT64_MAX, list, e);
 }
 
 int catalog_epochs_prune(struct catalog *c, const char *machine, uint64_t epoch, uint64_t before,

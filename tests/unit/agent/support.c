@@ -5,6 +5,9 @@
 #include <limits.h>
 #include <string.h>
 #include <unistd.h>
+#include <urcu/urcu-memb.h>
+
+#include "agent/agent.h"
 
 static char dir[64];
 static pid_t owner;
@@ -49,4 +52,21 @@ void test_write(const char *path, const char *text)
 	ck_assert_ptr_nonnull(f);
 	ck_assert_int_ge(fputs(text, f), 0);
 	ck_assert_int_eq(fclose(f), 0);
+}
+
+void agent_make(struct agent *a)
+{
+	static char state_dir[PATH_MAX];
+	struct err e;
+
+	urcu_memb_register_thread();
+	strcpy(state_dir, test_path("state"));
+	a->config.state_dir = state_dir;
+	ck_assert_msg(!agent_init(a, &e), "%s", e.text);
+}
+
+void agent_remove(struct agent *a)
+{
+	agent_destroy(a);
+	urcu_memb_unregister_thread();
 }

@@ -15,4 +15,9 @@ const char *test_dir(void);
 const char *test_path(const char *name);
 void test_write(const char *path, const char *text);
 
+struct agent;
+/* Its state directory is in test_dir(), the rest of its configuration as set before; this thread is registered with RCU. */
+void agent_make(struct agent *a);
+void agent_remove(struct agent *a);
+
 #endif

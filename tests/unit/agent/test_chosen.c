@@ -3,7 +3,6 @@
 /* wraps: identify_is */
 #include <errno.h>
 #include <string.h>
-#include <urcu/urcu-memb.h>
 
 #include "agent/chosen.h"
 #include "tests/unit/agent/support.h"
@@ -56,13 +55,9 @@ static void removing(const char *key)
 
 static void set_up(void)
 {
-	static char dir[PATH_MAX];
 	struct err e;
 
-	urcu_memb_register_thread();
-	strcpy(dir, test_path("state"));
-	agent.config.state_dir = dir;
-	ck_assert_msg(!agent_init(&agent, &e), "%s", e.text);
+	agent_make(&agent);
 	test_write(test_path("disk"), "");
 	ck_assert_ptr_nonnull(realpath(test_path("disk"), place));
 	ck_assert_int_eq(store_update(agent.store, true, edit_disks, NULL, &e), 0);
@@ -70,8 +65,7 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-	agent_destroy(&agent);
-	urcu_memb_unregister_thread();
+	agent_remove(&agent);
 }
 
 static struct err e;

@@ -8,7 +8,6 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
-#include <urcu/urcu-memb.h>
 
 #include "agent/session.h"
 #include "lib/clock.h"
@@ -182,13 +181,9 @@ static struct disk *disk(size_t i)
 
 static void set_up(void)
 {
-	static char dir[PATH_MAX];
 	struct err e;
 
-	urcu_memb_register_thread();
-	strcpy(dir, test_path("state"));
-	agent.config.state_dir = dir;
-	ck_assert_msg(!agent_init(&agent, &e), "%s", e.text);
+	agent_make(&agent);
 	ck_assert_int_eq(store_update(agent.store, true, edit_disks, NULL, &e), 0);
 	local();
 	ck_assert_uint_eq(agent.disks->count, DISKS);
@@ -196,8 +191,7 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-	agent_destroy(&agent);
-	urcu_memb_unregister_thread();
+	agent_remove(&agent);
 }
 
 static void writable(bool yes)

@@ -7,7 +7,6 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
-#include <urcu/urcu-memb.h>
 
 #include "agent/api_http.h"
 #include "agent/session.h"
@@ -139,24 +138,19 @@ static void begin(void)
 
 static void set_up(void)
 {
-	static char dir[PATH_MAX];
 	struct err e;
 
-	urcu_memb_register_thread();
-	strcpy(dir, test_path("state"));
-	agent.config.state_dir = dir;
 	agent.config.min_epoch_interval = NSEC_PER_SEC / 10;
 	agent.config.scan_interval = 3600 * NSEC_PER_SEC;
 	ck_assert_int_eq(window_parse("always", &agent.config.resync_window, &e), 0);
-	ck_assert_msg(!agent_init(&agent, &e), "%s", e.text);
+	agent_make(&agent);
 }
 
 static void tear_down(void)
 {
 	agent_stop(&agent);
 	pthread_join(thread, NULL);
-	agent_destroy(&agent);
-	urcu_memb_unregister_thread();
+	agent_remove(&agent);
 }
 
 static bool soon(bool (*is)(void))
