@@ -38,7 +38,7 @@ static void mob_check_window_writes(void)
 	if (!mob_track_window_writes())
 		return;
 	mob_disk_for_each(disk)
-		if (mob_bitmap_intersects(&disk->map[0], &disk->map[1]))
+		if (disk->hooked && mob_bitmap_intersects(&disk->map[0], &disk->map[1]))
 			mob_epoch_tear_ended(&mob_epochs, mob_reason_window);
 }
 
@@ -104,14 +104,27 @@ static void mob_retire_disk(struct mob_disk *disk, unsigned int ended)
 	mob_preserve_forget(disk);
 }
 
+/* Nobody waits for those of a detached disk, which may never answer. mob_mutex held. */
+static bool mob_disks_have_readers(void)
+{
+	struct mob_disk *disk;
+
+	mob_disk_for_each(disk)
+		if (disk->hooked && mob_epoch_has_readers(&disk->readers))
+			return true;
+	return false;
+}
+
 /* mob_mutex held. */
 static void mob_retire(void)
 {
 	unsigned int ended = mob_parity(mob_epochs.ended);
 	struct mob_disk *disk;
 
+	/* What a detached disk has, and somebody still reads, is freed with it. */
 	mob_disk_for_each(disk)
-		mob_retire_disk(disk, ended);
+		if (disk->hooked || !mob_epoch_has_readers(&disk->readers))
+			mob_retire_disk(disk, ended);
 	mob_epoch_retire_end(&mob_epochs, mob_request == MOB_COMMIT);
 	mob_disk_reap();
 	wake_up_all(&mob_epoch_wait);
@@ -139,7 +152,7 @@ static bool mob_epoch_step(void)
 		mob_sections_sync();
 		fallthrough;
 	case MOB_STAGE_RETIRING:
-		again = mob_epoch_has_readers(&mob_epochs);
+		again = mob_disks_have_readers();
 		if (!again)
 			mob_retire();
 		break;

@@ -284,7 +284,7 @@ bool mob_disk_reap(void)
 		 * A drain that came before the unhooking may still use the device; a later one
 		 * looks at hooked first.
 		 */
-		if (mob_disk_in_flight(disk) || mob_epoch_has_readers(&mob_epochs)) {
+		if (mob_disk_in_flight(disk) || mob_epoch_has_readers(&disk->readers)) {
 			left = true;
 			continue;
 		}

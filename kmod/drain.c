@@ -208,14 +208,14 @@ static ssize_t mob_drain_read(struct file *file, char __user *to, size_t count, 
 	end = min_t(u64, offset + count, size);
 	if (end != size && (end & (mob_disk_granule_bytes(df->disk) - 1)))
 		return -EINVAL;
-	if (!mob_epoch_reader_get(&mob_epochs, df->epoch))
+	if (!mob_epoch_reader_get(&mob_epochs, &df->disk->readers, df->epoch))
 		return -ESTALE;
 	ret = mutex_lock_killable(&df->lock);
 	if (!ret) {
 		ret = mob_drain_steps(df, offset, end, to);
 		mutex_unlock(&df->lock);
 	}
-	mob_epoch_reader_put(&mob_epochs);
+	mob_epoch_reader_put(&df->disk->readers);
 	if (ret > 0)
 		*pos += ret;
 	return ret;
@@ -231,10 +231,10 @@ static int mob_drain_mmap(struct file *file, struct vm_area_struct *vma)
 		return -EPERM;
 	mob_vma_forbid_write(vma);
 	/* A reader: nobody exchanges the bitmap meanwhile. */
-	if (!mob_epoch_reader_get(&mob_epochs, df->epoch))
+	if (!mob_epoch_reader_get(&mob_epochs, &df->disk->readers, df->epoch))
 		return -ESTALE;
 	ret = remap_vmalloc_range(vma, df->disk->map[mob_parity(df->epoch)].bits, vma->vm_pgoff);
-	mob_epoch_reader_put(&mob_epochs);
+	mob_epoch_reader_put(&df->disk->readers);
 	return ret;
 }
 

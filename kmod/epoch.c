@@ -8,7 +8,6 @@ void mob_epochs_init(struct mob_epochs *m)
 {
 	m->word = mob_word(1, MOB_PHASE_OPEN);
 	m->stage = MOB_STAGE_NONE;
-	atomic_set(&m->readers, 0);
 	m->ended = 0;
 	m->committed = 0;
 	m->torn[0] = NULL;
@@ -87,26 +86,26 @@ void mob_epoch_retire_end(struct mob_epochs *m, bool committed)
 	smp_store_release(&m->stage, MOB_STAGE_NONE);
 }
 
-bool mob_epoch_reader_get(struct mob_epochs *m, u64 epoch)
+bool mob_epoch_reader_get(const struct mob_epochs *m, atomic_t *readers, u64 epoch)
 {
 	int stage;
 
-	atomic_inc(&m->readers);
+	atomic_inc(readers);
 	/* Pairs with the barrier in mob_epoch_retire_begin(). */
 	smp_mb__after_atomic();
 	/* Acquire: the stage says which epoch is ended. */
 	stage = smp_load_acquire(&m->stage);
 	if (stage != MOB_STAGE_NONE && stage != MOB_STAGE_RETIRING && READ_ONCE(m->ended) == epoch)
 		return true;
-	mob_epoch_reader_put(m);
+	mob_epoch_reader_put(readers);
 	return false;
 }
 
-void mob_epoch_reader_put(struct mob_epochs *m)
+void mob_epoch_reader_put(atomic_t *readers)
 {
 	/* Release: what the reader did to the slots comes before their clearing. */
 	smp_mb__before_atomic();
-	atomic_dec(&m->readers);
+	atomic_dec(readers);
 }
 
 static void mob_epoch_tear(struct mob_epochs *m, u64 epoch, const char *reason)

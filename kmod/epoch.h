@@ -24,8 +24,9 @@
  *	mob_epoch_tear_all			within a marking section
  *	mob_epoch_tear_ended			within a section, or a reader
  *	mob_epoch_reader_get, _put		anybody; a reader may sleep, and nobody
- *						retires the epoch meanwhile; its bits are
- *						final from CLOSING on
+ *						clears the slots that its count guards
+ *						meanwhile; their bits are final from
+ *						CLOSING on
  *	everything else				anybody, any context
  */
 #ifndef MOB_EPOCH_H
@@ -55,7 +56,6 @@ struct mob_epochs {
 	u64 word ____cacheline_aligned;
 
 	int stage ____cacheline_aligned;	/* enum mob_stage */
-	atomic_t readers;
 	u64 ended;				/* the epoch of any stage but NONE */
 	u64 committed;				/* the last one, 0 if none */
 	const char *torn[2];			/* by parity: the first reason */
@@ -120,20 +120,23 @@ void mob_epoch_seal(struct mob_epochs *m);
 
 /*
  * From here on no new reader is let in and no writer looks at the ended epoch.
- * The caller then calls mob_sections_sync(), waits until there is no
- * reader (mob_epoch_has_readers()), clears the slots of the ended parity and calls _retire_end().
+ * The caller then calls mob_sections_sync(), waits until there is no reader of any slot that it
+ * clears (mob_epoch_has_readers()), clears those of the ended parity and calls _retire_end().
  */
 void mob_epoch_retire_begin(struct mob_epochs *m);
 void mob_epoch_retire_end(struct mob_epochs *m, bool committed);
 
-/* A reference that keeps the ended epoch from being retired, if it is @epoch. */
-bool mob_epoch_reader_get(struct mob_epochs *m, u64 epoch);
-void mob_epoch_reader_put(struct mob_epochs *m);
+/*
+ * A reference on the slots that @readers counts the readers of, if @epoch is the ended one. Each
+ * disk has a count of its own: a reader of one that does not answer keeps no other's slots.
+ */
+bool mob_epoch_reader_get(const struct mob_epochs *m, atomic_t *readers, u64 epoch);
+void mob_epoch_reader_put(atomic_t *readers);
 
-static inline bool mob_epoch_has_readers(const struct mob_epochs *m)
+static inline bool mob_epoch_has_readers(const atomic_t *readers)
 {
 	/* Acquire: pairs with mob_epoch_reader_put(). */
-	return atomic_read_acquire(&m->readers) != 0;
+	return atomic_read_acquire(readers) != 0;
 }
 
 /* @reason must live as long as the module. The first reason stays. */

@@ -68,9 +68,9 @@ static int mob_epoch_drain(void *owner, void *arg, struct mob_newfd *newfd)
 	ret = -ENODEV;
 	if (disk->first_epoch <= ef->epoch) {
 		ret = -ESTALE;
-		if (mob_epoch_reader_get(&mob_epochs, ef->epoch)) {
+		if (mob_epoch_reader_get(&mob_epochs, &disk->readers, ef->epoch)) {
 			ret = mob_epoch_drain_disk(ef->epoch, disk, drain, newfd);
-			mob_epoch_reader_put(&mob_epochs);
+			mob_epoch_reader_put(&disk->readers);
 		}
 	}
 	mob_disk_put(disk);

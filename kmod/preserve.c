@@ -174,6 +174,13 @@ static const char *mob_batch_preserve(struct mob_batch *batch)
 	return reason;
 }
 
+static void mob_preserve_tear(const struct mob_disk *disk, const char *reason)
+{
+	/* Nobody waits for us once the disk is detached: another epoch may be the ended one by now. */
+	if (mob_disk_is_hooked(disk))
+		mob_epoch_tear_ended(&mob_epochs, reason);
+}
+
 /*
  * Those of the granules that are dirty in @dirty; NULL: all of them. The caller is a reader of
  * the epoch before @epoch.
@@ -199,7 +206,7 @@ static void mob_preserve_range(struct mob_disk *disk, const struct mob_bitmap *d
 		memset(batch.copy, 0, batch.count * sizeof(batch.copy[0]));
 		reason = mob_batch_preserve(&batch);
 		if (reason)
-			mob_epoch_tear_ended(&mob_epochs, reason);
+			mob_preserve_tear(disk, reason);
 	}
 }
 
@@ -226,10 +233,10 @@ static void mob_held_preserve(const struct mob_io *io)
 	 * before it is the only one that can be ended now; or the disk was detached, and nobody
 	 * drains it any more.
 	 */
-	if (!mob_epoch_reader_get(&mob_epochs, io->epoch - 1))
+	if (!mob_epoch_reader_get(&mob_epochs, &disk->readers, io->epoch - 1))
 		return;
 	mob_preserve_range(disk, dirty, io->epoch, io->sector, io->sectors);
-	mob_epoch_reader_put(&mob_epochs);
+	mob_epoch_reader_put(&disk->readers);
 }
 
 static void mob_issue(struct mob_io *io)

@@ -5,6 +5,7 @@
 #include "epoch.h"
 
 static struct mob_epochs m;
+static atomic_t readers;
 
 static void setup(void)
 {
@@ -74,27 +75,27 @@ END_TEST
 
 START_TEST(test_readers_only_of_an_ended_epoch)
 {
-	ck_assert(!mob_epoch_reader_get(&m, 1));
+	ck_assert(!mob_epoch_reader_get(&m, &readers, 1));
 	mob_epoch_begin(&m);
-	ck_assert(mob_epoch_reader_get(&m, 1));
-	ck_assert(!mob_epoch_reader_get(&m, 2));
-	mob_epoch_reader_put(&m);
+	ck_assert(mob_epoch_reader_get(&m, &readers, 1));
+	ck_assert(!mob_epoch_reader_get(&m, &readers, 2));
+	mob_epoch_reader_put(&readers);
 	mob_epoch_window_over(&m);
-	ck_assert(mob_epoch_reader_get(&m, 1));
-	ck_assert(!mob_epoch_reader_get(&m, 2));
+	ck_assert(mob_epoch_reader_get(&m, &readers, 1));
+	ck_assert(!mob_epoch_reader_get(&m, &readers, 2));
 	mob_epoch_seal(&m);
-	ck_assert(mob_epoch_reader_get(&m, 1));
+	ck_assert(mob_epoch_reader_get(&m, &readers, 1));
 	mob_epoch_retire_begin(&m);
-	ck_assert(!mob_epoch_reader_get(&m, 1));
-	ck_assert(mob_epoch_has_readers(&m));
-	mob_epoch_reader_put(&m);
-	ck_assert(mob_epoch_has_readers(&m));
-	mob_epoch_reader_put(&m);
+	ck_assert(!mob_epoch_reader_get(&m, &readers, 1));
+	ck_assert(mob_epoch_has_readers(&readers));
+	mob_epoch_reader_put(&readers);
+	ck_assert(mob_epoch_has_readers(&readers));
+	mob_epoch_reader_put(&readers);
 	/* The refused ones left nothing behind. */
-	ck_assert(!mob_epoch_has_readers(&m));
+	ck_assert(!mob_epoch_has_readers(&readers));
 	mob_epoch_retire_end(&m, true);
-	ck_assert(!mob_epoch_reader_get(&m, 1));
-	ck_assert(!mob_epoch_has_readers(&m));
+	ck_assert(!mob_epoch_reader_get(&m, &readers, 1));
+	ck_assert(!mob_epoch_has_readers(&readers));
 }
 END_TEST
 

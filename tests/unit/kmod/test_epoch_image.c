@@ -19,6 +19,7 @@ enum { WRITERS = 3, SLOTS = 512, SHARED = WRITERS * SLOTS, GRANULES, EPOCHS = 10
 unsigned int kshim_fail_alloc;
 
 static struct mob_epochs m;
+static atomic_t readers;
 static struct mob_bitmap map[2], safe;
 static u64 disk[GRANULES], replica[GRANULES];
 static long in_flight[2];
@@ -77,11 +78,11 @@ static void hold(u64 epoch, u64 granule, int patience)
 		all = !patience--;
 		sched_yield();
 	}
-	if (!mob_epoch_reader_get(&m, epoch - 1))
+	if (!mob_epoch_reader_get(&m, &readers, epoch - 1))
 		return;
 	if (all || mob_bitmap_any_unsafe(&map[mob_parity(epoch - 1)], &safe, granule, 1))
 		preserve(granule);
-	mob_epoch_reader_put(&m);
+	mob_epoch_reader_put(&readers);
 }
 
 static void write_one(int writer, u64 granule, u64 value)
@@ -193,7 +194,7 @@ static void take_image(bool abandon)
 		assert_image(ended);
 	mob_epoch_retire_begin(&m);
 	sections_sync();
-	while (mob_epoch_has_readers(&m))
+	while (mob_epoch_has_readers(&readers))
 		sched_yield();
 	if (abandon)
 		mob_bitmap_merge(&map[!parity], &map[parity]);

@@ -48,6 +48,23 @@ timeout $((20 * patience)) drain run --epochs 2 "${pairs[1]}" ||
 dmsetup resume --noudevsync hung
 wait $! || die "the write during which the disk was detached failed"
 drain attach --dirty $hung
+
+# Nor is it while a held write of it reads what it overwrites.
+hold_start --until sealed --torn-ok "${pairs[@]}"
+hold_wait sealed
+dmsetup suspend --noudevsync --noflush --nolockfs hung
+held_before=$(counter module held_writes)
+blkio write $hung 0 4096 0xa5 &
+write_pid=$!
+wait_until 20 "a write does not begin" in_flight 1
+drain detach $hung
+hold_kill
+timeout $((20 * patience)) drain run --epochs 2 "${pairs[1]}" ||
+	die "a held write of a detached disk that does not answer keeps the others from a boundary"
+dmsetup resume --noudevsync hung
+wait $write_pid || die "the held write during which the disk was detached failed"
+[ "$(counter module held_writes)" -gt "$held_before" ] || die "the write was not held: nothing was shown"
+drain attach --dirty $hung
 drain run --epochs 1 "${pairs[@]}"
 drain detach $hung $other
 rmmod mobility

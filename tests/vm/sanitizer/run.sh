@@ -18,16 +18,13 @@ export MOBILITY_KERNEL=$kind CASE_TIMEOUT=3600
 failed=0
 cases/run.sh "$@" || failed=1
 if [ $# -eq 0 ]; then
-	tests=("./test-ioctl-fuzz.sh" "./test-torn.sh" "./test-track-only.sh" "sanitizer/races.sh")
-	[ "$kind" != kcsan ] || tests+=("sanitizer/races.sh --seeded")
-	for test in "${tests[@]}"; do
-		log=../../build/vm/$kind-$(basename "${test// /}" .sh).log
-		if $test >"$log" 2>&1; then
-			grep "^PASS" "$log"
-		else
-			grep "^FAIL" "$log" || echo "FAIL $test: $log"
-			failed=1
-		fi
-	done
+	logs=$PWD/../../build/vm/$kind-logs
+	for test in test-ioctl-fuzz test-attach-inflight test-held-order test-hung-disk test-torn test-unseen test-track-only \
+		sanitizer/races; do
+		echo "$CASE_TIMEOUT $(basename "$test") ./$test.sh"
+	done | ../pool.sh --told "$kind" "${CASE_JOBS:-2}" "$logs" || failed=1
+	if [ "$kind" = kcsan ]; then
+		echo "$CASE_TIMEOUT races ./sanitizer/races.sh --seeded" | ../pool.sh --told "$kind-seeded" 1 "$logs" || failed=1
+	fi
 fi
 [ $failed -eq 0 ]
