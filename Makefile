@@ -32,7 +32,7 @@ lib_src := $(wildcard lib/*.c)
 agent_src := $(filter-out agent/mobilityd.c,$(wildcard agent/*.c))
 ctl_src := $(filter-out agent/ctl/mobilityctl.c,$(wildcard agent/ctl/*.c))
 # mobilityctl reads the same configuration file, and plan asks the module, or what the agent wrote down.
-ctl_shared := agent/config.c agent/window.c agent/source_kmod.c agent/source_kmod_epoch.c agent/state.c agent/left_out.c \
+ctl_shared := agent/config.c agent/window.c agent/source_kmod.c agent/reader.c agent/source_kmod_epoch.c agent/state.c agent/left_out.c \
 	agent/continuity.c
 appliance_src := $(filter-out appliance/mobility-appliance.c,$(wildcard appliance/*.c appliance/store/*.c))
 shim_src := $(filter-out vss-shim/vss-shim.c,$(wildcard vss-shim/*.c))
@@ -120,7 +120,7 @@ $(B)/unit/kmod/%: tests/unit/kmod/%.c $(wildcard kmod/*.[ch] tests/unit/kmod/shi
 		-o $@ $< $(call kmod_sources,$<) $(call pkg,check)
 
 # ThreadSanitizer has something to see where there are two threads: in these, and in the flow tests.
-threaded := bookmark digest_feed finder queue sender shim admission catalog digests journal live http log set bitmap epoch_image
+threaded := bookmark digest_feed finder queue reader sender shim admission catalog digests journal live http log set bitmap epoch_image
 chosen_unit_bins := $(unit_bins) $(kmod_unit_bins)
 ifeq ($(SAN),thread)
 chosen_unit_bins := $(filter $(addprefix %/test_,$(threaded)),$(chosen_unit_bins))

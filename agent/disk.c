@@ -18,6 +18,11 @@ struct disk *disk_new(const struct state_disk *from)
 
 	if (!d)
 		return NULL;
+	d->reads = reads_new();
+	if (!d->reads) {
+		free(d);
+		return NULL;
+	}
 	pthread_mutex_init(&d->lock, NULL);
 	strcpy(d->key, from->key);
 	strcpy(d->name, from->name);
@@ -43,6 +48,7 @@ void disk_free(struct disk *d)
 	skip_clear(&d->skip);
 	verify_clear(&d->verify);
 	pthread_mutex_destroy(&d->lock);
+	reads_put(d->reads);
 	free(d);
 }
 
@@ -167,23 +173,16 @@ uint64_t disk_unread_told(struct disk *d)
 	return bytes;
 }
 
-int disk_read(struct disk *d, struct source *s, void *buf, size_t len, uint64_t offset)
+int disk_read(struct disk *d, struct source *s, struct reader *via, void *buf, size_t len,
+	      uint64_t offset)
 {
-	int r;
-
-	atomic_store(&d->read_ns, clock_monotonic_ns());
-	atomic_fetch_add(&d->reads, 1);
-	r = s->ops->read(s, buf, len, offset);
-	atomic_store(&d->read_ns, clock_monotonic_ns());
-	atomic_fetch_sub(&d->reads, 1);
-	return r;
+	via->reads = d->reads;
+	return s->ops->read(s, via, buf, len, offset);
 }
 
 uint64_t disk_reading_ns(const struct disk *d)
 {
-	uint64_t since = atomic_load(&d->read_ns), now = clock_monotonic_ns();
-
-	return atomic_load(&d->reads) && now > since ? now - since : 0;
+	return reads_hanging_ns(d->reads);
 }
 
 struct disk *disk_table_find(const struct disk_table *t, const char *key)

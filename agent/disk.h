@@ -4,7 +4,7 @@
  * changes and removes disks; status readers walk the table under RCU.
  *
  *	members				written by	read by
- *	key, name, file, choice		nobody		anybody
+ *	key, name, file, choice, reads	nobody		anybody
  *	view part			the session,	the session; others under disk->lock
  *					under disk->lock
  *	session part			the session	the session
@@ -22,6 +22,7 @@
 #include "agent/continuity.h"
 #include "agent/left_out.h"
 #include "agent/meter.h"
+#include "agent/reader.h"
 #include "agent/scan_digests.h"
 #include "agent/skip.h"
 #include "agent/source.h"
@@ -34,6 +35,7 @@ struct disk {
 	char key[STATE_TEXT], name[STATE_TEXT];
 	bool file;
 	enum source_choice choice;
+	struct reads *reads; /* under way; workers */
 
 	pthread_mutex_t lock;
 	/* view */
@@ -80,8 +82,6 @@ struct disk {
 	_Atomic uint64_t put_off; /* bytes that it has no room for: they come with the next */
 	_Atomic uint64_t drained, planned; /* bytes of the epoch under way */
 	_Atomic uint64_t changed_at; /* where the second reading found a change; UINT64_MAX none */
-	_Atomic unsigned int reads; /* under way, and when one began or ended last; monotonic */
-	_Atomic uint64_t read_ns;
 };
 
 struct disk *disk_new(const struct state_disk *from); /* NULL: out of memory */
@@ -106,9 +106,10 @@ bool disk_has_unread(struct disk *d); /* since disk_unread_begin() */
 /* All of the epoch was tried: bytes that could not be read. *news: they are not those of the last time. */
 uint64_t disk_unread_judge(struct disk *d, bool *news);
 uint64_t disk_unread_told(struct disk *d); /* bytes, of the last epoch that was judged */
-/* Read of a source of the disk, its own or another: as its read. */
-int disk_read(struct disk *d, struct source *s, void *buf, size_t len, uint64_t offset);
-/* For how long none of the reads under way has come back; 0: none is. Any thread. */
+/* Read of a source of the disk, its own or another, through a worker's reader: as its read. */
+int disk_read(struct disk *d, struct source *s, struct reader *via, void *buf, size_t len,
+	      uint64_t offset);
+/* For how long none of the reads under way has come back, one left behind included; 0: none is. Any thread. */
 uint64_t disk_reading_ns(const struct disk *d);
 void disk_set_state(struct disk *d, enum disk_state state, uint64_t replicated, const char *cause);
 

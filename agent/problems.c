@@ -12,7 +12,8 @@
 
 #define NO_ANSWER                                                                                                    \
 	"Look at the kernel's log for a disk, or a path to it, that does not answer (before Linux 5.18 it may also " \
-	"be a cgroup's limit of writes, io.max); nothing is lost, and replication goes on by itself when it does."
+	"be a cgroup's limit of writes, io.max); nothing is lost, and replication goes on by itself when it does. "  \
+	"To go on without that disk: mobilityctl unprotect."
 
 static void add(json_t *list, const char *severity, const char *remedy, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "agent/identify.h"
+#include "agent/reader.h"
 #include "lib/err.h"
 
 struct source;
@@ -61,9 +62,10 @@ struct source_ops {
 	void (*drain_close)(struct source *s);
 	/*
 	 * Exactly len bytes, whole granules. buf is aligned to 4096 and has room for len rounded
-	 * up to 4096. -EIO: not readable (try a part); -ESTALE: the epoch is gone.
+	 * up to 4096, and via reads into it. -EIO: not readable (try a part); -ESTALE: the epoch is
+	 * gone; -ECANCELED: it was left behind (reader.h).
 	 */
-	int (*read)(struct source *s, void *buf, size_t len, uint64_t offset);
+	int (*read)(struct source *s, struct reader *via, void *buf, size_t len, uint64_t offset);
 	/*
 	 * [offset, offset + len) reads as zeros, without reading it; NULL: never known. Any thread,
 	 * between drain_open and drain_close as read.

@@ -135,18 +135,16 @@ static int disk_drain_open(struct source *s, struct boundary *b, struct source_m
 	return 0;
 }
 
-static int disk_read(struct source *s, void *buf, size_t len, uint64_t offset)
+static int disk_read(struct source *s, struct reader *via, void *buf, size_t len, uint64_t offset)
 {
 	struct kmod_disk *d = (struct kmod_disk *)s;
 	size_t done = 0;
 	ssize_t n;
 
 	while (done < len) {
-		n = pread(d->drain_fd, (char *)buf + done, len - done, (off_t)(offset + done));
-		if (n < 0 && errno == EINTR)
-			continue;
+		n = reader_pread(via, d->drain_fd, (char *)buf + done, len - done, offset + done);
 		if (n < 0)
-			return -errno;
+			return (int)n;
 		if (n == 0)
 			return -EIO;
 		done += (size_t)n;

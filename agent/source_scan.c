@@ -97,7 +97,7 @@ static void scan_drain_close(struct source *s)
  * ENODATA, a device that is offline ENODEV), the device did not give its content. Nothing: it is
  * shorter than it was, and its size is looked at again.
  */
-static int scan_read(struct source *s, void *buf, size_t len, uint64_t offset)
+static int scan_read(struct source *s, struct reader *via, void *buf, size_t len, uint64_t offset)
 {
 	struct scan *scan = (struct scan *)s;
 	/* O_DIRECT wants whole blocks; the last one of a file may be cut short by its end. */
@@ -105,9 +105,9 @@ static int scan_read(struct source *s, void *buf, size_t len, uint64_t offset)
 	ssize_t n;
 
 	while (done < len) {
-		n = pread(scan->fd, (char *)buf + done, want - done, (off_t)(offset + done));
-		if (n < 0 && errno == EINTR)
-			continue;
+		n = reader_pread(via, scan->fd, (char *)buf + done, want - done, offset + done);
+		if (n == -ECANCELED)
+			return -ECANCELED;
 		if (n <= 0)
 			return -EIO;
 		done += (size_t)n;

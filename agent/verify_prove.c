@@ -52,11 +52,11 @@ static int prove_part(struct worker *w, struct disk *d, uint64_t offset, size_t 
 }
 
 /* Where the last epoch could not read this fails without being tried, as it does for the next one. */
-static int read_live(struct disk *d, void *buf, size_t len, uint64_t offset)
+static int read_live(struct worker *w, struct disk *d, void *buf, size_t len, uint64_t offset)
 {
 	if (disk_spared(d, offset, len))
 		return -EIO;
-	return disk_read(d, d->verify.live, buf, len, offset);
+	return disk_read(d, d->verify.live, &w->reader, buf, len, offset);
 }
 
 /* The next epoch has to replicate it: it does, or tells that it cannot, and then nothing is proven. */
@@ -80,7 +80,7 @@ static int prove_run(struct worker *w, struct disk *d, const struct run *run, st
 			return err_set(e, -ECANCELED, "canceled");
 		n = at < by_block ? WIRE_BLOCK : WORKER_READ_BYTES;
 		n = end - at < n ? (size_t)(end - at) : n;
-		r = read_live(d, w->buf, n, at);
+		r = read_live(w, d, w->buf, n, at);
 		if (r == -EIO && n > WIRE_BLOCK) {
 			by_block = at + n;
 			n = 0;

@@ -30,6 +30,7 @@ struct worker {
 	struct senders *senders;
 	uint64_t epoch;
 
+	struct reader reader; /* into buf */
 	struct uplink uplink; /* to ask for digests */
 	struct codec *codec;
 	struct tuner tuner;

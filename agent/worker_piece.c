@@ -186,11 +186,11 @@ static int add_scanned(struct worker *w, struct disk *d, const struct piece *p, 
 }
 
 /* Of a tracked disk not where it is spared: that fails without being tried. */
-static int read_disk(struct disk *d, void *buf, size_t len, uint64_t offset)
+static int read_disk(struct worker *w, struct disk *d, void *buf, size_t len, uint64_t offset)
 {
 	if (d->source->ops->tracks && disk_spared(d, offset, len))
 		return -EIO;
-	return disk_read(d, d->source, buf, len, offset);
+	return disk_read(d, d->source, &w->reader, buf, len, offset);
 }
 
 /* What of the buffer can be read of a range in which a read failed, granule by granule; of a scanned disk block by block. */
@@ -204,7 +204,7 @@ static int salvage(struct worker *w, const struct piece *p, uint64_t offset, siz
 
 	for (size_t at = 0; !r && at < len; at += part) {
 		part = (size_t)min_u64(step, len - at);
-		r = read_disk(d, w->buf, part, offset + at);
+		r = read_disk(w, d, w->buf, part, offset + at);
 		if (r == -EIO)
 			r = postpone(d, offset + at, part, e);
 		else if (r)
@@ -244,7 +244,7 @@ static int verify_salvaged(struct worker *w, struct disk *d, uint64_t offset, si
 		int r;
 
 		n = block_part(offset + at, len - at);
-		r = read_disk(d, w->buf + at, n, offset + at);
+		r = read_disk(w, d, w->buf + at, n, offset + at);
 		if (r && r != -EIO)
 			return err_errno(e, r, "cannot read %s", d->path);
 		if (r)
@@ -313,7 +313,7 @@ static int part_of_run(struct worker *w, const struct piece *p, uint64_t offset,
 	else if (empty)
 		return hole(w, p, offset, len, expected, e);
 	else
-		r = read_disk(d, w->buf, len, offset);
+		r = read_disk(w, d, w->buf, len, offset);
 	stage_add(&w->agent->stages, STAGE_READ, clock_monotonic_ns() - began, len);
 	if (r == -EIO)
 		return p->mode == PIECE_VERIFY ? verify_salvaged(w, d, offset, len, e)

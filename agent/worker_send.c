@@ -10,6 +10,10 @@ int worker_init(struct worker *w, struct agent *a, struct err *e)
 {
 	w->agent = a;
 	w->uplink = (struct uplink){.agent = a, .given_up = w->given_up, .arg = w->arg};
+	w->reader = (struct reader){.given_up = w->given_up,
+				    .arg = w->arg,
+				    .buf = &w->buf,
+				    .buf_size = &w->buf_size};
 	tuner_init(&w->tuner);
 	w->codec = codec_new();
 	w->expected = malloc(PIECE_COMPARE_BYTES / WIRE_BLOCK * DIGEST_BYTES);
@@ -23,6 +27,7 @@ int worker_init(struct worker *w, struct agent *a, struct err *e)
 void worker_clear(struct worker *w)
 {
 	worker_forget(w);
+	reader_clear(&w->reader);
 	uplink_clear(&w->uplink);
 	codec_free(w->codec);
 	free(w->expected);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A disk that cannot be read in places, for a program that is started with this in LD_PRELOAD: a pread() of the file $BAD_READS_OF that touches a range in
- * the file $BAD_READS (lines "FROM TO ERRNO", bytes; looked at each time) fails with that error.
+ * the file $BAD_READS (lines "FROM TO ERRNO", bytes; looked at each time) fails with that error; with the error -1 it does not come back until
+ * the line is gone.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -11,6 +12,8 @@
 #include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
+
+#define HANGS (-1)
 
 ssize_t pread64(int fd, void *buf, size_t len, off_t offset);
 
@@ -50,7 +53,11 @@ ssize_t pread64(int fd, void *buf, size_t len, off_t offset)
 
 	if (!real)
 		real = (ssize_t(*)(int, void *, size_t, off_t))dlsym(RTLD_NEXT, "pread64");
-	error = is_disk(fd) ? bad((unsigned long long)offset, (unsigned long long)offset + len) : 0;
+	do {
+		error = is_disk(fd)
+				? bad((unsigned long long)offset, (unsigned long long)offset + len)
+				: 0;
+	} while (error == HANGS && !usleep(10000));
 	if (error) {
 		errno = error;
 		return -1;

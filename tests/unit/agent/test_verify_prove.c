@@ -54,9 +54,10 @@ int __wrap_compare_expected(struct worker *w, struct disk *disk, uint64_t offset
 	return 0;
 }
 
-static int live_read(struct source *s, void *buf, size_t len, uint64_t offset)
+static int live_read(struct source *s, struct reader *via, void *buf, size_t len, uint64_t offset)
 {
 	(void)s;
+	(void)via;
 	if (offset < BAD + 4096 && BAD < offset + len) {
 		failed++;
 		return -EIO;

@@ -23,10 +23,11 @@ struct fake {
 	unsigned int reads, failed;
 };
 
-static int fake_read(struct source *s, void *buf, size_t len, uint64_t offset)
+static int fake_read(struct source *s, struct reader *via, void *buf, size_t len, uint64_t offset)
 {
 	struct fake *f = (struct fake *)s;
 
+	(void)via;
 	f->reads++;
 	ck_assert_uint_le(offset + len, s->size);
 	ck_assert_uint_eq(offset % (1u << s->shift), 0);
