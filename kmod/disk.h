@@ -89,7 +89,7 @@ struct mob_disk {
 	struct workqueue_struct *issue_wq;	/* runs the lanes */
 	struct mob_lane lane[MOB_LANES];	/* by submitting task */
 	struct xarray copies;		/* struct mob_copy by granule */
-	atomic_t readers;		/* of the ended epoch's bits and copies, and of the device */
+	atomic_t readers;		/* of the ended epoch's bits, of copies, of the device */
 	atomic_long_t pool_pages;
 	unsigned long pool_limit;	/* pages */
 

@@ -176,7 +176,7 @@ static const char *mob_batch_preserve(struct mob_batch *batch)
 
 static void mob_preserve_tear(const struct mob_disk *disk, const char *reason)
 {
-	/* Nobody waits for us once the disk is detached: another epoch may be the ended one by now. */
+	/* Nobody waits for us once the disk is detached: the ended epoch may be another by now. */
 	if (mob_disk_is_hooked(disk))
 		mob_epoch_tear_ended(&mob_epochs, reason);
 }

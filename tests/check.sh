@@ -54,7 +54,7 @@ for s in "$@"; do
 	lint) suite lint tests/lint/run.sh ;;
 	unit) unit ;;
 	model) suite model tests/model/run.sh ;;
-	fuzz) suite fuzz tests/fuzz/run.sh "${FUZZ_SECONDS:-40}" ;;
+	fuzz) suite fuzz tests/fuzz/run.sh "${FUZZ_SECONDS:-20}" ;;
 	flow) suite flow tests/flow/run-all.sh ;;
 	vm) suite vm tests/vm/run-all.sh ;;
 	cases)

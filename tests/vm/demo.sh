@@ -47,7 +47,7 @@ take_points() {
 	local n
 
 	for n in 1 2 3; do
-		agent_ctl protected bookmark "demo-$n" --timeout 2m || fail "recovery point demo-$n"
+		agent_bookmark protected "demo-$n" || fail "recovery point demo-$n"
 		sleep 4
 	done
 }

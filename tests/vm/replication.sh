@@ -10,6 +10,7 @@
 #   agent_start GUEST          mobilityd, and waits until it listens; agent_kill GUEST: kill -9
 #   agent_enroll GUEST         with the token of appliance_init
 #   agent_ctl GUEST COMMAND…   mobilityctl in the guest
+#   agent_bookmark GUEST NAME  a recovery point, waited for as long as the kernel may need
 #   agent_status GUEST EXPR    a jq expression of `status --json`
 #   agent_wait GUEST S WHAT EXPR   until the expression is true, S seconds at most; tells progress
 
@@ -83,6 +84,10 @@ agent_ctl() {
 
 	shift
 	guest_sh "$guest" "mobilityctl --config /root/m.conf $*"
+}
+
+agent_bookmark() {
+	agent_ctl "$1" bookmark "$2" --timeout "$((2 * $(vm_patience)))m"
 }
 
 agent_enroll() {

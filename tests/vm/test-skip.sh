@@ -47,7 +47,7 @@ give() {	# POINT
 }
 
 point() {	# NAME
-	agent_ctl main bookmark "$1" --timeout 2m || fail "no recovery point $1: $(guest_sh main "tail -n 5 /run/mobilityd.log")"
+	agent_bookmark main "$1" || fail "no recovery point $1: $(guest_sh main "tail -n 5 /run/mobilityd.log")"
 	give "$1"
 }
 
@@ -62,7 +62,7 @@ read_errors() {
 	agent_wait main 30 "the rest" '.disks[] | select(.path == "/dev/dm-0") | .state == "protected"'
 	if agent_ctl main bookmark damaged --timeout 3s; then fail "a point without what could not be read"; fi
 	guest_sh main "dmsetup suspend bad; echo '0 65536 linear $under 0' | dmsetup reload bad; dmsetup resume bad"
-	agent_ctl main bookmark repaired --timeout 2m || fail "no point after the repair"
+	agent_bookmark main repaired || fail "no point after the repair"
 	rm -rf "$vm_build/point"
 	mkdir "$vm_build/point"
 	appliance export guest repaired --format raw "$vm_build/point" >"$vm_build/export.log" || fail "export of repaired"

@@ -13,11 +13,12 @@
 #include "tests/unit/appliance/helpers.h"
 
 #define SECTOR 512u
-#define MANY (1u << 20)
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define MEASURABLE false
+#define MANY (1u << 17)
 #else
 #define MEASURABLE true
+#define MANY (1u << 20)
 #endif
 
 int __real_store_write(struct store_object *o, const void *buf, size_t len, uint64_t off,

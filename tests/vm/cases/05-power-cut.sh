@@ -13,7 +13,7 @@ data=(--disk "$vm_build/data1.img:raw:serial=data1")
 reboot_boot before reboot.sh "${data[@]}"
 reboot_protect before /dev/vda
 guest_sh before "oracle format /dev/vda@32M && { setsid oracle write --pause 2000 /dev/vda@32M >/run/oracle.log 2>&1 & }" >/dev/null
-agent_ctl before bookmark busy --timeout 2m || fail "no recovery point under load"
+agent_bookmark before busy || fail "no recovery point under load"
 # The agent gets no further; a range changes that no later write touches; then the lights go out.
 guest_sh before "kill -STOP \$(cat /run/mobilityd.pid) && dd if=/dev/urandom of=/dev/vda bs=64k count=16 seek=64 oflag=direct status=none && sleep 0.5" ||
 	fail "writing with the agent stopped"
@@ -21,7 +21,7 @@ guest_kill before
 
 reboot_boot after reboot.sh "${data[@]}"
 reboot_agent after "the machine was restarted"
-agent_ctl after bookmark after --timeout 2m || fail "no recovery point after the power cut"
+agent_bookmark after after || fail "no recovery point after the power cut"
 reboot_equal data1 vda
 "$top/build/vm/bin/oracle" verify "$vm_build/point/vda.raw@32M" >"$vm_build/verify.log" ||
 	fail "what survived the power cut is not a prefix of what was written: $(tail -n 2 "$vm_build/verify.log")"

@@ -32,7 +32,7 @@ reboot_down before
 reboot_boot after reboot.sh --root "$vm_build/root.img"
 reboot_agent after "the machine was restarted"
 guest_sh after "sync; mount -o remount,ro /" || fail "the root disk does not come to rest"
-agent_ctl after bookmark after --timeout 2m || fail "no recovery point after the reboot"
+agent_bookmark after after || fail "no recovery point after the reboot"
 reboot_down after
 reboot_equal root vda
 pass

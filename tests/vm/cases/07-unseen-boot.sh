@@ -16,7 +16,7 @@ guest_sh before "mkdir -p /mnt && mount /dev/vda /mnt && cp /bin/busybox /mnt/on
 	fail "the disk does not mount"
 reboot_protect before /dev/vda
 guest_sh before "cp /bin/busybox /mnt/two && sync"
-agent_ctl before bookmark files --timeout 2m || fail "no recovery point of the mounted disk"
+agent_bookmark before files || fail "no recovery point of the mounted disk"
 reboot_down before
 
 guest_run "${data[@]}" --timeout 120 --command \
@@ -25,7 +25,7 @@ guest_run "${data[@]}" --timeout 120 --command \
 
 reboot_boot after reboot.sh "${data[@]}"
 reboot_agent after "the machine was restarted"
-agent_ctl after bookmark after --timeout 2m || fail "no recovery point after the other system"
+agent_bookmark after after || fail "no recovery point after the other system"
 reboot_down after
 reboot_equal data1 vda
 pass

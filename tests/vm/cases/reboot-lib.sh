@@ -51,7 +51,7 @@ reboot_protect() {
 	agent_enroll "$1" >/dev/null
 	agent_ctl "$1" protect "$2" || fail "protect $2"
 	agent_wait "$1" 120 "initial replication" "$protected"
-	agent_ctl "$1" bookmark before --timeout 2m || fail "no recovery point"
+	agent_bookmark "$1" before || fail "no recovery point"
 	[ "$(agent_status "$1" '.disks[0].resync_cause')" = null ] ||
 		fail "a resync before anything happened: $(agent_status "$1" '.disks[0].resync_cause')"
 }
