@@ -136,9 +136,11 @@ unit: unit-bins all
 .PHONY: kmod kmod-install kmod-clean
 kmod:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
-# Into the kernel that KDIR belongs to, loaded at boot.
+# Into the kernel that KDIR belongs to, loaded at boot. kbuild leaves depmod out where the headers come without a
+# System.map, as Debian's do, and modprobe would not find the module; of the release only the module itself is sure.
 kmod-install:
-	$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
+	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_PATH=$(DESTDIR) modules_install
+	PATH="$$PATH:/usr/sbin:/sbin"; [ -n "$(DESTDIR)" ] || depmod "$$(modinfo -F vermagic mobility.ko | cut -d ' ' -f 1)"
 	install -d $(DESTDIR)/etc/modules-load.d
 	echo mobility >$(DESTDIR)/etc/modules-load.d/mobility.conf
 # Not kbuild's clean: that one removes every *.ko below the top, the kernels in .cache/ included.
@@ -243,9 +245,9 @@ clean: kmod-clean
 help:
 	@echo 'make all                 build mobilityd, mobilityctl, vss-shim and mobility-appliance into build/bin'
 	@echo 'make kmod KDIR=DIR       build mobility.ko for the kernel whose headers are in DIR'
-	@echo 'make kmod-install KDIR=DIR   install it for that kernel'
+	@echo 'make kmod-install KDIR=DIR   install it for that kernel, to be loaded at boot'
 	@echo 'make demo                protect a live guest, kill it, recover it; ends with a table'
-	@echo 'make check               every test: lint, unit (sanitizers), model, fuzz, flow, guests, cases, demo'
+	@echo 'make check               lint, unit (sanitizers), model, fuzz, flow, guests, cases, a second kernel, demo'
 	@echo 'make check-unit|check-flow|check-vm|check-cases|check-fuzz   one part of it'
 	@echo 'make check-mutations     does each case fail without the protection that it is about?'
 	@echo 'make kmatrix             build, load and test the module on kernels from 5.10 to 7.x'
@@ -266,7 +268,7 @@ help:
 	@echo 'make lint                formatting, static analysis, conventions'
 	@echo 'make format              clang-format the userspace sources'
 	@echo 'make install DESTDIR=    install programs, man pages and units'
-	@echo 'make clean               remove build/ (the downloads in .cache/ stay)'
+	@echo 'make clean               remove build/ and the module that was built (the downloads in .cache/ stay)'
 	@echo 'SAN=address,undefined or SAN=thread, CC=clang: variants, each in its own folder'
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
