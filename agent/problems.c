@@ -176,7 +176,7 @@ static bool resync_fails(const struct disk_view *d)
 static bool disk_problems(const struct disk_view *d, json_t *list)
 {
 	bool hangs = d->reading_ns >= OVERDUE_NS;
-	char since[32];
+	char since[32], remedy[STATE_TEXT + 192];
 
 	if (!d->reachable) {
 		add(list, "error",
@@ -191,13 +191,15 @@ static bool disk_problems(const struct disk_view *d, json_t *list)
 		    d->name, duration_format(d->reading_ns, since));
 	if (d->waiting)
 		resync_waits(d, list);
-	else if (resync_fails(d))
-		add(list, "error",
-		    "Look at the log of mobilityd for what came before; the agent goes on trying. If it "
-		    "persists: mobilityctl resync --now DISK.",
-		    "The resynchronisation of %s (%s) failed %u times: %s.", d->name,
-		    d->resync_cause, d->failures, d->failure);
-	else if (d->state == DISK_RESYNC)
+	else if (resync_fails(d)) {
+		snprintf(
+			remedy, sizeof(remedy),
+			"Look at the log of mobilityd for what came before; the agent goes on trying. If it "
+			"persists: mobilityctl resync --now %s.",
+			d->name);
+		add(list, "error", remedy, "The resynchronisation of %s (%s) failed %u times: %s.",
+		    d->name, d->resync_cause, d->failures, d->failure);
+	} else if (d->state == DISK_RESYNC)
 		add(list, "warning",
 		    "Nothing to do: recovery points are made again when it is complete.",
 		    "%s is being resynchronised: %s.", d->name, d->resync_cause);
@@ -247,22 +249,31 @@ static bool setback_problem(const struct status_view *v, json_t *list)
 	return true;
 }
 
+static const char *fuzzy_remedy(const char *why)
+{
+	if (strstr(why, "pool"))
+		return "Nothing to do: every change is on the appliance, and a later epoch becomes a recovery point. "
+		       "If it persists: a larger pool (module parameter pool_bytes), or quieter disks.";
+	if (strstr(why, "is scanned"))
+		return "Nothing to do: every change is on the appliance, and the next scan becomes a recovery point if "
+		       "the disks are quiet. With the kernel module all epochs can.";
+	return "Nothing to do: every change is on the appliance, and a later epoch becomes a recovery point. If it "
+	       "persists: quieter disks.";
+}
+
 static void point_problems(const struct status_view *v, json_t *list)
 {
 	char since[32];
 
 	if (v->facts.fuzzy[0]) {
-		add(list, "warning",
-		    "Nothing to do: every change is on the appliance, and a later epoch becomes a recovery "
-		    "point. If it persists: a larger pool (module parameter pool_bytes), or quieter "
-		    "disks.",
+		add(list, "warning", fuzzy_remedy(v->facts.fuzzy),
 		    "The last epoch is not a recovery point: %s.", v->facts.fuzzy);
 		return;
 	}
 	if (v->link.error[0] || v->paused || !v->facts.has_point ||
 	    v->now_ns < v->facts.point.time + POINT_OVERDUE_NS)
 		return;
-	add(list, "warning", "Compare churn with the bandwidth to the appliance.",
+	add(list, "warning", "mobilityctl explain tells what bounds it, and what would help.",
 	    "There has been no recovery point for %s.",
 	    duration_format(v->now_ns - v->facts.point.time, since));
 }

@@ -277,8 +277,9 @@ static const char *remedy_for(int code)
 		return "End its protection with mobilityctl unprotect; protect it again with "
 		       "--source scan.";
 	case -ENOSPC:
-		return "Protect it with --source scan, or load the module with a larger "
-		       "bitmap_bytes. It tracks 64 disks.";
+		return "End its protection with mobilityctl unprotect and protect it again with "
+		       "--source scan, or load the module with a larger bitmap_bytes. It tracks 64 "
+		       "disks.";
 	case -EAGAIN:
 	case -EINPROGRESS:
 		return "Look in the kernel's log for the disk that does not answer; all others are "

@@ -39,8 +39,12 @@ static void print_damage(const struct report *r, const struct harm *harm)
 		if (r->points[i] >= d->epoch && r->points[i] < harm->until)
 			printf("%s%" PRIu64, harmed++ ? ", " : "", r->points[i]);
 	}
-	printf("%s; remedy: run `mobilityctl resync --now %s` on the machine, points after that are whole\n",
-	       harmed ? "" : "none", r->disk->name);
+	if (r->disk->active)
+		printf("%s; remedy: run `mobilityctl resync --now %s` on the machine, points after that are whole\n",
+		       harmed ? "" : "none", r->disk->name);
+	else
+		printf("%s; there is no remedy, as the disk is not protected any more\n",
+		       harmed ? "" : "none");
 }
 
 /*

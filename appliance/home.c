@@ -38,6 +38,8 @@ int home_open(struct home *h, const char *dir, struct err *e)
 	*h = (struct home){.dir = strdup(dir)};
 	if (!h->dir || !conf || !catalog)
 		rc = err_set(e, -ENOMEM, "out of memory");
+	else if (access(conf, F_OK) < 0 && errno != ENOENT)
+		rc = err_errno(e, -errno, "cannot look into %s, the folder of the appliance", dir);
 	else if (access(conf, F_OK) < 0)
 		rc = err_errno(e, -errno,
 			       "%s is not the folder of an appliance; make one with "

@@ -56,7 +56,7 @@ static int read_token(const char *path, char out[TOKEN_MAX], struct err *e)
 	out[strcspn(out, "\r\n")] = '\0';
 	return out[0] ? 0
 		      : err_set(e, -ENODATA,
-				"there is no token in %s: its first line is to be the one that "
+				"there is no token in %s: its first line is to be the token alone that "
 				"mobility-appliance token prints",
 				path);
 }

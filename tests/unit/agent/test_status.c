@@ -144,6 +144,32 @@ START_TEST(track_only_is_told_with_its_remedy)
 }
 END_TEST
 
+static const struct {
+	const char *fuzzy, *remedy;
+	bool pool;
+} losses[] = {
+	{"the epoch was torn: the pool of preserved copies is full (pool_bytes)", "pool_bytes",
+	 true},
+	{"the epoch was torn: overwritten before it was read (track-only mode)", "quieter disks",
+	 false},
+	{"vdb is scanned, and was not in this epoch", "the next scan", false},
+};
+
+/* A larger pool is the remedy of nothing but a pool that is full. */
+START_TEST(a_lost_point_is_told_with_its_remedy)
+{
+	struct status_view v = healthy();
+	_cleanup_json_ json_t *list = NULL;
+	const char *remedy;
+
+	strcpy(v.facts.fuzzy, losses[_i].fuzzy);
+	list = status_problems(&v);
+	remedy = json_string_value(json_object_get(json_array_get(list, 0), "remedy"));
+	ck_assert_msg(strstr(remedy, losses[_i].remedy) != NULL, "%s", remedy);
+	ck_assert_int_eq(strstr(remedy, "pool_bytes") != NULL, losses[_i].pool);
+}
+END_TEST
+
 /* In time for something to be done about it. */
 START_TEST(a_certificate_that_cannot_be_renewed)
 {
@@ -359,6 +385,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, track_only_is_told_with_its_remedy, 0, ARRAY_SIZE(hindrances));
+	tcase_add_loop_test(tc, a_lost_point_is_told_with_its_remedy, 0, ARRAY_SIZE(losses));
 	tcase_add_test(tc, nothing_is_wrong);
 	tcase_add_test(tc, each_problem_by_itself);
 	tcase_add_test(tc, a_certificate_that_cannot_be_renewed);

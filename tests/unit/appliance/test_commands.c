@@ -3,6 +3,7 @@
  * Which point a word means; exports that take long, have long names or meet others; and what was cut short: making an appliance, and removing a machine.
  */
 /* wraps: clock_monotonic_ns index_walk flock fsync */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -420,6 +421,65 @@ START_TEST(init_cut_short)
 }
 END_TEST
 
+/* What the command prints, which finds damage. */
+static void verify_says(char *text, size_t size)
+{
+	char *argv[] = {(char *)MACHINE}, path[512];
+	int out = dup(STDOUT_FILENO);
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/said", dir);
+	ck_assert_int_ge(out, 0);
+	ck_assert_ptr_nonnull(freopen(path, "w", stdout));
+	ck_assert_int_eq(command_verify(dir, 1, argv), EXIT_FAILED);
+	fflush(stdout);
+	ck_assert_int_ge(dup2(out, fileno(stdout)), 0);
+	close(out);
+	f = fopen(path, "r");
+	ck_assert_ptr_nonnull(f);
+	text[fread(text, 1, size - 1, f)] = 0;
+	fclose(f);
+}
+
+/* Of a disk that is not protected any more nothing can be sent again. */
+START_TEST(a_remedy_that_there_is)
+{
+	char text[4096], name[STORE_NAME_MAX];
+	struct err e;
+
+	point_of(1);
+	name_journal(name, MACHINE, DISK, 1);
+	flip(dir, name, 130);
+	verify_says(text, sizeof(text));
+	ck_assert_msg(strstr(text, "mobilityctl resync --now") != NULL, "%s", text);
+	disk.active = false;
+	ck_assert_int_eq(catalog_disk_put(home.catalog, &disk, &e), 0);
+	verify_says(text, sizeof(text));
+	ck_assert_msg(strstr(text, "there is no remedy") != NULL, "%s", text);
+	ck_assert_msg(strstr(text, "mobilityctl") == NULL, "%s", text);
+}
+END_TEST
+
+/* Who may not look into the folder is not told to make another appliance. */
+START_TEST(a_folder_that_is_closed)
+{
+	bool root = geteuid() == 0;
+	struct home other;
+	struct err e;
+	int rc;
+
+	ck_assert_int_eq(chmod(dir, 0), 0);
+	if (root)
+		ck_assert_int_eq(setresuid(65534, 65534, 0), 0);
+	rc = home_open(&other, dir, &e);
+	if (root)
+		ck_assert_int_eq(setresuid(0, 0, 0), 0);
+	ck_assert_int_eq(chmod(dir, 0700), 0);
+	ck_assert_int_eq(rc, -EACCES);
+	ck_assert_msg(strstr(e.text, "init") == NULL, "%s", e.text);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("commands");
@@ -436,5 +496,7 @@ int main(void)
 	tcase_add_test(t, only_ids_name_folders);
 	tcase_add_loop_test(t, names_that_cannot_be, 0, (int)ARRAY_SIZE(bad_names));
 	tcase_add_loop_test(t, init_cut_short, 0, (int)ARRAY_SIZE(written));
+	tcase_add_test(t, a_remedy_that_there_is);
+	tcase_add_test(t, a_folder_that_is_closed);
 	return run_tcase("commands", t);
 }
