@@ -278,6 +278,15 @@ static void point_problems(const struct status_view *v, json_t *list)
 	    duration_format(v->now_ns - v->facts.point.time, since));
 }
 
+static const char *application_remedy(const struct status_view *v)
+{
+	if (strstr(v->facts.application, "is scanned"))
+		return "Protect disks that the kernel module tracks, or take application-consistent points no more.";
+	return v->app_interval_ns
+		       ? "mobilityctl writers shows them all; the next one is tried at the next interval."
+		       : "mobilityctl writers shows them all; try again: mobilityctl bookmark --app.";
+}
+
 static void application_problems(const struct status_view *v, json_t *list)
 {
 	char interval[32], retention[32];
@@ -291,11 +300,8 @@ static void application_problems(const struct status_view *v, json_t *list)
 		    "there is none.",
 		    duration_format(v->app_interval_ns, interval),
 		    duration_format(v->facts.retention_s * NSEC_PER_SEC, retention));
-	if (v->facts.application[0])
-		add(list, "warning",
-		    v->app_interval_ns
-			    ? "mobilityctl writers shows them all; the next one is tried at the next interval."
-			    : "mobilityctl writers shows them all; try again: mobilityctl bookmark --app.",
+	if (v->facts.application[0] && v->disk_count)
+		add(list, "warning", application_remedy(v),
 		    "The last application-consistent recovery point is only crash-consistent: %s.",
 		    v->facts.application);
 }

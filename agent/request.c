@@ -77,6 +77,9 @@ static int parse_resync(const json_t *o, struct request *q, struct err *e)
 /* A name ends up in lists and file names of the appliance. */
 static int check_name(const char *name, struct err *e)
 {
+	if (strlen(name) >= BOOKMARK_NAME_BYTES)
+		return err_set(e, -EINVAL, "a bookmark's name has at most %d characters",
+			       BOOKMARK_NAME_BYTES - 1);
 	for (const char *c = name; *c; c++) {
 		if (!isalnum((unsigned char)*c) && !strchr("._:+@=-", *c))
 			return err_set(
@@ -91,15 +94,17 @@ static int parse_bookmark(const json_t *o, struct request *q, struct err *e)
 	const char *name;
 	int r;
 
-	if ((r = json_get_opt_str(o, "name", sizeof(q->name) - 1, &name, e)) ||
-	    (r = json_get_u64(o, "timeout_ns", TIMEOUT_MAX_NS, &q->timeout_ns, e)))
+	if ((r = json_get_opt_str(o, "name", REQUEST_MAX, &name, e)) ||
+	    (r = json_get_u64(o, "timeout_ns", INT64_MAX, &q->timeout_ns, e)))
 		return r;
+	if (q->timeout_ns > TIMEOUT_MAX_NS)
+		return err_set(e, -EINVAL, "a bookmark is waited for at most 24h");
 	if (json_object_get(o, "app") && (r = json_get_bool(o, "app", &q->app, e)))
 		return r;
-	if (!name)
-		return 0;
-	strcpy(q->name, name);
-	return check_name(name, e);
+	r = name ? check_name(name, e) : 0;
+	if (!r && name)
+		strcpy(q->name, name);
+	return r;
 }
 
 static int parse_nothing(const json_t *o, struct request *q, struct err *e)

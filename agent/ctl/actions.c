@@ -54,11 +54,13 @@ static int read_token(const char *path, char out[TOKEN_MAX], struct err *e)
 	if (!line)
 		out[0] = '\0';
 	out[strcspn(out, "\r\n")] = '\0';
-	return out[0] ? 0
-		      : err_set(e, -ENODATA,
-				"there is no token in %s: its first line is to be the token alone that "
-				"mobility-appliance token prints",
-				path);
+	/* No token has a blank; what mobility-appliance prints before it has. */
+	if (out[0] && !strpbrk(out, " \t"))
+		return 0;
+	return err_set(e, -ENODATA,
+		       "there is no token in %s: its first line is to be the token alone, of what "
+		       "mobility-appliance token prints",
+		       path);
 }
 
 int ctl_enroll(struct ctl *c)

@@ -43,6 +43,8 @@ try agent "${token}x" "$fingerprint" && fail "a wrong token was accepted"
 refused "wrong token" token
 try agent "" "$fingerprint" && fail "an empty token was accepted"
 refused "empty token" token
+try agent "token:       $token" "$fingerprint" && fail "a token with what is printed before it was accepted"
+refused "the line that has the token" 'token alone'
 wrong=sha256:$(printf '%064d' 7)
 try agent "$token" "$wrong" && fail "a wrong fingerprint was accepted"
 refused "wrong fingerprint" fingerprint

@@ -98,6 +98,24 @@ START_TEST(nonsense_is_refused_with_a_reason)
 }
 END_TEST
 
+/* In the words of who typed it. */
+START_TEST(bounds_of_a_bookmark)
+{
+	char text[512];
+	struct err e;
+
+	ck_assert_int_lt(parse("{\"command\":\"bookmark\",\"timeout_ns\":86400000000001}", &e), 0);
+	ck_assert_msg(strstr(e.text, "at most 24h") != NULL, "%s", e.text);
+	snprintf(text, sizeof(text),
+		 "{\"command\":\"bookmark\",\"timeout_ns\":1,\"name\":\"%0127d\"}", 0);
+	ck_assert_int_eq(parse(text, &e), 0);
+	snprintf(text, sizeof(text),
+		 "{\"command\":\"bookmark\",\"timeout_ns\":1,\"name\":\"%0128d\"}", 0);
+	ck_assert_int_lt(parse(text, &e), 0);
+	ck_assert_msg(strstr(e.text, "at most 127") != NULL, "%s", e.text);
+}
+END_TEST
+
 START_TEST(too_many_disks)
 {
 	char text[4096] = "{\"command\":\"protect\",\"disks\":[\"/0\"";
@@ -150,6 +168,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, commands_are_understood);
 	tcase_add_test(tc, nonsense_is_refused_with_a_reason);
+	tcase_add_test(tc, bounds_of_a_bookmark);
 	tcase_add_test(tc, too_many_disks);
 	tcase_add_test(tc, addresses);
 	return run_tcase("request", tc);

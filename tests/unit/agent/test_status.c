@@ -86,6 +86,8 @@ START_TEST(each_problem_by_itself)
 	v = healthy();
 	strcpy(v.facts.application, "writer 20-postgresql failed: late");
 	expect_one(&v, "warning", "only crash-consistent: writer 20-postgresql failed: late");
+	v.disk_count = 0;
+	expect_one(&v, "error", "No disk");
 	v = healthy();
 	v.app_interval_ns = 3600 * NSEC_PER_SEC;
 	v.facts.retention_s = 3600;
