@@ -143,8 +143,9 @@ static void module_problems(const struct status_view *v, json_t *list)
 		return;
 	if (v->kmod.mode == KMOD_ABSENT)
 		add(list, "warning",
-		    "Load it (modprobe mobility); until then disks are scanned, which is slower and makes "
-		    "recovery points only of disks that are quiet.",
+		    "Load it (modprobe mobility), or build it for this kernel first (make kmod kmod-install); "
+		    "until then disks are scanned, which is slower and makes recovery points only of disks "
+		    "that are quiet.",
 		    "The kernel module does not work: %s.", v->kmod.reason);
 	else if (v->kmod.mode == KMOD_TRACK_ONLY)
 		add(list, "warning", track_only_remedy(v->kmod.reason),
