@@ -60,7 +60,7 @@ static int read_token(const char *path, char out[TOKEN_MAX], struct err *e)
 	return err_set(e, -ENODATA,
 		       "there is no token in %s: its first line is to be the token alone, of what "
 		       "mobility-appliance token prints",
-		       path);
+		       strcmp(path, "-") ? path : "standard input");
 }
 
 int ctl_enroll(struct ctl *c)
