@@ -34,8 +34,12 @@ static void become(const char *const *argv, const char *const *env, const int fd
 	oom = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	if (oom >= 0 && write(oom, score, 1) < 0)
 		r = errno; /* not fatal: it is spared, too */
-	if (!chdir("/") && dup2(fd[0], 0) == 0 && dup2(fd[1], 1) == 1 && dup2(fd[2], 2) == 2)
+	if (!chdir("/") && dup2(fd[0], 0) == 0 && dup2(fd[1], 1) == 1 && dup2(fd[2], 2) == 2) {
+		/* Whoever called us may have left descriptors open, a lock say. */
+		close_range(3, (unsigned int)report - 1, 0);
+		close_range((unsigned int)report + 1, ~0u, 0);
 		execve(argv[0], (char *const *)argv, (char *const *)env);
+	}
 	r = errno;
 	if (write(report, &r, sizeof(r)) < 0)
 		_exit(126);

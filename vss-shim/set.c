@@ -101,6 +101,15 @@ void set_attend(struct set *set, int requester, struct lines *from, int signals)
 	set->pump.signals = signals;
 }
 
+/* The number of a group that is gone may be given to somebody else, whom the watchdog must not kill. */
+static void forget_groups(struct set *set)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		if (!writer_runs(&set->writer[i]))
+			atomic_store(&set->ledger->group[i], 0);
+	}
+}
+
 /* --- prepare ---------------------------------------------------------------------------------- */
 
 int set_identify(struct set *set, struct err *e)
@@ -258,6 +267,7 @@ int set_freeze(struct set *set, struct err *e)
 
 	if (r)
 		return r;
+	forget_groups(set);
 	set->began_ns = clock_monotonic_ns();
 	set->until_ns = set->began_ns + set->window_ns;
 	r = watchdog_arm(&set->watchdog, set->until_ns + WATCHDOG_NS, e);
@@ -318,6 +328,10 @@ void set_thaw(struct set *set)
 	while (freezer_busy(&set->freezer) && clock_monotonic_ns() < wait_until)
 		pump_once(&set->pump, wait_until);
 	set->pump.other = -1;
+	/* Everything is let go: post has its own time, which the watchdog must not cut short. */
+	if (!freezer_busy(&set->freezer))
+		atomic_store(&set->ledger->deadline_ns, 0);
+	forget_groups(set);
 	if (atomic_load(&set->ledger->fired))
 		set_reason(set, "the watchdog thawed everything: the window was over");
 	if (set->pump.causes & CAUSE_WATCHDOG)
@@ -399,14 +413,6 @@ static bool is_ours(pid_t pid, void *arg)
 			return true;
 	}
 	return false;
-}
-
-static void forget_groups(struct set *set)
-{
-	for (size_t i = 0; i < set->count; i++) {
-		if (!writer_runs(&set->writer[i]))
-			atomic_store(&set->ledger->group[i], 0);
-	}
 }
 
 void set_end(struct set *set)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -166,6 +167,55 @@ START_TEST(forks_a_daemon)
 }
 END_TEST
 
+/* The window is for what is held; post comes after it and has its own time. */
+START_TEST(post_outlives_the_window)
+{
+	settings.window = 300 * UINT64_C(1000000);
+	put_writer("20-slow", "post) sleep 2; echo ok ;;");
+	whole();
+	ck_assert_str_eq(set.reason, "");
+	ck_assert_int_eq(writer("20-slow")->result, RESULT_OK);
+	ck_assert_int_eq(atomic_load(&set.ledger->fired), 0);
+	set_end(&set);
+}
+END_TEST
+
+/* The number of a group that is gone may be somebody else's when the watchdog kills. */
+START_TEST(forgets_who_has_ended)
+{
+	struct err e;
+
+	put_writer("20-a", "");
+	put_writer("41-skips", "prepare) echo skip nothing runs ;;");
+	begin();
+	assert_ok(set_identify(&set, &e), &e);
+	assert_ok(set_prepare(&set, &e), &e);
+	while (writer_runs(writer("41-skips")))
+		pump_once(&set.pump, clock_monotonic_ns() + NSEC_PER_SEC);
+	assert_ok(set_freeze(&set, &e), &e);
+	ck_assert_int_eq(atomic_load(&set.ledger->group[0]), writer("20-a")->child.pid);
+	ck_assert_int_eq(atomic_load(&set.ledger->group[1]), 0);
+	set_thaw(&set);
+	set_end(&set);
+}
+END_TEST
+
+/* A lock of whoever called vss-shim, say, must not live on in what a writer leaves behind. */
+START_TEST(inherits_nothing)
+{
+	int fd = open("/dev/null", O_RDONLY);
+
+	ck_assert_int_ge(fd, 3);
+	put_writer("20-a",
+		   "prepare) for fd in /proc/$$/fd/*; do [ \"$(readlink $fd)\" != /dev/null ] || "
+		   "{ echo fail $fd; continue 2; }; done; echo ok ;;");
+	whole();
+	close(fd);
+	ck_assert_str_eq(set.reason, "");
+	set_end(&set);
+}
+END_TEST
+
 START_TEST(nothing_takes_part)
 {
 	whole();
@@ -309,6 +359,9 @@ int main(void)
 	tcase_add_test(t, answers_twice);
 	tcase_add_test(t, fills_standard_error);
 	tcase_add_test(t, forks_a_daemon);
+	tcase_add_test(t, post_outlives_the_window);
+	tcase_add_test(t, forgets_who_has_ended);
+	tcase_add_test(t, inherits_nothing);
 	tcase_add_test(t, nothing_takes_part);
 	tcase_add_test(t, window_is_over);
 	tcase_add_test(t, filesystems);
