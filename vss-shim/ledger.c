@@ -9,11 +9,11 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "vss-shim/mounts.h"
 
 #define MAGIC 0x31304c444d495353ull
 
@@ -53,11 +53,13 @@ int ledger_open(const char *path, struct ledger **out, struct err *e)
 	_cleanup_close_ int fd = -1;
 
 	if (path) {
-		fd = open_file(path, O_CREAT);
+		/* A new file: the watchdog of a shim that died may still go by the old one. */
+		unlink(path);
+		fd = open_file(path, O_CREAT | O_EXCL);
 		if (fd < 0)
 			return err_errno(e, -errno, "cannot open %s", path);
 		/* All of it now: there is no room that could be missing later. */
-		if (ftruncate(fd, 0) || posix_fallocate(fd, 0, sizeof(struct ledger)))
+		if (posix_fallocate(fd, 0, sizeof(struct ledger)))
 			return err_set(e, -ENOSPC, "there is no room for %s", path);
 	}
 	*out = map(fd);
@@ -74,16 +76,15 @@ void ledger_close(struct ledger *l)
 		munmap(l, sizeof(*l));
 }
 
-static bool recover_one(struct ledger_fs *fs, const struct fs_ops *ops)
+/* By its number: the mount point that was noted may be covered, or too long to be noted. */
+static bool recover_one(struct ledger_fs *fs, const struct mounts *m, const struct fs_ops *ops)
 {
-	_cleanup_close_ int fd = -1;
-	struct stat st;
+	const struct mounted *mounted = mounts_find(m, fs->dev);
+	_cleanup_close_ int fd = mounted ? mounted_open(mounted) : -1;
 	int r;
 
 	fs->point[LEDGER_POINT_BYTES - 1] = '\0';
-	fd = open(fs->point, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0 || fstat(fd, &st) ||
-	    (st.st_dev != fs->dev && (major(fs->dev) || major(st.st_dev)))) {
+	if (fd < 0) {
 		log_error("%s may still be frozen and cannot be reached: thaw it with "
 			  "'fsfreeze --unfreeze'",
 			  fs->point);
@@ -98,12 +99,29 @@ static bool recover_one(struct ledger_fs *fs, const struct fs_ops *ops)
 	return !r;
 }
 
+static int recover_all(struct ledger *l, const struct fs_ops *ops, struct err *e)
+{
+	struct mounts m;
+	int n = 0, r = mounts_read(&m, e);
+
+	if (r)
+		return r;
+	for (int i = 0; l->magic == MAGIC && i < atomic_load(&l->count) && i < LEDGER_FS_MAX; i++) {
+		int state = atomic_load(&l->fs[i].state);
+
+		if (state == FS_FREEZING || state == FS_FROZEN)
+			n += recover_one(&l->fs[i], &m, ops);
+	}
+	mounts_clear(&m);
+	return n;
+}
+
 int ledger_recover(const char *path, const struct fs_ops *ops, struct err *e)
 {
 	_cleanup_close_ int fd = open_file(path, 0);
 	struct ledger *l;
 	struct stat st;
-	int n = 0;
+	int n;
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_errno(e, -errno, "cannot open %s", path);
@@ -112,12 +130,7 @@ int ledger_recover(const char *path, const struct fs_ops *ops, struct err *e)
 	l = map(fd);
 	if (!l)
 		return err_errno(e, -errno, "cannot map %s", path);
-	for (int i = 0; l->magic == MAGIC && i < atomic_load(&l->count) && i < LEDGER_FS_MAX; i++) {
-		int state = atomic_load(&l->fs[i].state);
-
-		if (state == FS_FREEZING || state == FS_FROZEN)
-			n += recover_one(&l->fs[i], ops);
-	}
+	n = recover_all(l, ops, e);
 	ledger_close(l);
 	return n;
 }

@@ -33,13 +33,13 @@ static void unescape(char *s)
 	*to = '\0';
 }
 
-/* Cut line at its spaces. */
+/* Cut line at its spaces. A field may be empty: the source that mount(2) was given is. */
 static size_t split(char *line, char *field[FIELDS_MAX])
 {
 	size_t n = 0;
-	char *save, *f = strtok_r(line, " ", &save);
+	char *f = strsep(&line, " ");
 
-	for (; f && n < FIELDS_MAX; f = strtok_r(NULL, " ", &save))
+	for (; f && n < FIELDS_MAX; f = strsep(&line, " "))
 		field[n++] = f;
 	return n;
 }
@@ -56,7 +56,7 @@ static bool has_option(const char *options, const char *name)
 	return false;
 }
 
-static struct mounted *find(struct mounts *m, dev_t dev)
+const struct mounted *mounts_find(const struct mounts *m, dev_t dev)
 {
 	for (size_t i = 0; i < m->count; i++) {
 		if (m->fs[i].dev == dev)
@@ -65,30 +65,30 @@ static struct mounted *find(struct mounts *m, dev_t dev)
 	return NULL;
 }
 
-static int add_again(struct mounted *fs, const char *point)
+static int add_again(struct mounted *fs, const char *point, unsigned int id)
 {
-	char **more = reallocarray(fs->again, fs->again_count + 2, sizeof(*more));
+	struct mount_point *more = reallocarray(fs->again, fs->again_count + 1, sizeof(*more));
 
 	if (!more)
 		return -ENOMEM;
 	fs->again = more;
-	more[fs->again_count] = strdup(point);
-	more[fs->again_count + 1] = NULL;
-	return more[fs->again_count] ? (int)(fs->again_count++, 0) : -ENOMEM;
+	more[fs->again_count] = (struct mount_point){strdup(point), id};
+	return more[fs->again_count].path ? (int)(fs->again_count++, 0) : -ENOMEM;
 }
 
 static int add(struct mounts *m, const struct mounted *fs)
 {
-	struct mounted *more = find(m, fs->dev), *at;
+	const struct mounted *known = mounts_find(m, fs->dev);
+	struct mounted *more, *at;
 
-	if (more)
-		return add_again(more, fs->point);
+	if (known)
+		return add_again(&m->fs[known - m->fs], fs->point, fs->id);
 	more = reallocarray(m->fs, m->count + 1, sizeof(*more));
 	if (!more)
 		return -ENOMEM;
 	m->fs = more;
 	at = &more[m->count++];
-	*at = (struct mounted){.dev = fs->dev, .read_only = fs->read_only};
+	*at = (struct mounted){.dev = fs->dev, .id = fs->id, .read_only = fs->read_only};
 	at->point = strdup(fs->point);
 	at->type = strdup(fs->type);
 	at->source = strdup(fs->source);
@@ -106,7 +106,8 @@ static int parse_line(char *line, struct mounts *m)
 
 	while (dash < n && strcmp(field[dash], "-") != 0)
 		dash++;
-	if (dash + 3 >= n || sscanf(field[2], "%u:%u%c", &major, &minor, &rest) != 2)
+	if (dash + 3 >= n || sscanf(field[2], "%u:%u%c", &major, &minor, &rest) != 2 ||
+	    sscanf(field[0], "%u%c", &fs.id, &rest) != 1)
 		return -EBADMSG;
 	unescape(field[4]);
 	unescape(field[dash + 1]);
@@ -151,7 +152,7 @@ void mounts_clear(struct mounts *m)
 		struct mounted *fs = &m->fs[i];
 
 		for (size_t j = 0; j < fs->again_count; j++)
-			free(fs->again[j]);
+			free(fs->again[j].path);
 		free(fs->again);
 		free(fs->point);
 		free(fs->type);
@@ -163,13 +164,11 @@ void mounts_clear(struct mounts *m)
 
 bool mounted_on_block(const struct mounted *m)
 {
-	struct stat st;
-
-	if (major(m->dev))
-		return true;
-	/* btrfs and bcachefs have an anonymous number, and a device as their source. */
-	return (!strcmp(m->type, "btrfs") || !strcmp(m->type, "bcachefs")) && m->source[0] == '/' &&
-	       !stat(m->source, &st) && S_ISBLK(st.st_mode);
+	/*
+	 * Btrfs and bcachefs have an anonymous number and are on devices nevertheless, also when their
+	 * source cannot be looked up: /dev/root, or a list of devices.
+	 */
+	return major(m->dev) || !strcmp(m->type, "btrfs") || !strcmp(m->type, "bcachefs");
 }
 
 static int open_any(const char *path)
@@ -177,29 +176,32 @@ static int open_any(const char *path)
 	return open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 }
 
-/* Another filesystem may be mounted over the mount point since. */
-static int open_point(const char *point, const struct mounted *m)
+/* Another filesystem may be mounted over the mount point since; its number alone does not tell. */
+static int open_point(const char *point, unsigned int id, const struct mounted *m)
 {
 	_cleanup_close_ int fd = open_any(point);
-	struct stat st;
+	struct statx st;
 
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st))
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_MNT_ID, &st))
 		return -errno;
-	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
+	if (!S_ISDIR(st.stx_mode) && !S_ISREG(st.stx_mode))
 		return -ENOTDIR;
 	/* Each subvolume of btrfs has a number of its own, which is anonymous as well. */
-	if (st.st_dev != m->dev && (major(m->dev) || major(st.st_dev)))
+	if (makedev(st.stx_dev_major, st.stx_dev_minor) != m->dev &&
+	    (major(m->dev) || st.stx_dev_major))
+		return -ENXIO;
+	if ((st.stx_mask & STATX_MNT_ID) && st.stx_mnt_id != id)
 		return -ENXIO;
 	return cleanup_steal_fd(&fd);
 }
 
 int mounted_open(const struct mounted *m)
 {
-	int fd = open_point(m->point, m);
+	int fd = open_point(m->point, m->id, m);
 
 	for (size_t i = 0; fd < 0 && i < m->again_count; i++)
-		fd = open_point(m->again[i], m);
+		fd = open_point(m->again[i].path, m->again[i].id, m);
 	return fd;
 }

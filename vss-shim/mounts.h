@@ -12,11 +12,17 @@
 
 #include "lib/err.h"
 
+struct mount_point {
+	char *path;
+	unsigned int id;
+};
+
 /* One filesystem (superblock), however often it is mounted. */
 struct mounted {
 	dev_t dev; /* of the superblock; major 0 for btrfs and what is on no block device */
 	char *point; /* first mount point */
-	char **again; /* the others, NULL at the end; may be NULL */
+	unsigned int id; /* of that mount */
+	struct mount_point *again; /* the others; may be NULL */
 	size_t again_count;
 	char *type, *source;
 	bool read_only;
@@ -31,6 +37,8 @@ struct mounts {
 int mounts_parse(const char *text, size_t len, struct mounts *out, struct err *e);
 int mounts_read(struct mounts *out, struct err *e);
 void mounts_clear(struct mounts *m);
+/* The filesystem of this number, borrowed; NULL: none. */
+const struct mounted *mounts_find(const struct mounts *m, dev_t dev);
 
 /* Is it on a block device of this machine (neither network, nor memory, nor another filesystem)? */
 bool mounted_on_block(const struct mounted *m);

@@ -31,7 +31,7 @@ START_TEST(parsed)
 	ck_assert_uint_eq(m.count, 6); /* the bind mount is no filesystem of its own */
 	ck_assert_uint_eq(m.fs[0].dev, makedev(8, 1));
 	ck_assert_uint_eq(m.fs[0].again_count, 1);
-	ck_assert_str_eq(m.fs[0].again[0], "/mnt/bind");
+	ck_assert_str_eq(m.fs[0].again[0].path, "/mnt/bind");
 	ck_assert(!m.fs[0].read_only); /* one of its mounts is, the filesystem is not */
 	ck_assert_str_eq(m.fs[2].point, "/mnt/a b");
 	ck_assert_str_eq(m.fs[2].type, "xfs");
@@ -39,7 +39,20 @@ START_TEST(parsed)
 	ck_assert(mounted_on_block(&m.fs[0]));
 	ck_assert(!mounted_on_block(&m.fs[1]));
 	ck_assert(!mounted_on_block(&m.fs[4]));
-	ck_assert(!mounted_on_block(&m.fs[5])); /* its source is no block device */
+	ck_assert(mounted_on_block(&m.fs[5])); /* whatever its source is called */
+	mounts_clear(&m);
+}
+END_TEST
+
+/* mount(2) takes an empty source; the list is none the worse for it. */
+START_TEST(empty_source)
+{
+	struct mounts m;
+
+	must_parse("22 1 8:1 / / rw - ext4 /dev/sda1 rw\n62 22 0:38 / /mnt rw - tmpfs  ro\n", &m);
+	ck_assert_uint_eq(m.count, 2);
+	ck_assert_str_eq(m.fs[1].source, "");
+	ck_assert(m.fs[1].read_only);
 	mounts_clear(&m);
 }
 END_TEST
@@ -49,6 +62,7 @@ START_TEST(garbage)
 	static const char *const bad[] = {
 		"x\n",
 		"1 2 8:1 / / rw\n",
+		"x 2 8:1 / / rw - ext4 a rw\n",
 		"1 2 8 / / rw - ext4 a rw\n",
 		"1 2 8:1x / / rw - ext4 a rw\n",
 		"1 2 8:1 / / rw shared:1 ext4 a rw\n",
@@ -88,12 +102,25 @@ START_TEST(opened)
 }
 END_TEST
 
+/* What covers a btrfs may have an anonymous number, too. It must not be frozen, or thawed, in its place. */
+START_TEST(covered)
+{
+	struct mounts m;
+
+	must_parse("4000000000 1 0:9999 / /proc rw - btrfs /dev/null rw\n", &m);
+	ck_assert_int_eq(mounted_open(&m.fs[0]), -ENXIO);
+	mounts_clear(&m);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("mounts");
 
 	tcase_add_test(t, parsed);
+	tcase_add_test(t, empty_source);
 	tcase_add_test(t, garbage);
 	tcase_add_test(t, opened);
+	tcase_add_test(t, covered);
 	return run_tcase("mounts", t);
 }

@@ -171,6 +171,44 @@ START_TEST(recovered)
 }
 END_TEST
 
+/* Its mount point is covered by another filesystem, or its path was cut off: it is found by its number. */
+START_TEST(recovered_elsewhere)
+{
+	const char *path = temp_path("ledger");
+	struct ledger *l;
+	struct stat st;
+	struct err e;
+
+	ck_assert_int_eq(stat("/", &st), 0);
+	assert_ok(ledger_open(path, &l, &e), &e);
+	snprintf(l->fs[0].point, sizeof(l->fs[0].point), "/proc");
+	l->fs[0].dev = st.st_dev;
+	atomic_store(&l->count, 1);
+	atomic_store(&l->fs[0].state, FS_FROZEN);
+	ledger_close(l);
+	atomic_store(&fake->held, 1);
+	ck_assert_int_eq(ledger_recover(path, &fake_ops, &e), 1);
+	ck_assert_int_eq(atomic_load(&fake->held), 0);
+}
+END_TEST
+
+/* The watchdog of a shim that died still goes by its ledger when the next shim has one. */
+START_TEST(ledgers_apart)
+{
+	struct ledger *old, *new;
+	struct err e;
+
+	assert_ok(ledger_open(temp_path("ledger"), &old, &e), &e);
+	atomic_store(&old->group[0], 7);
+	assert_ok(ledger_open(temp_path("ledger"), &new, &e), &e);
+	atomic_store(&new->group[1], 8);
+	ck_assert_int_eq(atomic_load(&old->group[0]), 7);
+	ck_assert_int_eq(atomic_load(&old->group[1]), 0);
+	ledger_close(old);
+	ledger_close(new);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("watchdog");
@@ -184,5 +222,7 @@ int main(void)
 	tcase_add_test(t, watchdog_dies);
 	tcase_add_test(t, watchdog_is_stopped);
 	tcase_add_test(t, recovered);
+	tcase_add_test(t, recovered_elsewhere);
+	tcase_add_test(t, ledgers_apart);
 	return run_tcase("watchdog", t);
 }
