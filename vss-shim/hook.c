@@ -2,6 +2,7 @@
 #include "vss-shim/hook.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -56,14 +57,17 @@ static pid_t run(const char *program, const char *argument)
 {
 	sigset_t none;
 	pid_t pid = fork();
+	int null;
 
 	if (pid)
 		return pid;
 	setpgid(0, 0);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* Its standard output is for people, too. */
-	if (dup2(STDERR_FILENO, STDOUT_FILENO) >= 0 && !close(STDIN_FILENO))
+	signal(SIGPIPE, SIG_DFL);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	/* Its standard output is for people, too; and without an input its first file would be that. */
+	if (null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0)
 		execl(program, program, argument, NULL);
 	fprintf(stderr, "cannot run %s: %s\n", program, strerror(errno));
 	_exit(127);

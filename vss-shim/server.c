@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -213,17 +215,13 @@ static int new_socket(void)
 static int open_listener(const char *path, struct err *e)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	_cleanup_free_ char *copy = strdup(path);
 	_cleanup_close_ int fd = new_socket();
 	mode_t mask;
 	int r;
 
-	if (!copy || fd < 0)
+	if (fd < 0)
 		return err_set(e, -ENOMEM, "cannot create a socket");
 	strncpy(addr.sun_path, path, sizeof(addr.sun_path) - 1);
-	r = io_mkdirs(dirname(copy), 0700, e);
-	if (r)
-		return r;
 	unlink(path);
 	/* Never, not even for a moment, open to others. */
 	mask = umask(0177);
@@ -232,6 +230,30 @@ static int open_listener(const char *path, struct err *e)
 	if (!r && listen(fd, 16))
 		r = -errno;
 	return r ? err_errno(e, r, "cannot listen on %s", path) : cleanup_steal_fd(&fd);
+}
+
+/* The folder of the socket and the ledger. */
+static int make_folder(const struct settings *s, struct err *e)
+{
+	_cleanup_free_ char *copy = strdup(s->socket);
+	const char *folder = copy ? dirname(copy) : NULL;
+	struct statfs st;
+	int r;
+
+	if (!folder)
+		return err_set(e, -ENOMEM, "out of memory");
+	r = io_mkdirs(folder, 0700, e);
+	if (r || !s->filesystems)
+		return r;
+	/* Shim and watchdog note in the ledger what they thaw: if it were frozen itself, they would wait for ever. */
+	if (statfs(folder, &st))
+		return err_errno(e, -errno, "cannot look at %s", folder);
+	if (st.f_type != TMPFS_MAGIC && st.f_type != RAMFS_MAGIC)
+		return err_set(
+			e, -EINVAL,
+			"%s is on a filesystem that could be frozen: set socket to a path below /run",
+			folder);
+	return 0;
 }
 
 static void loop(struct server *v)
@@ -258,12 +280,16 @@ int serve(const struct settings *s, int signals, struct err *e)
 	if (asprintf(&ledger, "%s.frozen", s->socket) < 0 ||
 	    asprintf(&lock, "%s.lock", s->socket) < 0)
 		return err_set(e, -ENOMEM, "out of memory");
-	listener = open_listener(s->socket, e);
-	if (listener < 0)
-		return listener;
+	r = make_folder(s, e);
+	if (r)
+		return r;
+	/* Whoever has the lock has the socket. */
 	held = io_lock_file(lock, e);
 	if (held < 0)
 		return held;
+	listener = open_listener(s->socket, e);
+	if (listener < 0)
+		return listener;
 	r = ledger_recover(ledger, &fs_kernel, e);
 	if (r < 0)
 		return r;

@@ -56,6 +56,10 @@ writer 30-b
 cat >shim/hooks.d/hook.sh <<END
 #!/bin/sh
 echo "hook \$1" >>$tmp/phases
+[ /proc/\$\$/fd/0 -ef /dev/null ] || echo "standard input is not /dev/null" >>$tmp/surprises
+while read -r key value; do
+	[ \$key != SigIgn: ] || [ \$value = 0000000000000000 ] || echo "signals are ignored: \$value" >>$tmp/surprises
+done </proc/\$\$/status
 END
 chmod 755 shim/hooks.d/hook.sh
 
@@ -63,6 +67,7 @@ note "vss-shim run"
 run_is 0 -- sh -c "! flock -n $tmp/lock-20-a true && echo command >>$tmp/phases"
 [ "$(grep -Ev 'prepare|post' phases | tr '\n' ';')" = "20-a freeze;30-b freeze;hook freeze;command;hook thaw;30-b thaw;20-a thaw;" ] ||
 	fail "the order: $(cat phases)"
+[ ! -e surprises ] || fail "what a hook did not expect: $(sort -u surprises)"
 run_is 7 -- sh -c 'exit 7'
 run_is 127 -- "$tmp/no-such-program"
 run_is 122 --timeout 1h -- true
@@ -107,6 +112,27 @@ kill9 shim
 until_true 3 "20-a to be let go after the shim's death" free 20-a
 kill9 requester
 start shim shim/shim.log "$bin/vss-shim" --config shim/vss-shim.conf serve
+
+until_true 10 "the shim" test -S shim/sock
+cat >shim/list.py <<-'PYTHON'
+	import socket, sys
+	with socket.socket(socket.AF_UNIX) as s:
+	    s.connect(sys.argv[1])
+	    s.sendall(b"writers\n")
+	    assert s.makefile().readline().startswith("writers ")
+PYTHON
+got=0
+timeout 10 "$bin/vss-shim" --config shim/vss-shim.conf serve >second.out 2>&1 || got=$?
+[ $got -eq 1 ] || fail "a second daemon ended with $got: $(cat second.out)"
+until_true 20 "an answer of the first daemon after the second one failed" python3 shim/list.py "$tmp/shim/sock"
+
+# What is noted while filesystems are frozen must not be on one of them.
+if [ "$(stat -f -c %T .)" != tmpfs ]; then
+	sed "s/^filesystems = no/filesystems = yes/; s,/sock$,/other," shim/vss-shim.conf >shim/disk.conf
+	got=0
+	timeout 10 "$bin/vss-shim" --config shim/disk.conf serve >disk.out 2>&1 || got=$?
+	[ $got -eq 1 ] && grep -q 'could be frozen' disk.out || fail "a ledger on a disk: $got, $(cat disk.out)"
+fi
 
 note "a scanned disk is never application-consistent, and says so"
 python3 "$flow/image.py" make a 4M random 1
