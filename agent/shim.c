@@ -40,7 +40,8 @@ int shim_open(const char *socket_path, struct shim **out, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory");
 	}
 	strncpy(addr.sun_path, socket_path, sizeof(addr.sun_path) - 1);
-	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* A shim that hangs takes nobody any more: connect would wait for ever, without a beat. */
+	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	r = s->fd < 0 || connect(s->fd, (struct sockaddr *)&addr, sizeof(addr)) ? -errno : 0;
 	if (!r) {
 		*out = s;
@@ -52,6 +53,8 @@ int shim_open(const char *socket_path, struct shim **out, struct err *e)
 			       "vss-shim is not running (nobody listens on %s): systemctl start "
 			       "vss-shim",
 			       socket_path);
+	if (r == -EAGAIN)
+		return err_set(e, r, "vss-shim does not answer: it is stopped, or hangs");
 	return err_errno(e, r, "cannot reach vss-shim on %s", socket_path);
 }
 

@@ -132,6 +132,31 @@ START_TEST(nobody_listens)
 }
 END_TEST
 
+/* A shim that is stopped, or waits for a device: those who gave up are still before us in its queue. */
+START_TEST(hangs)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), r = 0;
+	struct shim *s;
+	struct err e;
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", test_path("socket"));
+	unlink(addr.sun_path);
+	ck_assert_int_eq(bind(listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	ck_assert_int_eq(listen(listener, 0), 0);
+	alarm(20);
+	for (int i = 0; !r && i < 3; i++) {
+		r = shim_open(addr.sun_path, &s, &e);
+		if (!r)
+			shim_close(s);
+	}
+	alarm(0);
+	ck_assert_int_eq(r, -EAGAIN);
+	ck_assert_ptr_nonnull(strstr(e.text, "does not answer"));
+	close(listener);
+}
+END_TEST
+
 START_TEST(canceled)
 {
 	static const char *const script[] = {"prepared {}\n", "+", NULL};
@@ -157,6 +182,7 @@ int main(void)
 	tcase_add_test(tc, whole_course);
 	tcase_add_loop_test(tc, failure, 0, ARRAY_SIZE(failures));
 	tcase_add_test(tc, nobody_listens);
+	tcase_add_test(tc, hangs);
 	tcase_add_test(tc, canceled);
 	return run_tcase("shim", tc);
 }
