@@ -109,7 +109,7 @@ $(B)/unit/appliance/%: $(B)/obj/tests/unit/appliance/%.o $(call obj,$(call unit_
 	$(CC) $(all_ldflags) $(call unit_wraps,tests/unit/appliance/$*.c) -o $@ $^ $(call pkg,check $(appliance_libs))
 $(B)/unit/vss-shim/%: $(B)/obj/tests/unit/vss-shim/%.o $(call obj,$(call unit_helpers,vss-shim) tests/unit/lib/support.c) $(B)/libshim.a $(B)/libmobility.a
 	@mkdir -p $(@D)
-	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,check $(shim_libs))
+	$(CC) $(all_ldflags) $(call unit_wraps,tests/unit/vss-shim/$*.c) -o $@ $^ $(call pkg,check $(shim_libs))
 
 # Kernel sources in userspace: the test names the ones it needs in a comment "sources: …".
 kmod_sources = $(shell sed -n 's,.*sources:\(.*\)\*/.*,\1,p' $(1))

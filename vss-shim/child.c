@@ -191,15 +191,19 @@ void child_signal(const struct child *c, int sig)
 		kill(-c->pid, sig);
 }
 
-bool child_reap(struct child *c, int *status)
+bool child_ended(const struct child *c)
 {
 	siginfo_t info = {0};
 
-	if (c->pid <= 0)
+	return c->pid > 0 && !waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) &&
+	       info.si_pid;
+}
+
+bool child_reap(struct child *c, int *status)
+{
+	if (!child_ended(c))
 		return false;
 	/* As long as it is not reaped its group's number belongs to nobody else. */
-	if (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) || !info.si_pid)
-		return false;
 	kill(-c->pid, SIGKILL);
 	child_drain_err(c);
 	waitpid(c->pid, status, 0);

@@ -38,6 +38,8 @@ void child_close_in(struct child *c);
 void child_close_out(struct child *c);
 /* To the whole group; nothing if there is none. */
 void child_signal(const struct child *c, int sig);
+/* It has ended, and is to be reaped: what it wrote is all there. */
+bool child_ended(const struct child *c);
 /* If it has ended: reap it, kill what is left of its group, close everything; *status of waitpid. */
 bool child_reap(struct child *c, int *status);
 /*

@@ -46,7 +46,10 @@ static int run_held(struct set *set, const struct command *c)
 	int status = 0;
 
 	if (fd < 0) {
-		fprintf(stderr, "vss-shim: cannot start a process: %s\n", strerror(errno));
+		int why = errno;
+
+		set_thaw(set);
+		fprintf(stderr, "vss-shim: cannot start a process: %s\n", strerror(why));
 		return EXIT_FAILED;
 	}
 	set->pump.other = fd;

@@ -349,6 +349,8 @@ static void ended(struct writer *w, int status)
 void writer_io(struct writer *w)
 {
 	bool identify = w->asked && w->phase == PHASE_IDENTIFY;
+	/* What it said before it ended counts: this is asked before what it said is read. */
+	bool over = child_ended(&w->child);
 	int status;
 
 	child_drain_err(&w->child);
@@ -356,8 +358,7 @@ void writer_io(struct writer *w)
 		identify_output(w);
 	else if (w->child.out >= 0)
 		session_output(w);
-	/* What it said before it ended counts. */
-	if (!child_reap(&w->child, &status))
+	if (!over || !child_reap(&w->child, &status))
 		return;
 	if (identify)
 		identified(w, status);

@@ -5,13 +5,27 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
 #include "support.h"
 
+/* wraps: waitid */
+
 static struct settings settings;
 static struct set set;
+
+/* How long it takes to look whether a writer has ended, which others use to write and to end. */
+static useconds_t look_us;
+int __real_waitid(idtype_t type, id_t id, siginfo_t *info, int options);
+int __wrap_waitid(idtype_t type, id_t id, siginfo_t *info, int options);
+
+int __wrap_waitid(idtype_t type, id_t id, siginfo_t *info, int options)
+{
+	usleep(look_us);
+	return __real_waitid(type, id, info, options);
+}
 
 static void begin(void)
 {
@@ -216,6 +230,24 @@ START_TEST(inherits_nothing)
 }
 END_TEST
 
+/* The last lines come, and the end, while it is looked whether that has come. */
+START_TEST(ends_after_its_last_words)
+{
+	struct err e;
+
+	look_us = 300000;
+	put_writer("20-a",
+		   "identify) echo name: A; sleep 0.1; echo instances: 7; echo deadline: 900 ;;");
+	begin();
+	assert_ok(set_identify(&set, &e), &e);
+	look_us = 0;
+	ck_assert_int_eq(writer("20-a")->result, RESULT_OK);
+	ck_assert_uint_eq(writer("20-a")->id.instances, 7);
+	ck_assert_uint_eq(writer("20-a")->id.freeze_ms, 900);
+	set_end(&set);
+}
+END_TEST
+
 START_TEST(nothing_takes_part)
 {
 	whole();
@@ -362,6 +394,7 @@ int main(void)
 	tcase_add_test(t, post_outlives_the_window);
 	tcase_add_test(t, forgets_who_has_ended);
 	tcase_add_test(t, inherits_nothing);
+	tcase_add_test(t, ends_after_its_last_words);
 	tcase_add_test(t, nothing_takes_part);
 	tcase_add_test(t, window_is_over);
 	tcase_add_test(t, filesystems);
