@@ -185,9 +185,10 @@ clients_end() {
 
 # --- processes of this machine -------------------------------------------------------------------
 
-# find_servers NAME…: sets servers to the processes of these names that are not in a container of their own.
+# find_servers NAME…: sets servers to the processes of these names that are not in a container of their own. What a server forks
+# to save (Redis does) has its name, too, and is none.
 find_servers() {
-	local file comm name pid mine
+	local IFS=' ' file comm name pid parent mine all=()
 
 	servers=()
 	mine=$(readlink /proc/self/ns/pid)
@@ -196,8 +197,12 @@ find_servers() {
 		for name; do
 			[ "$comm" = "$name" ] || continue
 			pid=${file//[!0-9]/}
-			[ "$(readlink "/proc/$pid/ns/pid")" != "$mine" ] || servers+=("$pid")
+			[ "$(readlink "/proc/$pid/ns/pid")" != "$mine" ] || all+=("$pid")
 		done
+	done
+	for pid in "${all[@]}"; do
+		{ read -r _ _ _ parent _ <"/proc/$pid/stat"; } 2>/dev/null || continue
+		[[ " ${all[*]} " == *" $parent "* ]] || servers+=("$pid")
 	done
 }
 

@@ -297,6 +297,31 @@ test_redis_stopped() {
 	session_ends
 }
 
+# What saves in the background has its server's name, and is not another one.
+test_redis_saves() {
+	for key in 1 2 3 4 5 6 7 8 9; do red 7001 SET "slow-$key" 1 >/dev/null; done
+	red 7001 CONFIG SET rdb-key-save-delay 10000000 >/dev/null
+	red 7001 BGSAVE >/dev/null
+	identify 22-redis || fail "identify: $?"
+	grep -qx 'instances: 3' <<<"$identity" || fail "not three servers while one saves: $identity"
+	session 22-redis
+	expect prepare 'ok *7001: append-only file*'
+	end_by abort
+	kill -KILL "$(pgrep -P "${pid_of[log]}")"
+}
+
+# The port on which the nodes of a cluster talk is not for clients.
+test_redis_cluster() {
+	start_redis cluster 7004 '' 'cluster-enabled yes' 'appendonly yes' 'save ""'
+	session 22-redis
+	expect prepare 'ok *7004: append-only file*'
+	expect freeze 'ok *'
+	expect thaw ok
+	expect post ok
+	session_ends
+	kill9 cluster
+}
+
 test_redis_gone() {
 	session 22-redis
 	expect prepare 'ok *'
@@ -324,7 +349,9 @@ start_redis dump 7002 '' 'save 3600 1'
 start_redis plain 7003 '' 'save ""'
 test_redis
 test_redis_stopped
+test_redis_saves
 test_redis_gone
+test_redis_cluster
 note "Redis: append-only file, dump, neither"
 wait $making || fail "mariadb-install-db: $(tail -n 3 "$tmp/install-db.log")"
 start_mariadb
