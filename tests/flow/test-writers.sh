@@ -92,6 +92,27 @@ test_postgres_late() {
 	until_true 5 "the end of the writer's sessions" pg_sessions 0
 }
 
+# Anybody may call a program postgres, and lead its postmaster.pid elsewhere: nothing is read that its owner may not read.
+test_postgres_false() {
+	local false=$tmp/false
+	install -d -o nobody "$false"
+	cp "$(command -v sleep)" "$false/postgres"
+	setpriv --reuid nobody --regid nogroup --clear-groups env -C "$false" ./postgres 60 &
+	printf '%s\n' $! x x 5432 "$tmp/secret" >"$tmp/secret"
+	chmod 600 "$tmp/secret"
+	ln -s "$tmp/secret" "$false/postmaster.pid"
+	until_true 5 "the false server" test "$(cat /proc/$!/comm)" = postgres
+	identify 20-postgresql || [ $? -eq 77 ] || fail "identify of a false server: $?"
+	[[ $identity != *instances* ]] || fail "a file of root's was read for another user: $identity"
+	mkfifo "$tmp/fifo"
+	chmod 644 "$tmp/fifo"
+	ln -sf "$tmp/fifo" "$false/postmaster.pid"
+	timed identify 20-postgresql || [ $? -eq 77 ] || fail "identify of a false server: $?"
+	[ "$took" -le 15000 ] || fail "a pipe was waited for: $took ms"
+	kill $!
+	wait $! || true
+}
+
 test_postgres_gone() {
 	session 20-postgresql
 	expect prepare 'ok *'
@@ -299,6 +320,7 @@ test_redis_stopped() {
 
 # What saves in the background has its server's name, and is not another one.
 test_redis_saves() {
+	local key child
 	for key in 1 2 3 4 5 6 7 8 9; do red 7001 SET "slow-$key" 1 >/dev/null; done
 	red 7001 CONFIG SET rdb-key-save-delay 10000000 >/dev/null
 	red 7001 BGSAVE >/dev/null
@@ -307,7 +329,8 @@ test_redis_saves() {
 	session 22-redis
 	expect prepare 'ok *7001: append-only file*'
 	end_by abort
-	kill -KILL "$(pgrep -P "${pid_of[log]}")"
+	read -r child _ <"/proc/${pid_of[log]}/task/${pid_of[log]}/children"
+	kill -KILL "$child"
 }
 
 # The port on which the nodes of a cluster talk is not for clients.
@@ -335,6 +358,7 @@ test_redis_gone() {
 # --- all -----------------------------------------------------------------------------------------
 
 test_absent
+test_postgres_false
 note "no server: nothing to do"
 make_mariadb &
 making=$!
