@@ -12,6 +12,8 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 
+#define BLANKS " \t\n\v\f\r"
+
 struct reading {
 	FILE *file;
 	const char *name; /* of the file, for errors */
@@ -167,14 +169,35 @@ static bool list_cut(const struct reading *rd, const struct conf_key *k)
 	return k->type == CONF_LIST && rd->buf && (strstr(rd->buf, " ;") || strstr(rd->buf, "\t;"));
 }
 
-static int assign(struct reading *rd, const struct conf_key *k, const char *value)
+/*
+ * What the line gives the key, in place and by inih's rules: inih itself has room for 199 characters
+ * of a line, which a list of names soon exceeds.
+ */
+static char *whole_value(char *line)
+{
+	char *value = line + strcspn(line, "=:"), *end;
+
+	value += *value != 0;
+	value += strspn(value, BLANKS);
+	end = value;
+	while (*end && (*end != ';' || !strchr(BLANKS, end[-1])))
+		end++;
+	while (end > value && strchr(BLANKS, end[-1]))
+		end--;
+	*end = 0;
+	return value;
+}
+
+static int assign(struct reading *rd, const struct conf_key *k)
 {
 	unsigned int *seen = &rd->seen[k - rd->keys];
+	const char *value;
 	char before[64];
 
 	if (list_cut(rd, k))
 		return fail(rd, -EINVAL, "a blank before the ';' in the value of", k->key,
 			    "the ';' right after what it ends");
+	value = whole_value(rd->buf);
 
 	if (*seen) {
 		snprintf(before, sizeof(before), "it once, and line %u has it", *seen);
@@ -197,18 +220,19 @@ static int assign(struct reading *rd, const struct conf_key *k, const char *valu
 	return 0;
 }
 
-/* inih's handler: 0 is its sign of an error. */
-static int on_key(void *user, const char *section, const char *name, const char *value)
+/* inih's handler: 0 is its sign of an error. The value that it has may be cut off. */
+static int on_key(void *user, const char *section, const char *name, const char *cut)
 {
 	struct reading *rd = user;
 
+	(void)cut;
 	if (rd->result)
 		return 0;
 
 	const struct conf_key *k = find_key(rd->keys, section, name);
 
 	if (k)
-		return assign(rd, k, value) == 0;
+		return assign(rd, k) == 0;
 	if (!section_known(rd->keys, section, strlen(section)))
 		fail(rd, -EINVAL, *section ? "unknown section" : "key before any section",
 		     *section ? section : name, NULL);
@@ -232,8 +256,8 @@ static void check_section_line(struct reading *rd, const char *line)
 
 /*
  * inih's reader, one line a call. Indentation is removed, because inih takes an indented line for a
- * continuation of the value before; what inih would cut off or not see (long lines, 0 bytes) is
- * refused.
+ * continuation of the value before; 0 bytes, which inih would not see, are refused. Of a long line
+ * inih gets the beginning, from which it tells what it is: whole_value() has the rest.
  */
 static char *next_line(char *str, int size, void *stream)
 {
@@ -255,13 +279,12 @@ static char *next_line(char *str, int size, void *stream)
 
 	if (strlen(rd->buf) != (size_t)n)
 		fail(rd, -EINVAL, "a line with a 0 byte:", "", NULL);
-	else if (strlen(line) + 1 >= (size_t)size)
-		fail(rd, -EINVAL, "a line that is too long:", "", NULL);
 	else
 		check_section_line(rd, line);
 	if (rd->result)
 		return NULL;
-	return strcpy(str, line);
+	snprintf(str, (size_t)size, "%s", line);
+	return str;
 }
 
 static int set_fallbacks(const struct conf_key *keys, void *target, struct err *e)

@@ -8,7 +8,7 @@
 #include "tests/unit/lib/support.h"
 
 struct settings {
-	char *dir, *proxy, *name;
+	char *dir, *proxy, *no_proxy, *name;
 	uint64_t workers, budget, interval;
 	bool strict;
 	int source;
@@ -29,6 +29,7 @@ static const struct conf_key keys[] = {
 	{"replication", "source", CONF_CHOICE, AT(source), 0, 0, sources, "auto",
 	 "auto, kmod or scan"},
 	{"network", "proxy", CONF_SECRET, AT(proxy), 0, 30, NULL, NULL, "a URL"},
+	{"network", "no_proxy", CONF_STRING, AT(no_proxy), 0, 1024, NULL, NULL, "hosts"},
 	{0},
 };
 
@@ -163,14 +164,43 @@ END_TEST
 
 START_TEST(nothing_is_cut_off)
 {
-	char text[400];
 	struct err e = {0};
-	int n = snprintf(text, sizeof(text), "[network]\nproxy = %0300d\n", 1);
 
-	assert_code(load(text, (size_t)n, &e), -EINVAL, &e);
-	assert_says(&e, "x.conf:2: a line that is too long");
 	assert_code(load("[agent]\nname = ab\0c\n", 19, &e), -EINVAL, &e);
 	assert_says(&e, "x.conf:2: a line with a 0 byte: \"\"");
+}
+END_TEST
+
+/* inih itself would cut a line off after 199 characters. */
+START_TEST(lines_may_be_long)
+{
+	_cleanup_free_ char *text = NULL;
+	struct err e = {0};
+	int n = asprintf(
+		&text,
+		"# %0300d\n[network] ; %0300d\n\tno_proxy \t=  a;b:=%0900d.example \t; %0300d\r\n"
+		"[agent]\nname = %0300d\n",
+		1, 2, 3, 4, 5);
+
+	assert_code(load(text, (size_t)n, &e), -EINVAL, &e);
+	assert_says(&e, "x.conf:5: bad value \"0000");
+	*strstr(text, "[agent]") = 0;
+	assert_ok(load(text, strlen(text), &e), &e);
+	ck_assert_uint_eq(strlen(s.no_proxy), 5 + 900 + 8);
+	ck_assert_int_eq(strncmp(s.no_proxy, "a;b:=0", 6), 0);
+	ck_assert_str_eq(s.no_proxy + 5 + 899, "3.example");
+	conf_clear(keys, &s);
+}
+END_TEST
+
+START_TEST(a_long_line_without_a_value)
+{
+	char text[400];
+	struct err e = {0};
+	int n = snprintf(text, sizeof(text), "[agent]\nk%0300d = 1\n", 1);
+
+	assert_code(load(text, (size_t)n, &e), -EINVAL, &e);
+	assert_says(&e, "x.conf:2: neither a [section], nor a key = value");
 }
 END_TEST
 
@@ -211,6 +241,8 @@ int main(void)
 	tcase_add_loop_test(tc, bad_files_name_the_line, 0, (int)ARRAY_SIZE(bad));
 	tcase_add_test(tc, a_secret_is_not_shown);
 	tcase_add_test(tc, nothing_is_cut_off);
+	tcase_add_test(tc, lines_may_be_long);
+	tcase_add_test(tc, a_long_line_without_a_value);
 	tcase_add_test(tc, the_first_error_is_told);
 	tcase_add_test(tc, a_bad_default_is_a_failure);
 	return run_tcase("conf", tc);
