@@ -28,24 +28,28 @@ static void look(struct rate *r, uint64_t mono_ns, uint64_t real_ns)
 	time_t now = (time_t)(real_ns / NSEC_PER_SEC);
 	struct tm local;
 
-	if (r->looked_ns && mono_ns - r->looked_ns < LOOK_NS)
+	if (r->looked_ns && mono_ns < r->looked_ns + LOOK_NS)
 		return;
 	r->looked_ns = mono_ns;
 	if (localtime_r(&now, &local))
 		r->limit = timetable_at(&r->table, &local);
 }
 
+/* The clock was read before the lock was taken: what another has filled since is not filled again. */
 static void fill(struct rate *r, uint64_t mono_ns)
 {
 	double rate = (double)r->limit, most = rate * BURST_S;
 
 	if (most < QUANTUM_MIN)
 		most = QUANTUM_MIN;
-	if (r->filled_ns && mono_ns > r->filled_ns)
-		r->tokens += rate * (double)(mono_ns - r->filled_ns) / (double)NSEC_PER_SEC;
-	if (!r->filled_ns || r->tokens > most)
+	if (!r->filled_ns)
 		r->tokens = most;
-	r->filled_ns = mono_ns;
+	else if (mono_ns > r->filled_ns)
+		r->tokens += rate * (double)(mono_ns - r->filled_ns) / (double)NSEC_PER_SEC;
+	if (r->tokens > most)
+		r->tokens = most;
+	if (mono_ns > r->filled_ns)
+		r->filled_ns = mono_ns;
 }
 
 /* With the lock, and a limit. */

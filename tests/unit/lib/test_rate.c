@@ -89,6 +89,21 @@ START_TEST(rest_is_not_saved_up)
 }
 END_TEST
 
+/* A sender reads the clock, and another is served before it. */
+START_TEST(late_senders_get_no_more)
+{
+	uint64_t sum = 0, wait;
+
+	begin("10M");
+	for (uint64_t now = BEGIN; now < BEGIN + 10 * NSEC_PER_SEC; now += 1000000) {
+		sum += rate_take(&r, 65536, now, 0, &wait);
+		sum += rate_take(&r, 65536, now - 5000000, 0, &wait);
+	}
+	ck_assert_uint_ge(sum, 95 * MIB);
+	ck_assert_uint_le(sum, 103 * MIB);
+}
+END_TEST
+
 START_TEST(the_timetable_is_followed)
 {
 	/* the epoch began on a Thursday */
@@ -111,6 +126,7 @@ int main(void)
 	tcase_add_test(tc, no_limit_lets_all_through);
 	tcase_add_test(tc, all_senders_together_keep_the_rate);
 	tcase_add_test(tc, rest_is_not_saved_up);
+	tcase_add_test(tc, late_senders_get_no_more);
 	tcase_add_test(tc, the_timetable_is_followed);
 	return run_tcase("rate", tc);
 }
