@@ -12,6 +12,7 @@
 #include "lib/clock.h"
 #include "lib/http_error.h"
 #include "lib/http_exchange.h"
+#include "lib/http_proxy.h"
 
 #define CONNECT_TIMEOUT_NS (10 * NSEC_PER_SEC)
 #define STALL_TIMEOUT_NS (30 * NSEC_PER_SEC)
@@ -21,7 +22,8 @@
 
 struct http {
 	CURL *curl;
-	uint64_t stall_timeout_ns;
+	char *no_proxy;
+	uint64_t stall_timeout_ns, connect_timeout_ns;
 	const volatile bool *cancel;
 	struct http_link *link; /* NULL: nothing shared */
 	bool small; /* the connection made last has small segments */
@@ -43,10 +45,13 @@ int http_global_init(struct err *e)
 static int on_socket(void *user, curl_socket_t fd, curlsocktype purpose)
 {
 	struct http *h = user;
+	uint64_t patience = h->stall_timeout_ns;
 
 	(void)purpose;
+	if (patience < h->connect_timeout_ns)
+		patience = h->connect_timeout_ns;
 	h->small = http_link_small(h->link, clock_monotonic_ns());
-	http_link_prepare(fd, h->small, h->stall_timeout_ns);
+	http_link_prepare(fd, h->small, patience);
 	return CURL_SOCKOPT_OK;
 }
 
@@ -66,18 +71,13 @@ static void set_tls(CURL *c, const struct http_config *config, CURLcode *r)
 	}
 }
 
-static void set_network(CURL *c, const struct http_config *config, CURLcode *r)
+static void set_network(CURL *c, const struct http_config *config, uint64_t connect, CURLcode *r)
 {
-	uint64_t connect = config->connect_timeout_ns;
-
-	if (!connect)
-		connect = CONNECT_TIMEOUT_NS;
 	SET(CURLOPT_PROTOCOLS_STR, "https");
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_FOLLOWLOCATION, 0l);
 	/* what the environment says about proxies does not count */
 	SET(CURLOPT_PROXY, config->proxy ? config->proxy : "");
-	SET(CURLOPT_NOPROXY, config->no_proxy ? config->no_proxy : "");
 	SET(CURLOPT_HTTPPROXYTUNNEL, config->proxy ? 1l : 0l);
 	SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1l);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(connect / 1000000 ? connect / 1000000 : 1));
@@ -94,7 +94,7 @@ static CURLcode set_up(struct http *h, const struct http_config *config)
 	CURLcode code = CURLE_OK, *r = &code;
 
 	set_tls(c, config, r);
-	set_network(c, config, r);
+	set_network(c, config, h->connect_timeout_ns, r);
 	SET(CURLOPT_ERRORBUFFER, h->reason);
 	SET(CURLOPT_NOPROGRESS, 0l);
 	SET(CURLOPT_XFERINFOFUNCTION, exchange_on_progress);
@@ -119,11 +119,15 @@ struct http *http_new(const struct http_config *config, struct err *e)
 	h->stall_timeout_ns = config->stall_timeout_ns;
 	if (!h->stall_timeout_ns)
 		h->stall_timeout_ns = STALL_TIMEOUT_NS;
+	h->connect_timeout_ns = config->connect_timeout_ns;
+	if (!h->connect_timeout_ns)
+		h->connect_timeout_ns = CONNECT_TIMEOUT_NS;
 	h->cancel = config->cancel;
 	h->link = config->link;
 	h->curl = curl_easy_init();
+	h->no_proxy = strdup(config->no_proxy ? config->no_proxy : "");
 
-	CURLcode code = h->curl ? set_up(h, config) : CURLE_OUT_OF_MEMORY;
+	CURLcode code = h->curl && h->no_proxy ? set_up(h, config) : CURLE_OUT_OF_MEMORY;
 
 	if (code) {
 		err_set(e, -EINVAL, "cannot make an HTTPS client: %s", curl_easy_strerror(code));
@@ -138,6 +142,7 @@ void http_free(struct http *h)
 	if (!h)
 		return;
 	curl_easy_cleanup(h->curl);
+	free(h->no_proxy);
 	free(h);
 }
 
@@ -192,6 +197,8 @@ static CURLcode set_request(struct http *h, const char *method, const char *url,
 	CURL *c = h->curl;
 
 	SET(CURLOPT_URL, url);
+	/* never what the environment says */
+	SET(CURLOPT_NOPROXY, http_proxy_spared(h->no_proxy, url) ? "*" : h->no_proxy);
 	SET(CURLOPT_HTTPHEADER, headers);
 	if (has_body) {
 		SET(CURLOPT_POST, 1l);
@@ -262,6 +269,7 @@ static struct exchange begin_exchange(const struct http *h, const void *body, si
 				      size_t max_answer, struct http_response *r)
 {
 	return (struct exchange){
+		.curl = h->curl,
 		.link = h->link,
 		.cancel = h->cancel,
 		.stall_timeout_ns = h->stall_timeout_ns,

@@ -114,6 +114,15 @@ void exchange_count(struct exchange *x, uint64_t now)
 	x->counted_at = now;
 }
 
+/* A connection that is being made has a time limit of its own. */
+static bool connecting(const struct exchange *x)
+{
+	curl_off_t up = 0;
+
+	curl_easy_getinfo(x->curl, CURLINFO_PRETRANSFER_TIME_T, &up);
+	return up == 0;
+}
+
 /*
  * Called about once a second and whenever something moves. curl's own low-speed limit averages over
  * some seconds first; this one is exact.
@@ -131,7 +140,7 @@ int exchange_on_progress(void *user, curl_off_t dltotal, curl_off_t dlnow, curl_
 		x->abort = HTTP_ABORT_CANCELLED;
 		return 1;
 	}
-	if (dlnow + ulnow != x->moved) {
+	if (dlnow + ulnow != x->moved || connecting(x)) {
 		x->moved = dlnow + ulnow;
 		x->moved_at = now;
 	} else if (now - x->moved_at >= x->stall_timeout_ns) {

@@ -15,6 +15,7 @@
 #include "lib/http_error.h"
 
 struct exchange {
+	CURL *curl;
 	struct http_link *link; /* NULL: nothing shared, no pace */
 	const volatile bool *cancel; /* NULL: never */
 	uint64_t stall_timeout_ns;

@@ -21,11 +21,11 @@ void http_link_stalled(struct http_link *l, bool small, uint64_t now_ns)
 }
 
 /* What a kernel or a kind of socket does not know is left as it is: the connection works without. */
-void http_link_prepare(int fd, bool small, uint64_t stall_ns)
+void http_link_prepare(int fd, bool small, uint64_t patience_ns)
 {
 	int mss = HTTP_LINK_SMALL_MSS;
 	/* later than the client's own limit, which tells why: this one is for connections at rest */
-	unsigned int timeout_ms = (unsigned int)(2 * stall_ns / 1000000);
+	unsigned int timeout_ms = (unsigned int)(2 * patience_ns / 1000000);
 
 	if (small)
 		setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &mss, sizeof(mss));

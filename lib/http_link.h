@@ -36,8 +36,8 @@ bool http_link_small(struct http_link *l, uint64_t now_ns);
 void http_link_stalled(struct http_link *l, bool small, uint64_t now_ns);
 /*
  * Readies a socket before it is connected: segments, and how long the kernel waits for what was sent
- * to be acknowledged and for a silent peer to show itself.
+ * to be acknowledged and for a silent peer to show itself: twice as long as the client itself waits.
  */
-void http_link_prepare(int fd, bool small, uint64_t stall_ns);
+void http_link_prepare(int fd, bool small, uint64_t patience_ns);
 
 #endif

@@ -15,6 +15,7 @@
 #include "lib/clock.h"
 #include "lib/digest.h"
 #include "lib/http.h"
+#include "lib/http_proxy.h"
 #include "lib/pki.h"
 #include "tests/unit/lib/support.h"
 
@@ -401,6 +402,48 @@ START_TEST(a_connection_that_does_not_come_up)
 }
 END_TEST
 
+static void fill_backlog(int listener, const struct sockaddr_in *a, int *fds, size_t n)
+{
+	ck_assert_int_eq(listen(listener, 0), 0);
+	for (size_t i = 0; i < n; i++) {
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		(void)!connect(fds[i], (const struct sockaddr *)a, sizeof(*a));
+	}
+}
+
+/* However soon a stall ends a request: that nobody is there is none, and says nothing about packets. */
+START_TEST(a_peer_that_does_not_answer_is_no_stall)
+{
+	struct http_link link = {0};
+	_cleanup_(http_freep) struct http *h =
+		make_client((struct http_config){.link = &link,
+						 .stall_timeout_ns = NSEC_PER_SEC / 2,
+						 .connect_timeout_ns = 3 * NSEC_PER_SEC});
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	_cleanup_close_ int full = socket(AF_INET, SOCK_STREAM, 0);
+	uint64_t begin = clock_monotonic_ns();
+	socklen_t len = sizeof(a);
+	int fds[4];
+
+	ck_assert_int_eq(bind(full, (struct sockaddr *)&a, len), 0);
+	ck_assert_int_eq(getsockname(full, (struct sockaddr *)&a, &len), 0);
+	fill_backlog(full, &a, fds, ARRAY_SIZE(fds));
+	assert_code(http_request(h, "GET", url_of("127.0.0.1", ntohs(a.sin_port), "/"), NULL, NULL,
+				 0, 9, &r, &e),
+		    -ETIMEDOUT, &e);
+	ck_assert_uint_ge(clock_monotonic_ns() - begin, 29 * NSEC_PER_SEC / 10);
+	ck_assert_uint_eq(link.stalls, 0);
+	ck_assert(!http_link_small(&link, clock_monotonic_ns()));
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		close(fds[i]);
+	/* a kept connection stalls as a new one does */
+	assert_ok(get(h, "/hello"), &e);
+	http_response_clear(&r);
+	assert_code(get(h, "/stall"), -ETIMEDOUT, &e);
+	ck_assert_uint_eq(link.stalls, 1);
+}
+END_TEST
+
 START_TEST(a_stall_ends_the_request)
 {
 	_cleanup_(http_freep) struct http *h =
@@ -501,6 +544,60 @@ START_TEST(through_a_proxy)
 }
 END_TEST
 
+START_TEST(what_the_proxy_is_not_for)
+{
+	static const char *const lists[] = {"fd00:1:2::/47",	"a.example,[fd00:1:3::9]",
+					    "FD00:1:3:0::0009", "10.0.0.0/8, fd00:1:3::/64",
+					    "[fd00:1:3::]/64",	"::/0",
+					    "fd00:1:3::9/128 b"};
+	static const char *const others[] = {"",
+					     "fd00:1:2::/48",
+					     "fd00:1:3::8",
+					     "fd00:1:3::/129",
+					     "fd00:1:3::/",
+					     "fd00:1:3::/6x",
+					     "10.0.0.0/8",
+					     "[fd00:1:3::9",
+					     ".example,,/8,["};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		ck_assert_msg(http_proxy_spared(lists[i], "https://[fd00:1:3::9]:443/x"), "%s",
+			      lists[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		ck_assert_msg(!http_proxy_spared(others[i], "https://[fd00:1:3::9]:443/x"), "%s",
+			      others[i]);
+	ck_assert(!http_proxy_spared("::/0", "https://10.1.2.3/"));
+	ck_assert(!http_proxy_spared("::/0", "https://a.example/"));
+	ck_assert(!http_proxy_spared("::/0", "no URL"));
+}
+END_TEST
+
+/* The proxy refuses us: without it, nobody is there. */
+START_TEST(around_a_proxy)
+{
+	static const char *const lists[] = {"::/64", "[::1]", "10.0.0.0/8,0:0::1"};
+	char proxy[100];
+
+	snprintf(proxy, sizeof(proxy), "http://user:guess@127.0.0.1:%u", good.proxy);
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		_cleanup_(http_freep) struct http *h =
+			make_client((struct http_config){.proxy = proxy, .no_proxy = lists[i]});
+
+		assert_code(get(h, "/hello"), -EACCES, &e);
+		http_request(h, "GET", "https://[::1]:1/", NULL, NULL, 0, 9, &r, &e);
+		ck_assert_msg(e.code != -EACCES && !strstr(e.text, "407"), "%s: %s", lists[i],
+			      e.text);
+		assert_code(get(h, "/hello"), -EACCES, &e);
+	}
+
+	_cleanup_(http_freep) struct http *direct =
+		make_client((struct http_config){.proxy = proxy, .no_proxy = "127.0.0.0/8"});
+
+	assert_ok(get(direct, "/hello"), &e);
+	http_response_clear(&r);
+}
+END_TEST
+
 /* Which the configuration refuses, should libcurl ever be stricter than it is about them. */
 START_TEST(a_proxy_that_is_none_is_not_shown)
 {
@@ -557,10 +654,13 @@ int main(void)
 	tcase_add_test(tc, client_certificates);
 	tcase_add_test(tc, nobody_there);
 	tcase_add_test(tc, a_connection_that_does_not_come_up);
+	tcase_add_test(tc, a_peer_that_does_not_answer_is_no_stall);
 	tcase_add_test(tc, a_stall_ends_the_request);
 	tcase_add_test(tc, cancelling);
 	tcase_add_test(tc, credentials_are_never_told);
 	tcase_add_test(tc, through_a_proxy);
+	tcase_add_test(tc, what_the_proxy_is_not_for);
+	tcase_add_test(tc, around_a_proxy);
 	tcase_add_test(tc, a_proxy_that_is_none_is_not_shown);
 	tcase_add_test(tc, the_environment_has_no_say);
 	return run_tcase("http", tc);
