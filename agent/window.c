@@ -9,8 +9,8 @@
 #include "lib/week.h"
 
 #define MINUTE_NS (60 * NSEC_PER_SEC)
-/* A week, and a day for what a change of the clocks may move. */
-#define SEARCH_MINUTES (WINDOW_MINUTES + WEEK_DAY_MINUTES)
+/* Two weeks, for in one of them a change of the clocks may leave out all of the window, and a day for what it moves. */
+#define SEARCH_MINUTES (2 * WINDOW_MINUTES + WEEK_DAY_MINUTES)
 
 /* A minute of the week, from Monday 00:00 on, at which the day begins. */
 static int begin_of(int wday)

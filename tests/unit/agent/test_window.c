@@ -88,6 +88,19 @@ START_TEST(local_time_counts)
 }
 END_TEST
 
+/* On the day that the clocks go forward, 2026-03-08, the window's time does not come. */
+START_TEST(a_week_without_the_window)
+{
+	const uint64_t march_1_3h = 1772352000 * NSEC_PER_SEC;
+	const uint64_t march_15_2h15 = 1773555300 * NSEC_PER_SEC;
+
+	zone("EST5EDT,M3.2.0,M11.1.0");
+	parse("Sun 02:15-02:45");
+	ck_assert_uint_eq(window_next(&w, march_1_3h), march_15_2h15);
+	zone("UTC");
+}
+END_TEST
+
 START_TEST(mistakes_are_refused)
 {
 	static const char *const bad[] = {
@@ -125,6 +138,7 @@ int main(void)
 	tcase_add_test(tc, office_hours_are_left_out);
 	tcase_add_test(tc, all_forms);
 	tcase_add_test(tc, local_time_counts);
+	tcase_add_test(tc, a_week_without_the_window);
 	tcase_add_test(tc, mistakes_are_refused);
 	return run_tcase("window", tc);
 }
