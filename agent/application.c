@@ -12,6 +12,7 @@
 #include "agent/epoch.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/text.h"
 
 static void fail(struct application *app, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -24,7 +25,8 @@ static void fail(struct application *app, const char *fmt, ...)
 	if (app->reason[0])
 		return;
 	va_start(args, fmt);
-	vsnprintf(app->reason, sizeof(app->reason), fmt, args);
+	if (vsnprintf(app->reason, sizeof(app->reason), fmt, args) >= (int)sizeof(app->reason))
+		text_whole(app->reason);
 	va_end(args);
 }
 

@@ -13,6 +13,7 @@
 #include "agent/slice.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/text.h"
 
 void epoch_fuzzy(struct epoch *ep, const char *fmt, ...)
 {
@@ -21,7 +22,8 @@ void epoch_fuzzy(struct epoch *ep, const char *fmt, ...)
 	if (ep->fuzzy[0])
 		return;
 	va_start(args, fmt);
-	vsnprintf(ep->fuzzy, sizeof(ep->fuzzy), fmt, args);
+	if (vsnprintf(ep->fuzzy, sizeof(ep->fuzzy), fmt, args) >= (int)sizeof(ep->fuzzy))
+		text_whole(ep->fuzzy);
 	va_end(args);
 }
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/text.h"
+
 int err_set(struct err *e, int code, const char *fmt, ...)
 {
 	va_list ap;
@@ -15,7 +17,8 @@ int err_set(struct err *e, int code, const char *fmt, ...)
 	char text[sizeof(e->text)];
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	if (vsnprintf(text, sizeof(text), fmt, ap) >= (int)sizeof(text))
+		text_whole(text);
 	va_end(ap);
 	memcpy(e->text, text, sizeof(text));
 	e->code = code;

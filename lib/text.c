@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/text.h"
 
+#include <string.h>
+
 size_t text_control(const char *s, size_t len)
 {
 	unsigned char c = (unsigned char)s[0];
@@ -20,4 +22,20 @@ bool text_printable(const char *s, size_t len)
 			return false;
 	}
 	return true;
+}
+
+void text_whole(char *s)
+{
+	size_t len = strlen(s), more = 0;
+
+	while (more < 3 && more < len && ((unsigned char)s[len - 1 - more] & 0xc0) == 0x80)
+		more++;
+	if (more == len)
+		return;
+
+	unsigned char first = (unsigned char)s[len - 1 - more];
+	size_t want = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : first >= 0xc0 ? 1 : 0;
+
+	if (more < want)
+		s[len - 1 - more] = 0;
 }

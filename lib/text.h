@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Control characters in UTF-8 text: those of ASCII, and U+0080 to U+009F, which terminals obey as well. Pure functions for any thread.
+ * UTF-8 text. Control characters in it: those of ASCII, and U+0080 to U+009F, which terminals obey as well. Pure functions for any thread.
  */
 #ifndef MOBILITY_TEXT_H
 #define MOBILITY_TEXT_H
@@ -12,5 +12,10 @@
 size_t text_control(const char *s, size_t len);
 /* No control character: it can do nothing to a terminal or a log. */
 bool text_printable(const char *s, size_t len);
+/*
+ * A text in a buffer that was too small for it may end in half a character, and JSON takes none: what
+ * there is of that is cut off.
+ */
+void text_whole(char *s);
 
 #endif

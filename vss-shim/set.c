@@ -8,6 +8,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/text.h"
 
 #define MS UINT64_C(1000000)
 #define AFTER_NS (500 * MS) /* thaws and answers may come so long after the window */
@@ -23,7 +24,8 @@ void set_reason(struct set *set, const char *fmt, ...)
 	if (set->reason[0])
 		return;
 	va_start(args, fmt);
-	vsnprintf(set->reason, sizeof(set->reason), fmt, args);
+	if (vsnprintf(set->reason, sizeof(set->reason), fmt, args) >= (int)sizeof(set->reason))
+		text_whole(set->reason);
 	va_end(args);
 }
 

@@ -57,6 +57,27 @@ START_TEST(long_text_is_cut)
 }
 END_TEST
 
+/* A sentence goes into JSON, which takes no half of a character, and with it the whole answer. */
+START_TEST(no_character_is_cut_in_two)
+{
+	char text[2 * sizeof(((struct err *)0)->text) + 1] = "";
+	struct err e = {0};
+
+	for (size_t i = 0; i + 1 < sizeof(text); i += 2)
+		memcpy(text + i, "\xc3\xa9", 2);
+	for (int skip = 0; skip < 2; skip++) {
+		size_t want = sizeof(e.text) - 1 - !skip;
+
+		err_set(&e, -EIO, "%.*s%s", skip, "x", text);
+		ck_assert_uint_eq(strlen(e.text), want);
+		err_prefix(&e, "%s", text);
+		ck_assert_uint_eq(strlen(e.text), sizeof(e.text) - 2);
+		err_errno(&e, -EIO, "%.*s%s", skip, "x", text);
+		ck_assert_uint_eq(strlen(e.text), want);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("err");
@@ -66,5 +87,6 @@ int main(void)
 	tcase_add_test(tc, prefixes_its_own_text);
 	tcase_add_test(tc, nobody_reads);
 	tcase_add_test(tc, long_text_is_cut);
+	tcase_add_test(tc, no_character_is_cut_in_two);
 	return run_tcase("err", tc);
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/text.h"
@@ -38,11 +39,32 @@ START_TEST(within_the_length)
 }
 END_TEST
 
+/* As snprintf leaves it in a buffer that ends after so many bytes of it. */
+START_TEST(a_character_is_whole_or_not_there)
+{
+	static const char text[] = "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x92\xbe";
+	static const size_t want[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10};
+	char cut[sizeof(text)];
+
+	for (size_t n = 0; n < sizeof(text); n++) {
+		snprintf(cut, n + 1, "%s", text);
+		text_whole(cut);
+		ck_assert_uint_eq(strlen(cut), want[n]);
+		ck_assert_int_eq(strncmp(cut, text, want[n]), 0);
+	}
+	/* What is no UTF-8 anyway is left as it is. */
+	strcpy(cut, "\x80\x80\x80\x80");
+	text_whole(cut);
+	ck_assert_uint_eq(strlen(cut), 4);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("text");
 
 	tcase_add_loop_test(t, printable, 0, (int)(sizeof(texts) / sizeof(texts[0])));
 	tcase_add_test(t, within_the_length);
+	tcase_add_test(t, a_character_is_whole_or_not_there);
 	return run_tcase("text", t);
 }
