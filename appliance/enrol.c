@@ -150,6 +150,12 @@ static int split_names(char *text, const char **names, struct err *e)
 	return n ? 0 : err_set(e, -EINVAL, "names has no name");
 }
 
+/* For people alone: agents look at the names, which may be longer than a subject has room for. */
+static const char *subject(const char *name)
+{
+	return strlen(name) <= PKI_COMMON_NAME_MAX ? name : "mobility-appliance";
+}
+
 static int write_pem(const struct home *h, const char *name, const char *pem, struct err *e)
 {
 	_cleanup_free_ char *path = home_path(h->dir, name);
@@ -175,9 +181,10 @@ int enrol_issue_server(const struct config *c, const char *ca_key, const char *c
 	if (!text)
 		return err_set(e, -ENOMEM, "out of memory");
 	rc = split_names(text, names, e);
-	what.common_name = names[0];
 	if (rc == 0)
-		rc = pki_new_csr(names[0], &key, &csr, e);
+		what.common_name = subject(names[0]);
+	if (rc == 0)
+		rc = pki_new_csr(what.common_name, &key, &csr, e);
 	if (rc == 0)
 		rc = pki_issue(ca_key, ca, csr, &what, &certificate, NULL, e);
 	/* One file, so that a crash cannot leave the key of one certificate beside another. */

@@ -19,7 +19,6 @@
 #define BACKDATE_PART 45
 #define SERIAL_BITS 128
 #define SECURITY_BITS_MIN 112
-#define COMMON_NAME_MAX 64
 
 static EVP_PKEY *new_key(struct err *e)
 {
@@ -59,10 +58,10 @@ static int set_common_name(X509_NAME *name, const char *cn, struct err *e)
 {
 	size_t len = strlen(cn);
 
-	if (len == 0 || len > COMMON_NAME_MAX)
+	if (len == 0 || len > PKI_COMMON_NAME_MAX)
 		return err_set(e, -EINVAL,
 			       "the name \"%.80s\" for a certificate must have 1 to %d bytes", cn,
-			       COMMON_NAME_MAX);
+			       PKI_COMMON_NAME_MAX);
 	if (!X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8,
 					(const unsigned char *)cn, (int)len, -1, 0))
 		return pki_fail(e, -EINVAL, "the name \"%s\" cannot be in a certificate", cn);

@@ -13,6 +13,7 @@
 #include "lib/digest.h"
 #include "lib/err.h"
 
+#define PKI_COMMON_NAME_MAX 64 /* bytes; X.520 has no room for more */
 #define PKI_FINGERPRINT_BYTES 72 /* "sha256:" + 64 hex digits + terminator */
 
 /* A self-signed CA, valid for days. */

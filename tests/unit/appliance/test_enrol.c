@@ -223,6 +223,11 @@ START_TEST(server_certificate)
 	ck_assert(enrol_server_due(&home, begin + (end - begin) * 3 / 4));
 	ck_assert(enrol_server_due(&home, end + 1));
 	free(home.config.names);
+	/* longer than a subject may be */
+	home.config.names = strdup("appliance-of-the-recovery-site.abcdefghijklmnopqrstuvwxyz.bx."
+				   "internal.example.net");
+	ck_assert_msg(enrol_server(&home, &e) == 0, "%s", e.text);
+	free(home.config.names);
 	home.config.names = strdup(" , ");
 	ck_assert_int_eq(enrol_server(&home, &e), -EINVAL);
 }
