@@ -13,7 +13,7 @@ struct harm {
 
 /*
  * Find `until` of n damages of the disk, which are in the order of verify_disk(). One pass over the indexes of the journals up to epoch `last`, and one
- * map, however many points and damages there are. Keeps the lease.
+ * map, however many points and damages there are; it has what overlaps a damage (of unknown extents: all), and no index is in memory. Keeps the lease.
  */
 int harm_find(struct home *h, struct lease *l, const struct disk_row *d, uint64_t last,
 	      struct harm *list, size_t n, struct err *e);

@@ -22,12 +22,6 @@ struct index_header {
 };
 static_assert(sizeof(struct index_header) == 64, "index_header");
 
-void index_clear(struct index *ix)
-{
-	free(ix->entries);
-	*ix = (struct index){0};
-}
-
 struct index_entry index_entry_of(const struct frame_extent *x, uint64_t at)
 {
 	struct index_entry n = {
@@ -69,7 +63,8 @@ static void header_fill(const struct index_of *of, uint64_t count, struct index_
 
 struct writer {
 	const struct index_of *of;
-	struct store_object *object; /* NULL: nothing came yet */
+	bool dry; /* only the digest is wanted */
+	struct store_object *object; /* NULL: nothing came yet, or dry */
 	struct digest *digest;
 	uint64_t at;
 };
@@ -77,7 +72,7 @@ struct writer {
 /* Two processes may do this at once: they write the same bytes, and what is right is never cut off. */
 static int write_bytes(struct writer *w, const void *bytes, size_t len, struct err *e)
 {
-	int rc = store_write(w->object, bytes, len, w->at, e);
+	int rc = w->dry ? 0 : store_write(w->object, bytes, len, w->at, e);
 
 	w->at += len;
 	return rc;
@@ -99,7 +94,7 @@ static int write_begin(struct writer *w, uint64_t count, struct err *e)
 	w->digest = digest_new();
 	if (!w->digest)
 		rc = err_set(e, -ENOMEM, "out of memory for the index of an epoch");
-	if (rc == 0)
+	if (rc == 0 && !w->dry)
 		rc = store_open(of->store, name_index(name, of->machine, of->disk, of->epoch),
 				STORE_WRITE | STORE_CREATE, &w->object, e);
 	if (rc < 0)
@@ -153,16 +148,6 @@ int index_make(const struct index_of *of, bool check, struct err *e)
 	return write_end(&w, index_merge(of, check, write_entries, &w, e), e);
 }
 
-int index_save(const struct index_of *of, const struct index *ix, struct err *e)
-{
-	struct writer w = {.of = of};
-	int rc = write_entries(&w, ix->count, NULL, 0, e);
-
-	if (rc == 0)
-		rc = write_entries(&w, ix->count, ix->entries, ix->count, e);
-	return write_end(&w, rc, e);
-}
-
 /* --- reading -------------------------------------------------------------------------------- */
 
 /* How many entries the file has, going by its size. */
@@ -197,34 +182,34 @@ static int read_header(const struct index_of *of, struct store_object *o, struct
 	return 0;
 }
 
-static int read_entries(struct store_object *o, struct digest *d, uint64_t count, index_fn fn,
-			void *arg, struct err *e)
+/* Entries from number `first` on; d takes them as they are in the file, if there is one. */
+static int read_piece(struct store_object *o, struct digest *d, uint64_t first,
+		      struct index_entry *piece, size_t n, struct err *e)
 {
-	struct index_entry piece[PIECE_ENTRIES];
-	uint64_t at = sizeof(struct index_header), left = count;
-	int rc = fn(arg, count, NULL, 0, e);
+	uint64_t at = sizeof(struct index_header) + first * sizeof(*piece);
+	int rc = store_read(o, piece, n * sizeof(*piece), at, e);
 
-	while (rc == 0 && left) {
-		size_t now = left < PIECE_ENTRIES ? (size_t)left : PIECE_ENTRIES;
-
-		rc = store_read(o, piece, now * sizeof(*piece), at, e);
-		if (rc < 0)
-			return rc;
-		digest_update(d, piece, now * sizeof(*piece));
-		for (size_t i = 0; i < now; i++)
-			entry_swap(&piece[i]);
-		rc = fn(arg, count, piece, now, e);
-		at += now * sizeof(*piece);
-		left -= now;
-	}
-	return rc;
+	if (rc < 0)
+		return rc;
+	if (d)
+		digest_update(d, piece, n * sizeof(*piece));
+	for (size_t i = 0; i < n; i++)
+		entry_swap(&piece[i]);
+	return 0;
 }
 
-static int read_digest(struct store_object *o, struct digest *d, uint64_t count, struct err *e)
+/* How many there are of those from number `first` on that are read at a time. */
+static size_t piece_size(uint64_t count, uint64_t first)
 {
-	uint8_t own[DIGEST_BYTES], digest[DIGEST_BYTES];
+	return count - first < PIECE_ENTRIES ? (size_t)(count - first) : PIECE_ENTRIES;
+}
+
+static int read_digest(struct store_object *o, struct digest *d, uint64_t count,
+		       uint8_t digest[DIGEST_BYTES], struct err *e)
+{
 	uint64_t at = sizeof(struct index_header) + count * sizeof(struct index_entry);
-	int rc = store_read(o, digest, sizeof(digest), at, e);
+	uint8_t own[DIGEST_BYTES];
+	int rc = store_read(o, digest, DIGEST_BYTES, at, e);
 
 	if (rc < 0)
 		return rc;
@@ -234,25 +219,57 @@ static int read_digest(struct store_object *o, struct digest *d, uint64_t count,
 	return 0;
 }
 
-int index_read(const struct index_of *of, index_fn fn, void *arg, struct err *e)
+struct index_file {
+	struct store_object *object;
+	uint64_t count;
+	uint8_t digest[DIGEST_BYTES]; /* of all before it */
+	struct index_entry piece[PIECE_ENTRIES]; /* the last that were looked at */
+	size_t loaded; /* of these, for index_find() */
+};
+
+static int read_entries(struct index_file *f, struct digest *d, index_fn fn, void *arg,
+			struct err *e)
 {
-	_cleanup_(store_closep) struct store_object *o = NULL;
+	int rc = fn(arg, f->count, NULL, 0, e);
+
+	for (uint64_t at = 0; rc == 0 && at < f->count; at += PIECE_ENTRIES) {
+		size_t now = piece_size(f->count, at);
+
+		rc = read_piece(f->object, d, at, f->piece, now, e);
+		if (rc == 0)
+			rc = fn(arg, f->count, f->piece, now, e);
+	}
+	return rc;
+}
+
+/* f->object is the caller's, whatever comes back. */
+static int read_file(const struct index_of *of, struct index_file *f, index_fn fn, void *arg,
+		     struct err *e)
+{
 	_cleanup_(digest_freep) struct digest *d = digest_new();
 	char name[STORE_NAME_MAX];
-	uint64_t count = 0;
 	int rc = d ? 0 : err_set(e, -ENOMEM, "out of memory for the index of an epoch");
 
 	if (rc == 0)
 		rc = store_open(of->store, name_index(name, of->machine, of->disk, of->epoch),
-				STORE_READ, &o, e);
+				STORE_READ, &f->object, e);
 	if (rc == 0)
-		rc = entry_count(of, o, &count, e);
+		rc = entry_count(of, f->object, &f->count, e);
 	if (rc == 0)
-		rc = read_header(of, o, d, count, e);
+		rc = read_header(of, f->object, d, f->count, e);
 	if (rc == 0)
-		rc = read_entries(o, d, count, fn, arg, e);
+		rc = read_entries(f, d, fn, arg, e);
 	if (rc == 0)
-		rc = read_digest(o, d, count, e);
+		rc = read_digest(f->object, d, f->count, f->digest, e);
+	return rc;
+}
+
+int index_read(const struct index_of *of, index_fn fn, void *arg, struct err *e)
+{
+	struct index_file f = {0};
+	int rc = read_file(of, &f, fn, arg, e);
+
+	store_close(f.object);
 	return rc;
 }
 
@@ -282,50 +299,97 @@ int index_walk(const struct index_of *of, index_fn fn, void *arg, struct err *e)
 	return write_end(&t.writer, index_merge(of, true, write_and_pass, &t, e), e);
 }
 
-/* --- as a whole ----------------------------------------------------------------------------- */
+/* --- entry by entry ------------------------------------------------------------------------- */
 
-static int collect(void *arg, uint64_t count, const struct index_entry *entries, size_t n,
-		   struct err *e)
+static int pass_over(void *arg, uint64_t count, const struct index_entry *entries, size_t n,
+		     struct err *e)
 {
-	struct index *ix = arg;
-
-	if (entries) {
-		memcpy(ix->entries + ix->count, entries, n * sizeof(*entries));
-		ix->count += n;
-		return 0;
-	}
-	free(ix->entries);
-	ix->count = 0;
-	ix->entries = reallocarray(NULL, count + 1, sizeof(*entries));
-	return ix->entries ? 0 : err_set(e, -ENOMEM, "out of memory for the index of an epoch");
+	(void)arg;
+	(void)count;
+	(void)entries;
+	(void)n;
+	(void)e;
+	return 0;
 }
 
-static void begin(const struct index_of *of, struct index *ix)
+int index_open(const struct index_of *of, struct index_file **out, struct err *e)
 {
-	*ix = (struct index){.epoch = of->epoch, .segments = of->segments, .bytes = of->bytes};
-}
+	struct index_file *f = calloc(1, sizeof(*f));
+	int rc = f ? read_file(of, f, pass_over, NULL, e)
+		   : err_set(e, -ENOMEM, "out of memory for the index of an epoch");
 
-static int end(struct index *ix, int rc)
-{
 	if (rc < 0)
-		index_clear(ix);
+		index_close(f);
+	else
+		*out = f;
 	return rc;
 }
 
-int index_build(const struct index_of *of, bool check, struct index *ix, struct err *e)
+void index_close(struct index_file *f)
 {
-	begin(of, ix);
-	return end(ix, index_merge(of, check, collect, ix, e));
+	if (f)
+		store_close(f->object);
+	free(f);
 }
 
-int index_load(const struct index_of *of, struct index *ix, struct err *e)
+/* Load the entries among which one of this offset has to be. */
+static int load_piece(struct index_file *f, uint64_t offset, struct err *e)
 {
-	begin(of, ix);
-	return end(ix, index_walk(of, collect, ix, e));
+	uint64_t low = 0, high = (f->count + PIECE_ENTRIES - 1) / PIECE_ENTRIES;
+	int rc;
+
+	if (f->loaded && f->piece[0].offset <= offset && f->piece[f->loaded - 1].offset >= offset)
+		return 0;
+	f->loaded = 0;
+	while (high - low > 1) {
+		uint64_t mid = low + (high - low) / 2;
+
+		rc = read_piece(f->object, NULL, mid * PIECE_ENTRIES, f->piece, 1, e);
+		if (rc < 0)
+			return rc;
+		if (f->piece[0].offset <= offset)
+			low = mid;
+		else
+			high = mid;
+	}
+	rc = read_piece(f->object, NULL, low * PIECE_ENTRIES, f->piece,
+			piece_size(f->count, low * PIECE_ENTRIES), e);
+	if (rc == 0)
+		f->loaded = piece_size(f->count, low * PIECE_ENTRIES);
+	return rc;
 }
 
-int index_load_file(const struct index_of *of, struct index *ix, struct err *e)
+static int by_offset(const void *key, const void *entry)
 {
-	begin(of, ix);
-	return end(ix, index_read(of, collect, ix, e));
+	uint64_t offset = *(const uint64_t *)key, own = ((const struct index_entry *)entry)->offset;
+
+	return offset < own ? -1 : offset > own;
+}
+
+int index_find(struct index_file *f, uint64_t offset, struct index_entry *n, struct err *e)
+{
+	const struct index_entry *found;
+	int rc = f->count ? load_piece(f, offset, e) : 0;
+
+	if (rc < 0 || !f->count)
+		return rc;
+	found = bsearch(&offset, f->piece, f->loaded, sizeof(*found), by_offset);
+	if (!found)
+		return 0;
+	*n = *found;
+	return 1;
+}
+
+int index_matches(const struct index_file *f, const struct index_of *of, struct err *e)
+{
+	struct writer w = {.of = of, .dry = true};
+	uint8_t digest[DIGEST_BYTES];
+	int rc = index_merge(of, false, write_entries, &w, e);
+
+	if (rc == 0)
+		digest_final(w.digest, digest);
+	digest_free(w.digest);
+	if (rc < 0)
+		return rc;
+	return f && !memcmp(f->digest, digest, DIGEST_BYTES);
 }

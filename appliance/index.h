@@ -2,8 +2,8 @@
 /*
  * The index of a committed epoch of a disk: its extents in ascending order, each with where its bytes are in the journal. It is kept
  * beside the journal (.mji, docs/store.md) with a digest of its own, and is rebuilt from the journal, whose trailers
- * are checked then, when it is missing or damaged. An epoch may have millions of extents: whoever can takes them a few at a time (index_make,
- * index_walk), which needs no memory for each. Any thread; a struct index belongs to one thread at a time.
+ * are checked then, when it is missing or damaged. An epoch may have millions of extents: everybody takes them a few at a time (index_make,
+ * index_walk, index_open), which needs no memory for each. Any thread.
  */
 #ifndef APPLIANCE_INDEX_H
 #define APPLIANCE_INDEX_H
@@ -27,13 +27,6 @@ struct index_entry {
 	uint8_t digest[WIRE_DIGEST_BYTES];
 };
 static_assert(sizeof(struct index_entry) == 64, "index_entry");
-
-struct index {
-	uint64_t epoch, segments, bytes; /* of the journal */
-	struct index_entry *entries; /* owned */
-	size_t count;
-};
-void index_clear(struct index *ix);
 
 /* Which journal: of this disk and epoch, with so many segments in so many bytes. */
 struct index_of {
@@ -64,10 +57,16 @@ int index_make(const struct index_of *of, bool check, struct err *e);
 /* From the file, which is made again where that is needed. */
 int index_walk(const struct index_of *of, index_fn fn, void *arg, struct err *e);
 
-/* The same as a whole, in 64 bytes of memory an extent: index_merge, index_walk, index_read; and its file. */
-int index_build(const struct index_of *of, bool check, struct index *ix, struct err *e);
-int index_load(const struct index_of *of, struct index *ix, struct err *e);
-int index_load_file(const struct index_of *of, struct index *ix, struct err *e);
-int index_save(const struct index_of *of, const struct index *ix, struct err *e);
+/*
+ * The file to be looked at entry by entry; its digest was right when it was opened. 16 KiB, whatever the number of entries. Errors as of index_read(). One
+ * thread; the store outlives it.
+ */
+struct index_file;
+int index_open(const struct index_of *of, struct index_file **out, struct err *e);
+void index_close(struct index_file *f); /* NULL is fine */
+/* 1 and the entry that begins at offset; 0: there is none. */
+int index_find(struct index_file *f, uint64_t offset, struct index_entry *n, struct err *e);
+/* 1: the file (NULL: none) is what the journal makes, whose trailers are not checked; 0: it is not. -EBADMSG: the journal makes none. */
+int index_matches(const struct index_file *f, const struct index_of *of, struct err *e);
 
 #endif

@@ -116,17 +116,6 @@ struct piece map_piece(uint64_t epoch, const struct index_entry *n, size_t numbe
 	};
 }
 
-int map_add(struct map *m, const struct index *ix)
-{
-	struct piece *pieces = reallocarray(NULL, ix->count + 1, sizeof(*pieces));
-
-	if (!pieces)
-		return -ENOMEM;
-	for (size_t i = 0; i < ix->count; i++)
-		pieces[i] = map_piece(ix->epoch, &ix->entries[i], i);
-	return map_add_pieces(m, pieces, ix->count);
-}
-
 int map_add_damaged(struct map *m, uint64_t epoch, uint64_t size)
 {
 	struct piece *p = malloc(sizeof(*p));

@@ -38,9 +38,7 @@ struct map {
 };
 
 void map_clear(struct map *m);
-/* Add an epoch newer than all before. -ENOMEM, -E2BIG; the map is unchanged then. */
-int map_add(struct map *m, const struct index *ix);
-/* The same; takes the pieces, which are malloc'ed and ascend. */
+/* Add an epoch newer than all before; takes the pieces, which are malloc'ed and ascend. -E2BIG; the map is unchanged then. */
 int map_add_pieces(struct map *m, struct piece *pieces, size_t count);
 struct piece map_piece(uint64_t epoch, const struct index_entry *n, size_t number);
 /* Add an epoch whose journal is unreadable: it may have written anything below size. */

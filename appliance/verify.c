@@ -17,7 +17,7 @@ struct pass {
 	char name[STORE_NAME_MAX];
 	struct damage run; /* not yet told */
 	/* of the journal */
-	struct index index; /* as its file has it */
+	struct index_file *index; /* NULL: it is not there, or is none */
 	bool index_bad; /* the file is there, and no index */
 	bool unknown; /* told: it cannot be said what it wrote */
 	bool failed; /* verify_segment did, which is no damage */
@@ -77,28 +77,22 @@ static int unknown_from(struct pass *p, uint64_t at, const char *what, struct er
 	return tell_unknown(p, text, e);
 }
 
-static int by_offset(const void *a, const void *b)
-{
-	const struct index_entry *x = a, *y = b;
-
-	return x->offset < y->offset ? -1 : x->offset > y->offset;
-}
-
 /* Does the index, which has a digest of its own, say the same as the segment's extents? */
 static bool index_says_so(const struct pass *p, uint64_t at, const struct frame *f)
 {
 	uint64_t payload = at + WIRE_HEADER_BYTES + (uint64_t)f->extent_count * WIRE_EXTENT_BYTES;
-	const struct index *ix = &p->index;
 	struct frame_extent x;
+	struct err why;
 
+	if (!p->index)
+		return false;
 	for (uint32_t i = 0; i < f->extent_count; i++) {
-		struct index_entry want, *entry;
+		struct index_entry want, entry;
 
 		frame_get(f, i, &x);
 		want = index_entry_of(&x, payload);
-		entry = ix->count ? bsearch(&want, ix->entries, ix->count, sizeof(want), by_offset)
-				  : NULL;
-		if (!entry || memcmp(entry, &want, sizeof(want)))
+		if (index_find(p->index, x.offset, &entry, &why) <= 0 ||
+		    memcmp(&entry, &want, sizeof(want)))
 			return false;
 		payload += x.stored_len;
 	}
@@ -150,10 +144,10 @@ static int verify_segment(void *arg, uint64_t at, const struct frame *f, const v
 	return rc;
 }
 
-static int load_index(struct pass *p, const struct index_of *of, struct err *e)
+static int open_index(struct pass *p, const struct index_of *of, struct err *e)
 {
 	struct err why;
-	int rc = index_load_file(of, &p->index, &why);
+	int rc = index_open(of, &p->index, &why);
 
 	p->index_bad = is_damage(rc);
 	if (rc == 0 || rc == -ENOENT || p->index_bad)
@@ -165,11 +159,9 @@ static int load_index(struct pass *p, const struct index_of *of, struct err *e)
 /* The segments, which are right one by one, as the journal that the catalog knows, and against what the index says. */
 static int verify_index(struct pass *p, const struct index_of *of, struct err *e)
 {
-	const struct index *file = &p->index;
-	struct index built = {0};
 	char name[STORE_NAME_MAX];
 	struct err why;
-	int rc = index_build(of, false, &built, &why);
+	int rc = index_matches(p->index, of, &why);
 
 	if (rc < 0) {
 		if (is_damage(rc))
@@ -177,11 +169,8 @@ static int verify_index(struct pass *p, const struct index_of *of, struct err *e
 		*e = why;
 		return rc;
 	}
-	if (file->entries &&
-	    (file->count != built.count ||
-	     memcmp(file->entries, built.entries, built.count * sizeof(*built.entries))))
+	if (p->index && !rc)
 		p->index_bad = true;
-	index_clear(&built);
 	/* The index only repeats what the journal has; it is made again from it. */
 	name_index(name, of->machine, of->disk, of->epoch);
 	return p->index_bad ? store_remove(of->store, name, e) : 0;
@@ -192,7 +181,7 @@ static int verify_segments(struct pass *p, const struct index_of *of, struct sto
 {
 	struct err why;
 	uint64_t at = 0;
-	int rc = load_index(p, of, e);
+	int rc = open_index(p, of, e);
 
 	if (rc < 0)
 		return rc;
@@ -223,7 +212,8 @@ static int verify_journal(struct pass *p, const struct journal_row *j, struct er
 	rc = store_open(of.store, p->name, STORE_READ, &o, &why);
 	if (rc == 0) {
 		rc = verify_segments(p, &of, o, e);
-		index_clear(&p->index);
+		index_close(p->index);
+		p->index = NULL;
 		return rc;
 	}
 	if (rc == -ENOENT) {

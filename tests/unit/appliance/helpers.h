@@ -9,6 +9,7 @@
 #include <check.h>
 
 #include "appliance/home.h"
+#include "appliance/index.h"
 #include "appliance/journal.h"
 #include "appliance/request.h"
 #include "tests/unit/run_tcase.h"
@@ -55,6 +56,20 @@ int segment_append(struct journal *j, const uint8_t *segment, size_t len, struct
 /* Write an epoch of DISK with one segment for each group of parts, commit it, make its index. */
 void epoch_make(struct home *h, const struct disk_row *d, uint64_t epoch, const struct part *parts,
 		size_t count, bool point);
+
+/* Commit an epoch of a disk whose journal is there, with an index. */
+void epoch_commit(struct home *h, const struct disk_row *d, uint64_t epoch, uint64_t segments,
+		  uint64_t bytes, bool point);
+
+/* An index as a whole, as index_read() or index_walk() gives it. */
+struct index {
+	uint64_t epoch;
+	struct index_entry *entries;
+	size_t count;
+};
+int index_load(int (*from)(const struct index_of *of, index_fn fn, void *arg, struct err *e),
+	       const struct index_of *of, struct index *ix, struct err *e);
+void index_clear(struct index *ix);
 
 /*
  * A store over another one that counts the calls that change something, and at call number `at` (from 1; 0: never) does what `how` says. Destroying

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "appliance/harm.h"
 #include "appliance/index.h"
 #include "appliance/names.h"
 #include "appliance/point.h"
@@ -134,6 +135,31 @@ static void expect(const struct index_of *of, size_t room, struct index *ix)
 	qsort(ix->entries, ix->count, sizeof(*ix->entries), by_offset);
 }
 
+/* Every entry is found by its offset, and nothing between them; the journal makes the same, and of what it does not make the file is none. */
+static void check_file(const struct index_of *of, const struct index *want)
+{
+	struct index_entry n;
+	struct index_file *f;
+	char name[STORE_NAME_MAX];
+	struct err e;
+
+	ck_assert_int_eq(index_open(of, &f, &e), 0);
+	for (size_t i = 0; i < want->count; i++) {
+		size_t k = i % 2 ? i : (i * 7919) % want->count;
+		int rc = index_find(f, want->entries[k].offset, &n, &e);
+
+		if (rc != 1 || memcmp(&n, &want->entries[k], sizeof(n)) ||
+		    index_find(f, want->entries[k].offset + 1, &n, &e) != 0)
+			ck_abort_msg("entry %zu", k);
+	}
+	ck_assert_int_eq(index_find(f, UINT64_MAX, &n, &e), 0);
+	ck_assert_int_eq(index_matches(f, of, &e), 1);
+	ck_assert_int_eq(index_matches(NULL, of, &e), 0);
+	index_close(f);
+	flip(dir, name_index(name, MACHINE, DISK, of->epoch), 70);
+	ck_assert_int_eq(index_open(of, &f, &e), -EBADMSG);
+}
+
 /* More segments than are read ahead, in random order, with random extents of all others between their own. */
 START_TEST(segments_interleave)
 {
@@ -172,15 +198,14 @@ START_TEST(segments_interleave)
 	of = end_epoch(j, 1, SEGMENTS);
 	expect(&of, sum, &want);
 	ck_assert_msg(index_make(&of, _i & 1, &e) == 0, "%s", e.text);
-	ck_assert_msg(index_load_file(&of, &got, &e) == 0, "%s", e.text);
+	ck_assert_msg(index_load(index_read, &of, &got, &e) == 0, "%s", e.text);
 	ck_assert_uint_eq(got.count, want.count);
 	ck_assert_int_eq(memcmp(got.entries, want.entries, want.count * sizeof(*want.entries)), 0);
 	index_clear(&got);
-	ck_assert_int_eq(index_build(&of, false, &got, &e), 0);
-	ck_assert_int_eq(memcmp(got.entries, want.entries, want.count * sizeof(*want.entries)), 0);
-	index_clear(&got);
+	check_file(&of, &want);
 	index_clear(&want);
 	of.segments--;
+	ck_assert_int_eq(index_matches(NULL, &of, &e), -EBADMSG);
 	ck_assert_int_eq(index_make(&of, false, &e), -EBADMSG);
 	of.segments += 2;
 	ck_assert_int_eq(index_make(&of, false, &e), -EBADMSG);
@@ -224,6 +249,55 @@ START_TEST(memory_of_many_extents)
 }
 END_TEST
 
+static int note_damage(void *arg, const struct damage *d, struct err *e)
+{
+	struct harm *harm = arg;
+
+	(void)e;
+	ck_assert_uint_eq(harm->damage.length, 0);
+	harm->damage = *d;
+	return 0;
+}
+
+/* A damaged extent, and a later epoch with many of which one is in its place. */
+START_TEST(memory_of_a_verification)
+{
+	static uint8_t data[SECTOR];
+	struct part part = {2 * SECTOR, SECTOR, data};
+	struct harm harm = {.damage.length = 0};
+	struct verify v = {&home, NULL, NULL, note_damage, &harm, 0};
+	char name[STORE_NAME_MAX];
+	struct disk_row disk;
+	struct journal *j;
+	struct lease lease;
+	uint64_t before, seed = 1;
+	struct err e;
+
+	machine_make(&home, MACHINE);
+	disk_make(&home, DISK, 1ull << 40, &disk);
+	random_fill(&seed, data, sizeof(data));
+	epoch_make(&home, &disk, 1, &part, 1, true);
+	flip(dir, name_journal(name, MACHINE, DISK, 1), WIRE_HEADER_BYTES + WIRE_EXTENT_BYTES + 9);
+	j = open_epoch(2);
+	for (uint32_t n = 0; n < MANY / 65536; n++)
+		ck_assert_msg(append(j, 2, n, n, 2 * MANY / 65536, 65536, &e) == 0, "%s", e.text);
+	epoch_commit(&home, &disk, 2, MANY / 65536, journal_bytes(j), true);
+	journal_close(j);
+	ck_assert_int_eq(lease_take(&home, MACHINE, &lease, &e), 0);
+	v.lease = &lease;
+	v.disk = &disk;
+	before = memory();
+	ck_assert_msg(verify_disk(&v, UINT64_MAX, &e) == 0, "%s", e.text);
+	ck_assert_uint_eq(harm.damage.length, SECTOR);
+	ck_assert_msg(harm_find(&home, &lease, &disk, 2, &harm, 1, &e) == 0, "%s", e.text);
+	ck_assert_uint_eq(harm.until, 2);
+	if (MEASURABLE)
+		ck_assert_msg(memory() - before < 16 << 20, "%d KiB",
+			      (int)((memory() - before) >> 10));
+	lease_drop(&lease);
+}
+END_TEST
+
 START_TEST(extents_are_bounded)
 {
 	const uint32_t full = WIRE_EPOCH_EXTENTS_MAX / 65536 - 1;
@@ -252,6 +326,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, segments_interleave, 0, 4);
 	tcase_add_test(t, memory_of_many_extents);
+	tcase_add_test(t, memory_of_a_verification);
 	tcase_add_test(t, extents_are_bounded);
 	return run_tcase("index", t);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The points that damage harms, found in one pass; damage of content does not hide what is whole; what is known of damage outlives a verification that is cut short. */
-/* wraps: clock_monotonic_ns index_load journal_walk */
+/* wraps: clock_monotonic_ns index_walk journal_walk */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +20,8 @@
 
 uint64_t __real_clock_monotonic_ns(void);
 uint64_t __wrap_clock_monotonic_ns(void);
-int __real_index_load(const struct index_of *of, struct index *ix, struct err *e);
-int __wrap_index_load(const struct index_of *of, struct index *ix, struct err *e);
+int __real_index_walk(const struct index_of *of, index_fn fn, void *arg, struct err *e);
+int __wrap_index_walk(const struct index_of *of, index_fn fn, void *arg, struct err *e);
 int __real_journal_walk(struct store_object *o, uint64_t bytes, enum journal_check check,
 			journal_fn fn, void *arg, uint64_t *at, struct err *e);
 int __wrap_journal_walk(struct store_object *o, uint64_t bytes, enum journal_check check,
@@ -30,7 +30,7 @@ int __wrap_journal_walk(struct store_object *o, uint64_t bytes, enum journal_che
 static char *dir;
 static struct home home;
 static struct disk_row disk;
-static uint64_t ahead, load_ns; /* the clock, and how long an index takes to load */
+static uint64_t ahead, load_ns; /* the clock, and how long an index takes to walk */
 static unsigned int loads, walks, last_walk; /* the lease is gone after last_walk, 0: never */
 static uint8_t data[4 * 65536];
 
@@ -39,11 +39,11 @@ uint64_t __wrap_clock_monotonic_ns(void)
 	return __real_clock_monotonic_ns() + ahead;
 }
 
-int __wrap_index_load(const struct index_of *of, struct index *ix, struct err *e)
+int __wrap_index_walk(const struct index_of *of, index_fn fn, void *arg, struct err *e)
 {
 	loads++;
 	ahead += load_ns;
-	return __real_index_load(of, ix, e);
+	return __real_index_walk(of, fn, arg, e);
 }
 
 int __wrap_journal_walk(struct store_object *o, uint64_t bytes, enum journal_check check,
@@ -309,7 +309,7 @@ static void load(uint64_t number, struct index *ix)
 				    number,	j[n - 1].segments, j[n - 1].bytes};
 
 	ck_assert_int_eq(n, (int)number);
-	ck_assert_msg(__real_index_load(&of, ix, &e) == 0, "%s", e.text);
+	ck_assert_msg(index_load(__real_index_walk, &of, ix, &e) == 0, "%s", e.text);
 	free(j);
 }
 
