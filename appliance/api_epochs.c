@@ -10,8 +10,11 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
-/* The epoch that was open is abandoned: its journals go. What cannot be removed now goes when the appliance starts. */
-static void forget_epoch(struct request *r, struct live_machine *m, uint64_t epoch)
+/*
+ * An epoch that was open is abandoned, and its journals are closed: they go. Without the machine's lock, as unlinking large files takes long; nobody opens
+ * them again. What is not removed now, because of a failure or a crash, goes when the appliance starts.
+ */
+static void forget_epoch(struct request *r, uint64_t epoch)
 {
 	struct home *h = &r->app->home;
 	_cleanup_free_ struct disk_row *disks = NULL;
@@ -19,7 +22,6 @@ static void forget_epoch(struct request *r, struct live_machine *m, uint64_t epo
 	struct err e;
 	int n = catalog_disks(h->catalog, r->machine, false, &disks, &e);
 
-	live_close_journals(m);
 	for (int i = 0; i < n; i++) {
 		if (store_remove(h->store, name_journal(name, r->machine, disks[i].id, epoch), &e) <
 		    0)
@@ -36,8 +38,8 @@ static void reply_opened(struct request *r, unsigned int status, uint64_t epoch,
 			     (json_int_t)committed));
 }
 
-/* With the machine's lock held exclusively. */
-static void open_epoch(struct request *r, struct live_machine *m, const char *attempt)
+/* With the machine's lock held exclusively. The epoch that is abandoned for it; 0: none. */
+static uint64_t open_epoch(struct request *r, struct live_machine *m, const char *attempt)
 {
 	struct machine_row row;
 	uint64_t epoch;
@@ -45,24 +47,25 @@ static void open_epoch(struct request *r, struct live_machine *m, const char *at
 	int rc;
 
 	if (!request_machine(r, &row))
-		return;
+		return 0;
 	if (row.open_epoch && !strcmp(row.open_attempt, attempt)) {
 		reply_opened(r, 200, row.open_epoch, row.committed);
-		return;
+		return 0;
 	}
 	rc = catalog_epoch_open(r->app->home.catalog, r->machine, attempt, &epoch, &e);
 	if (rc < 0) {
 		reply_failed(r, rc, &e);
-		return;
+		return 0;
 	}
-	if (row.open_epoch)
-		forget_epoch(r, m, row.open_epoch);
+	live_close_journals(m);
 	reply_opened(r, 201, epoch, row.committed);
+	return row.open_epoch;
 }
 
 void api_epoch_open(struct request *r)
 {
 	struct live_machine *m = live_machine(r->app->live, r->machine);
+	uint64_t abandoned;
 	struct body_open b;
 	struct err e;
 	int rc = body_open(r->body, r->len, &b, &e);
@@ -74,8 +77,10 @@ void api_epoch_open(struct request *r)
 		return;
 	}
 	pthread_rwlock_wrlock(&m->lock);
-	open_epoch(r, m, b.attempt);
+	abandoned = open_epoch(r, m, b.attempt);
 	pthread_rwlock_unlock(&m->lock);
+	if (abandoned)
+		forget_epoch(r, abandoned);
 }
 
 void api_commit(struct request *r)

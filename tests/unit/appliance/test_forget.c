@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What nobody can ask for any more goes, with its space, and keeps nobody waiting. */
-/* wraps: store_remove_tree */
+/* wraps: store_remove store_remove_tree */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "appliance/api.h"
 #include "appliance/lease.h"
 #include "appliance/names.h"
 #include "appliance/policy.h"
@@ -18,26 +19,44 @@
 
 int __real_store_remove_tree(struct store *s, const char *folder, struct err *e);
 int __wrap_store_remove_tree(struct store *s, const char *folder, struct err *e);
+int __real_store_remove(struct store *s, const char *name, struct err *e);
+int __wrap_store_remove(struct store *s, const char *name, struct err *e);
 
 static char *dir;
 static struct appliance app;
-static unsigned int removals;
+static unsigned int removals, files; /* of folders; of files */
+static bool cut_short; /* the process ends before it removes a file */
 static struct disk_row disk;
 
 /* Takes long: requests of the machine go on meanwhile. */
-int __wrap_store_remove_tree(struct store *s, const char *folder, struct err *e)
+static void nobody_waits(void)
 {
 	struct live_machine *m = live_machine(app.live, MACHINE);
 
-	removals++;
 	ck_assert_int_eq(pthread_rwlock_trywrlock(&m->lock), 0);
 	pthread_rwlock_unlock(&m->lock);
+}
+
+int __wrap_store_remove_tree(struct store *s, const char *folder, struct err *e)
+{
+	removals++;
+	nobody_waits();
 	return __real_store_remove_tree(s, folder, e);
+}
+
+int __wrap_store_remove(struct store *s, const char *name, struct err *e)
+{
+	if (cut_short)
+		return 0;
+	files++;
+	nobody_waits();
+	return __real_store_remove(s, name, e);
 }
 
 static void setup(void)
 {
-	removals = 0;
+	removals = files = 0;
+	cut_short = false;
 	dir = appliance_make(&app);
 	disk_make(&app.home, DISK, DISK_BYTES, &disk);
 }
@@ -231,6 +250,50 @@ START_TEST(removal_of_the_machine)
 }
 END_TEST
 
+static void open_epoch(const char *attempt, unsigned int status)
+{
+	struct request r = {.app = &app, .method = "POST", .path = "/v1/epochs"};
+	char body[128];
+
+	snprintf(body, sizeof(body), "{\"attempt\":\"%s\"}", attempt);
+	strcpy(r.machine, MACHINE);
+	r.body = body;
+	r.len = strlen(body);
+	api_epoch_open(&r);
+	ck_assert_msg(r.reply.status == status, "%u %s", r.reply.status, r.reply.message);
+	reply_clear(&r.reply);
+}
+
+/* Its files go while others' requests go on; a crash before that is made good at the next start. */
+START_TEST(an_abandoned_epoch)
+{
+	static const char first[] = "00000000-0000-4000-8000-0000000000a1";
+	static const char second[] = "00000000-0000-4000-8000-0000000000a2";
+	struct live_machine *m = live_machine(app.live, MACHINE);
+	struct live_disk *d = live_disk(app.live, MACHINE, DISK);
+	char name[STORE_NAME_MAX];
+	struct journal *j;
+	struct err e;
+
+	open_epoch(first, 201);
+	ck_assert_int_eq(live_journal(m, d, 1, &j, &e), 0);
+	open_epoch(first, 200);
+	ck_assert_ptr_eq(d->journal, j);
+	name_journal(name, MACHINE, DISK, 1);
+	ck_assert(exists(name));
+	cut_short = _i;
+	open_epoch(second, 201);
+	ck_assert_ptr_null(d->journal);
+	ck_assert_uint_eq(files, !_i);
+	ck_assert(exists(name) == _i);
+	cut_short = false;
+	ck_assert_int_eq(live_journal(m, d, 2, &j, &e), 0);
+	ck_assert_int_eq(policy_recover(&app, &e), 0);
+	ck_assert(!exists(name));
+	ck_assert(exists(name_journal(name, MACHINE, DISK, 2)));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("forget");
@@ -242,5 +305,6 @@ int main(void)
 	tcase_add_loop_test(t, a_removal_that_was_cut_short, 0, 2);
 	tcase_add_test(t, a_disk_in_use_does_not_go);
 	tcase_add_test(t, removal_of_the_machine);
+	tcase_add_loop_test(t, an_abandoned_epoch, 0, 2);
 	return run_tcase("forget", t);
 }
