@@ -8,7 +8,7 @@
 
 #include "appliance/catalog_db.h"
 
-#define SCHEMA_VERSION 3
+#define SCHEMA_VERSION 4
 #define BUSY_MS 20000
 
 static const char schema[] =
@@ -54,6 +54,7 @@ static const char schema[] =
 	"CREATE TABLE gone ("
 	" disk TEXT PRIMARY KEY, machine TEXT NOT NULL, name TEXT NOT NULL"
 	") WITHOUT ROWID;"
+	"CREATE TABLE removed (machine TEXT PRIMARY KEY) WITHOUT ROWID;"
 	"CREATE TABLE lease ("
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, machine TEXT NOT NULL, until INTEGER NOT NULL"
 	");"
@@ -61,7 +62,7 @@ static const char schema[] =
 	" disk TEXT NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL,"
 	" PRIMARY KEY (disk, offset, length)"
 	") WITHOUT ROWID;"
-	"PRAGMA user_version = 3;";
+	"PRAGMA user_version = 4;";
 
 /* From each version to the next, from 1 on; all in one transaction. */
 static const char *const upgrades[] = {
@@ -74,6 +75,8 @@ static const char *const upgrades[] = {
 	" disk TEXT PRIMARY KEY, machine TEXT NOT NULL, name TEXT NOT NULL"
 	") WITHOUT ROWID;"
 	"PRAGMA user_version = 3;",
+	"CREATE TABLE removed (machine TEXT PRIMARY KEY) WITHOUT ROWID;"
+	"PRAGMA user_version = 4;",
 };
 
 static int errno_of(int sqlite)

@@ -108,8 +108,10 @@ struct gone_row {
 int catalog_gone(struct catalog *c, struct gone_row **list, struct err *e);
 /* The last of its data is removed. */
 int catalog_gone_forget(struct catalog *c, const char *disk, struct err *e);
-/* Forget a machine and everything of it but its disks' data. */
+/* Forget a machine and everything of it but its disks' data, and note for good that it was removed. */
 int catalog_machine_remove(struct catalog *c, const char *id, struct err *e);
+/* 1 if the machine was removed, else 0: also for one that was never there. */
+int catalog_machine_removed(struct catalog *c, const char *id, struct err *e);
 
 /* --- epochs and points -------------------------------------------------------------------- */
 

@@ -143,6 +143,7 @@ int catalog_machine_remove(struct catalog *c, const char *id, struct err *e)
 		"DELETE FROM disk WHERE machine = ?",
 		"DELETE FROM gone WHERE machine = ?",
 		"UPDATE token SET certificate = NULL WHERE machine = ?",
+		"INSERT OR IGNORE INTO removed (machine) VALUES (?)",
 		"DELETE FROM machine WHERE id = ?",
 	};
 	int rc = db_begin(c, e);
@@ -155,4 +156,16 @@ int catalog_machine_remove(struct catalog *c, const char *id, struct err *e)
 		rc = err_set(e, -ENOENT, "there is no machine %s", id);
 	rc = db_end(c, rc, e);
 	return rc < 0 ? rc : 0;
+}
+
+int catalog_machine_removed(struct catalog *c, const char *id, struct err *e)
+{
+	CATALOG_GUARD_READ(c);
+	_cleanup_stmt_ sqlite3_stmt *st = NULL;
+	int rc = db_query(c, &st, e,
+			  "SELECT 1 FROM removed WHERE machine = ?1"
+			  " AND NOT EXISTS (SELECT 1 FROM machine WHERE id = ?1)",
+			  "s", id);
+
+	return rc < 0 ? rc : db_step(c, st, e);
 }

@@ -45,8 +45,8 @@ static int is_machine(void *arg, const char *element)
 }
 
 /*
- * What a removal that was cut short left. Only on demand: to a catalog that was restored from an older copy, the data of a machine that
- * enrolled since looks just like it. -ENOENT: there is nothing, or it is no id.
+ * What a removal that was cut short left. `serve` does the same (forget.c) where the catalog says that the machine was removed; here it is enough that there
+ * is none: a catalog from before that was noted, or a restored one. -ENOENT: there is nothing, or it is no id.
  */
 static int remove_left(struct home *h, const char *id, struct err *e)
 {

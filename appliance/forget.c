@@ -55,13 +55,55 @@ void policy_forget_disks(struct appliance *app, const char *machine)
 		log_warning("machine %s: %s", machine, e.text);
 }
 
-/* Unlinking a large, fragmented file takes minutes. The row goes last: it is what a round after a crash finds again. */
+/*
+ * Unlinking a large, fragmented file takes minutes. The row goes last: it is what a round after a crash finds again. Whoever still reads the disk for a
+ * query of digests may make its cache or an index anew, and is waited for.
+ */
 static int remove_data(struct appliance *app, const struct gone_row *g, struct err *e)
 {
+	struct live_disk *live = live_disk(app->live, g->machine, g->disk);
 	char name[STORE_NAME_MAX];
-	int rc = store_remove_tree(app->home.store, name_disk(name, g->machine, g->disk), e);
+	int rc;
+
+	if (!live)
+		return err_set(e, -ENOMEM, "out of memory");
+	live_end_reading(live);
+	rc = store_remove_tree(app->home.store, name_disk(name, g->machine, g->disk), e);
 
 	return rc < 0 ? rc : catalog_gone_forget(app->home.catalog, g->disk, e);
+}
+
+struct left {
+	struct appliance *app;
+	bool (*stop)(void *arg);
+	void *arg;
+};
+
+static int remove_left(void *arg, const char *machine)
+{
+	struct left *l = arg;
+	char name[STORE_NAME_MAX];
+	struct err e;
+	int rc = catalog_machine_removed(l->app->home.catalog, machine, &e);
+
+	if (rc > 0)
+		rc = store_remove_tree(l->app->home.store, name_machine(name, machine), &e);
+	if (rc < 0)
+		log_warning("what is left of machine %s, which was removed, is removed later: %s",
+			    machine, e.text);
+	return l->stop(l->arg);
+}
+
+/*
+ * `remove` is another process: a request that had begun before may make a folder again after it, whatever locks it holds here. A later round finds that. Only
+ * of machines that are known to be removed: to a catalog that was restored from an older copy, one that enrolled since looks just like them.
+ */
+static void remove_all_left(struct left *l)
+{
+	struct err e;
+
+	if (store_list(l->app->home.store, "machines", remove_left, l, &e) < 0)
+		log_warning("%s", e.text);
 }
 
 void policy_remove_data(struct appliance *app, bool (*stop)(void *arg), void *arg)
@@ -77,6 +119,7 @@ void policy_remove_data(struct appliance *app, bool (*stop)(void *arg), void *ar
 			log_warning("the data of disk %s (%s), which is gone, is removed later: %s",
 				    gone[i].name, gone[i].disk, e.text);
 	}
+	remove_all_left(&(struct left){app, stop, arg});
 }
 
 /* `remove` is another process, which cannot tell us: files that we keep open would keep their space. */

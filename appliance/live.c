@@ -368,6 +368,13 @@ bool live_mapped(struct live_disk *d)
 	return mapped;
 }
 
+void live_end_reading(struct live_disk *d)
+{
+	pthread_rwlock_wrlock(&d->lock);
+	drop_map(d);
+	pthread_rwlock_unlock(&d->lock);
+}
+
 void live_drop_map(struct live_disk *d)
 {
 	if (pthread_rwlock_trywrlock(&d->lock))

@@ -87,6 +87,8 @@ void live_folded(struct live_disk *d, uint64_t epoch);
 uint64_t live_map_bytes(struct live *l);
 /* Is there a map in memory? Only a hint. */
 bool live_mapped(struct live_disk *d);
+/* Wait for all who read the disk, and drop its map: who begins after this looks it up in the catalog first. Without a machine's lock. */
+void live_end_reading(struct live_disk *d);
 /* Drop the map of a disk, if nobody reads. */
 void live_drop_map(struct live_disk *d);
 /* Drop maps that nobody used for idle_ns. */

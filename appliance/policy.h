@@ -38,8 +38,8 @@ void policy_round(struct appliance *app, bool (*stop)(void *arg), void *arg);
 void policy_fill(struct appliance *app, uint64_t for_ns, bool (*stop)(void *arg), void *arg);
 
 /*
- * Parts of a round, in forget.c: forget the machine's disks that are no longer protected and that no point names; remove what forgotten disks left in the
- * store; let go of machines that were removed.
+ * Parts of a round, in forget.c: forget the machine's disks that are no longer protected and that no point names; remove what forgotten disks and removed
+ * machines left in the store; let go of machines that were removed.
  */
 void policy_forget_disks(struct appliance *app, const char *machine);
 void policy_remove_data(struct appliance *app, bool (*stop)(void *arg), void *arg);

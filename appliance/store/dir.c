@@ -399,17 +399,20 @@ static int dir_remove_tree(struct store *s, const char *folder, struct err *e)
 		if (snprintf(path, sizeof(path), "%s/%s", folder, ent->d_name) >= (int)sizeof(path))
 			return err_set(e, -ENAMETOOLONG, "%s/%s: the name is too long", folder,
 				       ent->d_name);
-		if (unlinkat(d->fd, path, 0) == 0)
+		/* Somebody else may be removing the same. */
+		if (unlinkat(d->fd, path, 0) == 0 || errno == ENOENT)
 			continue;
 		rc = errno == EISDIR || errno == EPERM
 			     ? dir_remove_tree(s, path, e)
 			     : err_errno(e, -errno, "cannot remove %s from the store", path);
 	}
-	if (rc == 0 && unlinkat(d->fd, folder, AT_REMOVEDIR) < 0)
+	if (rc == 0 && unlinkat(d->fd, folder, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		rc = err_errno(e, -errno, "cannot remove the folder %s from the store", folder);
 	unsettle_all(d);
 	folder_of(folder, path);
-	return rc < 0 ? rc : sync_folder(d, path, e);
+	if (rc == 0)
+		rc = sync_folder(d, path, e);
+	return rc == -ENOENT ? 0 : rc;
 }
 
 static int dir_list(struct store *s, const char *folder, store_list_fn fn, void *arg, struct err *e)

@@ -15,7 +15,7 @@
  *	release	a hint: what is durable of [off, off + len) is not read soon, and need not be kept in memory.
  *	next_data	offset of the first byte at or after off that may differ from zero; the object's size if none.
  *	remove	an object, durably; fine when it does not exist. Open ones can be read on.
- *	remove_tree	every object whose name begins with folder + "/".
+ *	remove_tree	every object whose name begins with folder + "/"; several may do this at once.
  *	list	calls fn with the last element of the name of each object directly in folder; a missing folder is empty.
  *	space	bytes that can still be written.
  */

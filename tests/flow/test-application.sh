@@ -167,7 +167,7 @@ python3 - "$appliance_dir/catalog.db" <<-'PYTHON'
 	db = sqlite3.connect(sys.argv[1])
 	for column in "reason", "writers", "doubt":
 	    db.execute(f"ALTER TABLE point DROP COLUMN {column}")
-	db.executescript("DROP INDEX point_disk_by_disk; DROP TABLE gone; PRAGMA user_version = 1;")
+	db.executescript("DROP INDEX point_disk_by_disk; DROP TABLE gone; DROP TABLE removed; PRAGMA user_version = 1;")
 PYTHON
 appliance points --json | jq -S 'del(.points[].writers, .points[].reason)' >after.json
 cmp before.json after.json || fail "points were lost"

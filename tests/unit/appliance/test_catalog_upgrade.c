@@ -52,6 +52,7 @@ START_TEST(upgrades_at_once)
 	sql(db,
 	    "ALTER TABLE point DROP COLUMN reason; ALTER TABLE point DROP COLUMN writers;"
 	    "ALTER TABLE point DROP COLUMN doubt; DROP INDEX point_disk_by_disk; DROP TABLE gone;"
+	    "DROP TABLE removed;"
 	    "PRAGMA user_version = 1; BEGIN IMMEDIATE");
 	close(told[1]);
 	usleep(500000);

@@ -3,12 +3,14 @@
 /* wraps: store_remove store_remove_tree */
 #include <dirent.h>
 #include <errno.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "appliance/api.h"
+#include "appliance/digest_cache.h"
 #include "appliance/lease.h"
 #include "appliance/names.h"
 #include "appliance/policy.h"
@@ -294,6 +296,65 @@ START_TEST(an_abandoned_epoch)
 }
 END_TEST
 
+/* A segment, say, that had found disk and epoch before; of a machine that the catalog does not know nothing goes. */
+START_TEST(a_request_that_is_later_than_the_removal)
+{
+	char name[STORE_NAME_MAX];
+	struct err e;
+
+	open_journal(OTHER_MACHINE, "00000000-0000-4000-8000-0000000000d2");
+	open_journal(MACHINE, DISK);
+	policy_round(&app, never, NULL);
+	ck_assert(exists(name_disk(name, MACHINE, DISK)));
+	ck_assert_int_eq(catalog_machine_remove(app.home.catalog, MACHINE, &e), 0);
+	for (int i = 0; i < 3; i++) {
+		policy_round(&app, never, NULL);
+		ck_assert(!exists(name_machine(name, MACHINE)));
+		ck_assert(exists(name_machine(name, OTHER_MACHINE)));
+		open_journal(MACHINE, DISK);
+		ck_assert(exists(name_machine(name, MACHINE)));
+	}
+}
+END_TEST
+
+static sem_t reading;
+
+static void *query(void *arg)
+{
+	struct live_disk *live = live_disk(app.live, MACHINE, DISK);
+	struct digest_cache *cache;
+	struct err e;
+
+	ck_assert_int_eq(live_read_begin(app.live, live, &e), 0);
+	sem_post(&reading);
+	usleep(300000);
+	ck_assert_int_eq(digest_cache_open(app.home.store, MACHINE, DISK, true, &cache, &e), 0);
+	digest_cache_close(cache);
+	pthread_rwlock_unlock(&live->lock);
+	return arg;
+}
+
+/* It has the disk's lock when the disk goes, and makes its cache after. */
+START_TEST(a_query_that_is_later_than_the_removal)
+{
+	struct live_disk *live = live_disk(app.live, MACHINE, DISK);
+	char name[STORE_NAME_MAX];
+	pthread_t thread;
+	struct err e;
+
+	end_protection();
+	sem_init(&reading, 0, 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, query, NULL), 0);
+	sem_wait(&reading);
+	policy_forget_disks(&app, MACHINE);
+	policy_remove_data(&app, never, NULL);
+	pthread_join(thread, NULL);
+	ck_assert(!exists(name_disk(name, MACHINE, DISK)));
+	ck_assert_int_eq(count_gone(), 0);
+	ck_assert_int_eq(live_read_begin(app.live, live, &e), -ENOENT);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("forget");
@@ -306,5 +367,7 @@ int main(void)
 	tcase_add_test(t, a_disk_in_use_does_not_go);
 	tcase_add_test(t, removal_of_the_machine);
 	tcase_add_loop_test(t, an_abandoned_epoch, 0, 2);
+	tcase_add_test(t, a_request_that_is_later_than_the_removal);
+	tcase_add_test(t, a_query_that_is_later_than_the_removal);
 	return run_tcase("forget", t);
 }
