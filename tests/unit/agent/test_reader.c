@@ -126,7 +126,7 @@ END_TEST
 static void *answer_soon(void *arg)
 {
 	(void)arg;
-	usleep(3000000); /* longer than anybody is patient who does not want it */
+	sleep(3); /* longer than anybody is patient who does not want it */
 	atomic_store(&answers, true);
 	return NULL;
 }
@@ -173,7 +173,7 @@ START_TEST(not_without_bound)
 	}
 	while (atomic_load(&gone) < READER_LEFT_MAX)
 		usleep(1000);
-	usleep(1000000);
+	sleep(1);
 	ck_assert_uint_eq(atomic_load(&gone), READER_LEFT_MAX);
 	atomic_store(&answers, true);
 	for (unsigned int i = 0; i < READER_LEFT_MAX + 2; i++) {

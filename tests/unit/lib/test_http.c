@@ -15,118 +15,29 @@
 #include "lib/clock.h"
 #include "lib/digest.h"
 #include "lib/http.h"
-#include "lib/http_proxy.h"
 #include "lib/pki.h"
+#include "tests/unit/lib/https_peer.h"
 #include "tests/unit/lib/support.h"
 
 #define MAX_ANSWER (1 << 20)
 
-static struct server {
-	pid_t pid;
-	int in; /* its stdin: it ends with us */
-	unsigned int port, proxy;
-} good, old_tls;
+static struct https_peer good, old_tls;
 
 static struct http_response r;
 static struct err e;
 
-static void fixture_check(int result)
-{
-	if (result == 0)
-		return;
-	fprintf(stderr, "cannot prepare the server: %s\n", e.text);
-	exit(EXIT_FAILURE);
-}
-
-static void put_file(const char *name, char *text)
-{
-	FILE *f = fopen(temp_path(name), "we");
-
-	if (!f || fputs(text, f) < 0 || fclose(f))
-		fixture_check(-errno);
-	free(text);
-}
-
-/* NAME.key and NAME.pem, issued by the CA. */
-static void make_pair(const char *ca_key, const char *ca, const char *name,
-		      const struct pki_issue *what)
-{
-	char *key, *csr, *cert, file[64];
-
-	fixture_check(pki_new_csr(name, &key, &csr, &e));
-	fixture_check(pki_issue(ca_key, ca, csr, what, &cert, NULL, &e));
-	free(csr);
-	snprintf(file, sizeof(file), "%s.key", name);
-	put_file(file, key);
-	snprintf(file, sizeof(file), "%s.pem", name);
-	put_file(file, cert);
-}
-
-static void make_certificates(void)
-{
-	static const char *const names[] = {"127.0.0.1", "right.example", NULL};
-	const struct pki_issue server = {.common_name = "s",
-					 .names = names,
-					 .server = true,
-					 .valid_s = 9999};
-	const struct pki_issue client = {.common_name = "a-machine", .valid_s = 9999};
-	char *key, *ca;
-
-	fixture_check(pki_new_ca("another CA", 3, &key, &ca, &e));
-	make_pair(key, ca, "foreign", &client);
-	put_file("other-ca.key", key);
-	put_file("other-ca.pem", ca);
-	fixture_check(pki_new_ca("CA", 3, &key, &ca, &e));
-	make_pair(key, ca, "server", &server);
-	make_pair(key, ca, "client", &client);
-	put_file("ca.key", key);
-	put_file("ca.pem", ca);
-}
-
-static void start_server(struct server *s, const char *option)
-{
-	int in[2], out[2];
-	FILE *ports;
-
-	if (pipe(in) || pipe(out))
-		fixture_check(-errno);
-	s->pid = fork();
-	if (s->pid == 0) {
-		dup2(in[0], 0);
-		dup2(out[1], 1);
-		closefrom(3);
-		execlp("python3", "python3", "tests/unit/lib/https_server.py",
-		       temp_path("server.pem"), temp_path("server.key"), temp_path("ca.pem"),
-		       option, NULL);
-		_exit(127);
-	}
-	close(in[0]);
-	close(out[1]);
-	s->in = in[1];
-	ports = fdopen(out[0], "r");
-	if (!ports || fscanf(ports, "%u %u", &s->port, &s->proxy) != 2)
-		fixture_check(-1);
-	fclose(ports);
-}
-
 static void start(void)
 {
-	fixture_check(http_global_init(&e));
-	make_certificates();
-	start_server(&good, "");
-	start_server(&old_tls, "tls1.2");
-}
-
-static void stop_server(struct server *s)
-{
-	close(s->in);
-	waitpid(s->pid, NULL, 0);
+	https_peer_check(http_global_init(&e), &e);
+	https_peer_certificates();
+	https_peer_start(&good, "");
+	https_peer_start(&old_tls, "tls1.2");
 }
 
 static void stop(void)
 {
-	stop_server(&good);
-	stop_server(&old_tls);
+	https_peer_stop(&good);
+	https_peer_stop(&old_tls);
 }
 
 static struct http *make_client(struct http_config c)
@@ -544,34 +455,6 @@ START_TEST(through_a_proxy)
 }
 END_TEST
 
-START_TEST(what_the_proxy_is_not_for)
-{
-	static const char *const lists[] = {"fd00:1:2::/47",	"a.example,[fd00:1:3::9]",
-					    "FD00:1:3:0::0009", "10.0.0.0/8, fd00:1:3::/64",
-					    "[fd00:1:3::]/64",	"::/0",
-					    "fd00:1:3::9/128 b"};
-	static const char *const others[] = {"",
-					     "fd00:1:2::/48",
-					     "fd00:1:3::8",
-					     "fd00:1:3::/129",
-					     "fd00:1:3::/",
-					     "fd00:1:3::/6x",
-					     "10.0.0.0/8",
-					     "[fd00:1:3::9",
-					     ".example,,/8,["};
-
-	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
-		ck_assert_msg(http_proxy_spared(lists[i], "https://[fd00:1:3::9]:443/x"), "%s",
-			      lists[i]);
-	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
-		ck_assert_msg(!http_proxy_spared(others[i], "https://[fd00:1:3::9]:443/x"), "%s",
-			      others[i]);
-	ck_assert(!http_proxy_spared("::/0", "https://10.1.2.3/"));
-	ck_assert(!http_proxy_spared("::/0", "https://a.example/"));
-	ck_assert(!http_proxy_spared("::/0", "no URL"));
-}
-END_TEST
-
 /* The proxy refuses us: without it, nobody is there. */
 START_TEST(around_a_proxy)
 {
@@ -659,7 +542,6 @@ int main(void)
 	tcase_add_test(tc, cancelling);
 	tcase_add_test(tc, credentials_are_never_told);
 	tcase_add_test(tc, through_a_proxy);
-	tcase_add_test(tc, what_the_proxy_is_not_for);
 	tcase_add_test(tc, around_a_proxy);
 	tcase_add_test(tc, a_proxy_that_is_none_is_not_shown);
 	tcase_add_test(tc, the_environment_has_no_say);

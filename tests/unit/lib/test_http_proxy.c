@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Which hosts are reached without the proxy, where libcurl cannot tell. */
+#include <check.h>
+
+#include "lib/cleanup.h"
+#include "lib/http_proxy.h"
+#include "tests/unit/lib/support.h"
+#include "tests/unit/run_tcase.h"
+
+START_TEST(what_the_proxy_is_not_for)
+{
+	static const char *const lists[] = {"fd00:1:2::/47",	"a.example,[fd00:1:3::9]",
+					    "FD00:1:3:0::0009", "10.0.0.0/8, fd00:1:3::/64",
+					    "[fd00:1:3::]/64",	"::/0",
+					    "fd00:1:3::9/128 b"};
+	static const char *const others[] = {"",
+					     "fd00:1:2::/48",
+					     "fd00:1:3::8",
+					     "fd00:1:3::/129",
+					     "fd00:1:3::/",
+					     "fd00:1:3::/6x",
+					     "10.0.0.0/8",
+					     "[fd00:1:3::9",
+					     ".example,,/8,["};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		ck_assert_msg(http_proxy_spared(lists[i], "https://[fd00:1:3::9]:443/x"), "%s",
+			      lists[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		ck_assert_msg(!http_proxy_spared(others[i], "https://[fd00:1:3::9]:443/x"), "%s",
+			      others[i]);
+	ck_assert(!http_proxy_spared("::/0", "https://10.1.2.3/"));
+	ck_assert(!http_proxy_spared("::/0", "https://a.example/"));
+	ck_assert(!http_proxy_spared("::/0", "no URL"));
+}
+END_TEST
+
+int main(void)
+{
+	TCase *t = tcase_create("http_proxy");
+
+	tcase_add_test(t, what_the_proxy_is_not_for);
+	return run_tcase("http_proxy", t);
+}
