@@ -64,7 +64,7 @@ struct facts {
 	uint64_t epoch; /* the appliance's last committed */
 	bool has_point;
 	struct remote_point point;
-	char fuzzy[512]; /* why the last epoch was none; "" if it was one or was not meant to be */
+	char fuzzy[512]; /* why the last epoch that was meant to be one is none; "" if it is one */
 	char application[512]; /* why the last application-consistent one is none; "" */
 	uint64_t retention_s; /* the appliance's, 0: not known */
 };

@@ -80,8 +80,10 @@ static int prepare(struct epoch *ep, struct disk *d, struct err *e)
 		d->slice_end = d->replicated;
 	if (!d->source)
 		epoch_fuzzy(ep, "%s cannot be reached", d->name);
-	else if (!d->in_epoch)
+	else if (!d->in_epoch) {
 		epoch_fuzzy(ep, "%s is scanned, and was not in this epoch", d->name);
+		ep->between |= whole;
+	}
 	if (!d->in_epoch || whole || d->waiting)
 		return 0;
 	return skip_mark(ep, d, e);

@@ -19,6 +19,7 @@ struct epoch {
 	struct boundary_info info;
 	uint64_t drain_ns; /* how long the draining took */
 	char fuzzy[512]; /* why it is not the image of an instant; "" if it is */
+	bool between; /* a protected disk is scanned, but not now: nobody expects a point of it */
 	struct bookmark *bookmark; /* NULL: none */
 	const char *bookmark_name;
 	struct application app;

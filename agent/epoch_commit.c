@@ -157,9 +157,10 @@ static void learn_facts(struct epoch *ep, const struct commit_answer *answer)
 		f.has_point = true;
 		f.point = answer->point;
 	}
-	/* While disks are read for the first time or again nobody expects a point. */
-	f.fuzzy[0] = '\0';
-	if (epoch_all_protected(ep))
+	/* While disks are read for the first time or again nobody expects a point, nor between two scans: the last one's counts. */
+	if (!epoch_all_protected(ep))
+		f.fuzzy[0] = '\0';
+	else if (!ep->between)
 		snprintf(f.fuzzy, sizeof(f.fuzzy), "%s", ep->fuzzy);
 	agent_facts_set(ep->s->a, &f);
 	atomic_fetch_add(&ep->s->a->totals.epochs, 1);

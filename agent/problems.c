@@ -255,7 +255,7 @@ static const char *fuzzy_remedy(const char *why)
 	if (strstr(why, "pool"))
 		return "Nothing to do: every change is on the appliance, and a later epoch becomes a recovery point. "
 		       "If it persists: a larger pool (module parameter pool_bytes), or quieter disks.";
-	if (strstr(why, "is scanned"))
+	if (strstr(why, "scanned"))
 		return "Nothing to do: every change is on the appliance, and the next scan becomes a recovery point if "
 		       "the disks are quiet. With the kernel module all epochs can.";
 	return "Nothing to do: every change is on the appliance, and a later epoch becomes a recovery point. If it "

@@ -154,7 +154,7 @@ static const struct {
 	 true},
 	{"the epoch was torn: overwritten before it was read (track-only mode)", "quieter disks",
 	 false},
-	{"vdb is scanned, and was not in this epoch", "the next scan", false},
+	{"vdb changed while it was scanned (near offset 0)", "the next scan", false},
 };
 
 /* A larger pool is the remedy of nothing but a pool that is full. */
