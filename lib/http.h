@@ -38,9 +38,9 @@ void http_free(struct http *h);
 void http_freep(struct http **h);
 
 /*
- * -EINVAL: it is not http://[user:password@]host[:port] as libcurl takes it, or goes on after that, as
- * after a / in a password, the rest of which would then be no secret. Any thread, also before
- * http_global_init().
+ * -EINVAL: it is not http://[user:password@]host:port as libcurl takes it (without a port libcurl would
+ * take 1080), or goes on after that, as after a / in a password, the rest of which would then be no
+ * secret. Any thread, also before http_global_init().
  */
 int http_check_proxy(const char *proxy);
 

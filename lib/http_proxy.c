@@ -36,8 +36,8 @@ int http_check_proxy(const char *proxy)
 	    !decodes(u, CURLUPART_USER, CURLUE_NO_USER) ||
 	    !decodes(u, CURLUPART_PASSWORD, CURLUE_NO_PASSWORD))
 		return -EINVAL;
-	if (has_part(u, CURLUPART_PATH, "/") || has_part(u, CURLUPART_QUERY, "") ||
-	    has_part(u, CURLUPART_FRAGMENT, ""))
+	if (!has_part(u, CURLUPART_PORT, "") || has_part(u, CURLUPART_PATH, "/") ||
+	    has_part(u, CURLUPART_QUERY, "") || has_part(u, CURLUPART_FRAGMENT, ""))
 		return -EINVAL;
 	return 0;
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Which hosts are reached without the proxy, where libcurl cannot tell. */
 #include <check.h>
+#include <errno.h>
 
 #include "lib/cleanup.h"
+#include "lib/http.h"
 #include "lib/http_proxy.h"
 #include "tests/unit/lib/support.h"
 #include "tests/unit/run_tcase.h"
@@ -35,10 +37,30 @@ START_TEST(what_the_proxy_is_not_for)
 }
 END_TEST
 
+START_TEST(what_a_proxy_is)
+{
+	static const char *const good[] = {"http://proxy:3128", "http://proxy:80",
+					   "http://user:pass@[::1]:8080", "http://10.1.2.3:1080/"};
+	static const char *const bad[] = {"http://proxy",
+					  "http://user:pass@proxy",
+					  "http://proxy:",
+					  "https://proxy:3128",
+					  "proxy:3128",
+					  "http://proxy:3128/path",
+					  ""};
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		ck_assert_msg(!http_check_proxy(good[i]), "%s", good[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		ck_assert_msg(http_check_proxy(bad[i]) == -EINVAL, "%s", bad[i]);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("http_proxy");
 
 	tcase_add_test(t, what_the_proxy_is_not_for);
+	tcase_add_test(t, what_a_proxy_is);
 	return run_tcase("http_proxy", t);
 }
