@@ -2,6 +2,7 @@
 #include "agent/enroll.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,9 @@ static int make_request(struct agent *a, const char *hostname, char **csr, struc
 	return r;
 }
 
+/* The identity: its files, their part of the state, and its number, as one. */
+static pthread_mutex_t identity_lock = PTHREAD_MUTEX_INITIALIZER;
+
 struct adoption {
 	const struct enroll_request *q;
 	const struct enrolment *en;
@@ -130,10 +134,10 @@ static int edit_enrolled(struct state *st, void *arg, struct err *e)
 	return 0;
 }
 
-static int adopt(struct agent *a, const struct enroll_request *q, const struct enrolment *en,
-		 const char *ca, struct err *e)
+/* identity_lock is held. */
+static int take_identity(struct agent *a, struct adoption *ad, const char *ca, struct err *e)
 {
-	struct adoption ad = {.q = q, .en = en};
+	const struct enrolment *en = ad->en;
 	int r;
 
 	if ((r = pki_verify(en->certificate, ca, e)) ||
@@ -143,14 +147,27 @@ static int adopt(struct agent *a, const struct enroll_request *q, const struct e
 		return r;
 	if (rename(store_new_key_file(a->store), store_key_file(a->store)))
 		return err_errno(e, -errno, "cannot put %s in place", store_key_file(a->store));
-	r = store_update(a->store, true, edit_enrolled, &ad, e);
+	r = store_update(a->store, true, edit_enrolled, ad, e);
+	if (!r)
+		atomic_fetch_add(&a->identity, 1);
+	return r;
+}
+
+static int adopt(struct agent *a, const struct enroll_request *q, const struct enrolment *en,
+		 const char *ca, struct err *e)
+{
+	struct adoption ad = {.q = q, .en = en};
+	int r;
+
+	pthread_mutex_lock(&identity_lock);
+	r = take_identity(a, &ad, ca, e);
+	pthread_mutex_unlock(&identity_lock);
 	if (r)
 		return r;
 	if (ad.before[0] && strcmp(ad.before, en->machine) != 0)
 		log_warning("this machine was %s before: its disks begin anew on the appliance",
 			    ad.before);
 	log_info("enrolled with %s as machine %s", q->host, en->machine);
-	atomic_fetch_add(&a->identity, 1);
 	return 0;
 }
 
@@ -168,8 +185,8 @@ static int ask(struct agent *a, const struct enroll_request *q, const char *host
 	return r;
 }
 
-int enroll(struct agent *a, const struct enroll_request *q, char machine[UUID_TEXT_BYTES],
-	   struct err *e)
+static int enroll_alone(struct agent *a, const struct enroll_request *q,
+			char machine[UUID_TEXT_BYTES], struct err *e)
 {
 	_cleanup_free_ char *ca = NULL, *csr = NULL;
 	char hostname[256] = "", ca_file[PATH_MAX];
@@ -199,6 +216,21 @@ int enroll(struct agent *a, const struct enroll_request *q, char machine[UUID_TE
 	return r;
 }
 
+/* The key and the CA of an enrolment under way are in files of one name. */
+int enroll(struct agent *a, const struct enroll_request *q, char machine[UUID_TEXT_BYTES],
+	   struct err *e)
+{
+	static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+	int r;
+
+	if (pthread_mutex_trylock(&one))
+		return err_set(e, -EBUSY,
+			       "another enrolment is under way: wait until it has ended");
+	r = enroll_alone(a, q, machine, e);
+	pthread_mutex_unlock(&one);
+	return r;
+}
+
 int enroll_life(struct agent *a, uint64_t *not_before, uint64_t *not_after, struct err *e)
 {
 	_cleanup_free_ char *cert = NULL;
@@ -224,9 +256,27 @@ static uint64_t look_again(struct agent *a)
 	return ns < NSEC_PER_SEC / 2 ? NSEC_PER_SEC / 2 : ns;
 }
 
+/* Not beside the key of another identity, which was taken meanwhile. */
+static int keep_renewed(struct agent *a, uint64_t identity, const char *cert, struct err *e)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&identity_lock);
+	if (atomic_load(&a->identity) == identity) {
+		r = io_write_file_atomic(store_cert_file(a->store), cert, strlen(cert), 0644, e);
+		if (!r) {
+			log_info("the certificate was renewed");
+			atomic_fetch_add(&a->identity, 1);
+		}
+	}
+	pthread_mutex_unlock(&identity_lock);
+	return r;
+}
+
 int enroll_renew(struct agent *a, struct api *api, uint64_t *again_ns, struct err *e)
 {
 	_cleanup_free_ char *key = NULL, *csr = NULL, *cert = NULL;
+	uint64_t identity = atomic_load(&a->identity);
 	uint64_t before, after, now = clock_realtime_ns();
 	char hostname[256] = "";
 	size_t len;
@@ -240,10 +290,8 @@ int enroll_renew(struct agent *a, struct api *api, uint64_t *again_ns, struct er
 	gethostname(hostname, sizeof(hostname) - 1);
 	if ((r = io_read_file(store_key_file(a->store), PEM_MAX, &key, &len, e)) ||
 	    (r = pki_csr(key, hostname, &csr, e)) || (r = api_renew(api, csr, &cert, e)) ||
-	    (r = io_write_file_atomic(store_cert_file(a->store), cert, strlen(cert), 0644, e)))
+	    (r = keep_renewed(a, identity, cert, e)))
 		return r;
 	*again_ns = look_again(a);
-	log_info("the certificate was renewed");
-	atomic_fetch_add(&a->identity, 1);
 	return 0;
 }

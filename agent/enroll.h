@@ -2,7 +2,7 @@
 /*
  * Becoming a machine of an appliance, and staying one. The key is made here and never leaves; the
  * token goes to the appliance alone, under TLS whose CA has the fingerprint that the operator
- * gave. Sleeps; any thread, one enrolment at a time.
+ * gave. Sleeps; any thread.
  */
 #ifndef MOBILITY_AGENT_ENROLL_H
 #define MOBILITY_AGENT_ENROLL_H
@@ -16,7 +16,7 @@ struct enroll_request {
 	const char *token;
 };
 
-/* On success the state has the machine's id; machine receives it. */
+/* On success the state has the machine's id; machine receives it. -EBUSY: another enrolment is under way. */
 int enroll(struct agent *a, const struct enroll_request *q, char machine[UUID_TEXT_BYTES],
 	   struct err *e);
 
