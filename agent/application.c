@@ -173,12 +173,25 @@ static void add_writer(json_t *list, const json_t *w)
 					json_object_get(w, "text"), "freeze_us", held(w)));
 }
 
+/* Both may be cut. */
+static void why_failed(const json_t *fs, char *text, size_t size)
+{
+	const char *mount = json_string_value(json_object_get(fs, "mount"));
+	const char *why = json_string_value(json_object_get(fs, "text"));
+	char where[151];
+
+	snprintf(where, sizeof(where), "%s", mount ? mount : "?");
+	text_whole(where);
+	snprintf(text, size, "%s: %s", where, why ? why : "it failed");
+	text_whole(text);
+}
+
 /* All filesystems together are one writer of the record. */
 static void add_filesystems(json_t *list, const json_t *filesystems)
 {
 	unsigned int ok = 0, skipped = 0;
 	const char *result = "skipped";
-	char text[400];
+	char text[352];
 	json_int_t longest = 0;
 	const json_t *fs;
 	size_t i;
@@ -189,13 +202,9 @@ static void add_filesystems(json_t *list, const json_t *filesystems)
 
 		longest = held(fs) > longest ? held(fs) : longest;
 		if (how && !strcmp(how, "failed")) {
-			const char *mount = json_string_value(json_object_get(fs, "mount"));
-			const char *why = json_string_value(json_object_get(fs, "text"));
-
 			result = "failed";
 			if (!text[0])
-				snprintf(text, sizeof(text), "%.150s: %.200s", mount ? mount : "?",
-					 why ? why : "it failed");
+				why_failed(fs, text, sizeof(text));
 		}
 		ok += how && !strcmp(how, "ok");
 		skipped += how && !strcmp(how, "skipped");

@@ -6,6 +6,7 @@
 
 #include "agent/status.h"
 #include "lib/clock.h"
+#include "lib/text.h"
 
 #define FAILURES 3 /* in a row: not a passing disturbance */
 #define POINT_OVERDUE_NS (15 * 60 * NSEC_PER_SEC)
@@ -24,7 +25,8 @@ static void add(json_t *list, const char *severity, const char *remedy, const ch
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(what, sizeof(what), fmt, args);
+	if (vsnprintf(what, sizeof(what), fmt, args) >= (int)sizeof(what))
+		text_whole(what);
 	va_end(args);
 	json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "severity", severity, "what", what,
 					      "remedy", remedy));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* For which epochs applications are held, and when again for a bookmark that got no point. */
-/* wraps: shim_open shim_prepare shim_freeze shim_close shim_attend uplink_until */
+/* wraps: shim_open shim_prepare shim_freeze shim_report shim_close shim_attend uplink_until */
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,6 +17,7 @@ static char committed[4096];
 int __wrap_shim_open(const char *socket, struct shim **out, struct err *e);
 int __wrap_shim_prepare(struct shim *s, const char *disks, struct err *e);
 int __wrap_shim_freeze(struct shim *s, struct err *e);
+json_t *__wrap_shim_report(struct shim *s, struct err *e);
 void __wrap_shim_close(struct shim *s);
 void __wrap_shim_attend(struct shim *s, void (*beat)(void *arg), void *arg,
 			const volatile bool *cancel);
@@ -40,6 +41,14 @@ int __wrap_shim_freeze(struct shim *s, struct err *e)
 	(void)s, (void)e;
 	holds++;
 	return 0;
+}
+
+static json_t *reported;
+
+json_t *__wrap_shim_report(struct shim *s, struct err *e)
+{
+	(void)s, (void)e;
+	return json_incref(reported);
 }
 
 void __wrap_shim_close(struct shim *s)
@@ -193,6 +202,31 @@ START_TEST(who_was_held_in_vain_is_left_alone)
 }
 END_TEST
 
+/* Cut between two characters: JSON has no place for half of one. */
+START_TEST(a_failure_of_many_words)
+{
+	char mount[256], why[512] = "";
+	const char *text;
+
+	memset(mount, 'a', 149);
+	strcpy(mount + 149, "\xc3\xa4\xc3\xa4");
+	for (int i = 0; i < 200; i++)
+		strcat(why, "\xc3\xb6");
+	reported = json_pack("{s:b, s:[], s:[{s:s, s:s, s:s, s:i}], s:s}", "consistent", 0,
+			     "writers", "filesystems", "mount", mount, "result", "failed", "text",
+			     why, "freeze_us", 1, "reason", why);
+	ck_assert_ptr_nonnull(reported);
+	application_freeze(&ep);
+	ep.app.thawed = true;
+	application_judge(&ep);
+	text = json_string_value(json_object_get(json_array_get(ep.app.writers, 0), "text"));
+	ck_assert_ptr_nonnull(text);
+	ck_assert_int_eq(strncmp(text + 149, ": \xc3\xb6", 4), 0);
+	commit();
+	json_decref(reported);
+}
+END_TEST
+
 /* Else an epoch would be due again and again that nothing can come of. */
 START_TEST(none_is_due_while_a_disk_is_incomplete)
 {
@@ -222,5 +256,6 @@ int main(void)
 	tcase_add_test(tc, nor_where_the_last_epoch_could_not_read);
 	tcase_add_test(tc, none_is_due_while_a_disk_is_incomplete);
 	tcase_add_test(tc, who_was_held_in_vain_is_left_alone);
+	tcase_add_test(tc, a_failure_of_many_words);
 	return run_tcase("application", tc);
 }
