@@ -74,7 +74,7 @@ static const char *what_text(enum bound b)
 		[BOUND_NOTHING] =
 			"Replication keeps up; the RPO is that of the interval between epochs.",
 		[BOUND_PAUSED] = "Replication is paused.",
-		[BOUND_UNREACHABLE] = "The appliance cannot be reached.",
+		[BOUND_UNREACHABLE] = "There is no connection to the appliance.",
 		[BOUND_BREAKS] = "Connections to the appliance break before a request is through.",
 		[BOUND_READS] = "A read of a protected disk does not complete.",
 		[BOUND_WRITES] =

@@ -235,8 +235,9 @@ int command_verify(const char *dir, int argc, char **argv)
 		return command_failed(&e);
 	if (r.damages) {
 		fflush(stdout);
-		return command_error(EXIT_FAILED, "%" PRIu64 " damages in %s that were checked",
-				     r.damages, size_format(r.bytes, size));
+		return command_error(EXIT_FAILED, "%" PRIu64 " damage%s in %s that were checked",
+				     r.damages, r.damages == 1 ? "" : "s",
+				     size_format(r.bytes, size));
 	}
 	printf("no damage in %s that were checked\n", size_format(r.bytes, size));
 	return EXIT_DONE;
