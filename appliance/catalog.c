@@ -66,17 +66,17 @@ static const char schema[] =
 
 /* From each version to the next, from 1 on; all in one transaction. */
 static const char *const upgrades[] = {
-	"ALTER TABLE point ADD COLUMN reason TEXT NOT NULL DEFAULT '';"
-	"ALTER TABLE point ADD COLUMN writers TEXT NOT NULL DEFAULT '';"
-	"PRAGMA user_version = 2;",
-	"ALTER TABLE point ADD COLUMN doubt TEXT NOT NULL DEFAULT '';"
-	"CREATE INDEX point_disk_by_disk ON point_disk (disk);"
-	"CREATE TABLE gone ("
-	" disk TEXT PRIMARY KEY, machine TEXT NOT NULL, name TEXT NOT NULL"
-	") WITHOUT ROWID;"
-	"PRAGMA user_version = 3;",
-	"CREATE TABLE removed (machine TEXT PRIMARY KEY) WITHOUT ROWID;"
-	"PRAGMA user_version = 4;",
+	("ALTER TABLE point ADD COLUMN reason TEXT NOT NULL DEFAULT '';"
+	 "ALTER TABLE point ADD COLUMN writers TEXT NOT NULL DEFAULT '';"
+	 "PRAGMA user_version = 2;"),
+	("ALTER TABLE point ADD COLUMN doubt TEXT NOT NULL DEFAULT '';"
+	 "CREATE INDEX point_disk_by_disk ON point_disk (disk);"
+	 "CREATE TABLE gone ("
+	 " disk TEXT PRIMARY KEY, machine TEXT NOT NULL, name TEXT NOT NULL"
+	 ") WITHOUT ROWID;"
+	 "PRAGMA user_version = 3;"),
+	("CREATE TABLE removed (machine TEXT PRIMARY KEY) WITHOUT ROWID;"
+	 "PRAGMA user_version = 4;"),
 };
 
 static int errno_of(int sqlite)

@@ -263,7 +263,7 @@ static int note_damage(void *arg, const struct damage *d, struct err *e)
 START_TEST(memory_of_a_verification)
 {
 	static uint8_t data[SECTOR];
-	struct part part = {2 * SECTOR, SECTOR, data};
+	struct part part = {SECTOR, SECTOR, data};
 	struct harm harm = {.damage.length = 0};
 	struct verify v = {&home, NULL, NULL, note_damage, &harm, 0};
 	char name[STORE_NAME_MAX];
