@@ -2,6 +2,7 @@
 #include "agent/reader.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -67,7 +68,7 @@ struct reader_thread {
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t asked, done;
 	enum { IDLE, ASKED, LEFT, END } state;
-	int fd;
+	int fd; /* its own: whoever left it behind may close the other */
 	void *to;
 	size_t len;
 	uint64_t offset;
@@ -104,6 +105,7 @@ static void read_as_asked(struct reader_thread *t)
 
 	pthread_mutex_unlock(&t->lock);
 	n = pread_all_signals(t->fd, t->to, t->len, t->offset);
+	close(t->fd);
 	read_ends(t->reads);
 	pthread_mutex_lock(&t->lock);
 	t->result = n;
@@ -200,20 +202,10 @@ static void leave(struct reader *r)
 	pthread_mutex_unlock(&t->lock);
 }
 
-ssize_t reader_pread(struct reader *r, int fd, void *buf, size_t len, uint64_t offset)
+/* The lock is held. */
+static void ask(struct reader_thread *t, const struct reader *r, int fd, void *buf, size_t len,
+		uint64_t offset)
 {
-	uint64_t patience = PATIENCE_NS;
-	struct reader_thread *t;
-	ssize_t n;
-
-	read_begins(r->reads);
-	if (!r->thread && !(r->thread = thread_new())) {
-		n = pread_all_signals(fd, buf, len, offset);
-		read_ends(r->reads);
-		return n;
-	}
-	t = r->thread;
-	pthread_mutex_lock(&t->lock);
 	t->fd = fd;
 	t->to = buf;
 	t->len = len;
@@ -221,6 +213,34 @@ ssize_t reader_pread(struct reader *r, int fd, void *buf, size_t len, uint64_t o
 	t->reads = r->reads;
 	t->state = ASKED;
 	pthread_cond_signal(&t->asked);
+}
+
+static ssize_t pread_here(struct reader *r, int fd, void *buf, size_t len, uint64_t offset)
+{
+	ssize_t n;
+
+	read_begins(r->reads);
+	n = pread_all_signals(fd, buf, len, offset);
+	read_ends(r->reads);
+	return n;
+}
+
+ssize_t reader_pread(struct reader *r, int fd, void *buf, size_t len, uint64_t offset)
+{
+	uint64_t patience = PATIENCE_NS;
+	struct reader_thread *t;
+	ssize_t n;
+	int own;
+
+	if (!r->thread && !(r->thread = thread_new()))
+		return pread_here(r, fd, buf, len, offset);
+	own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (own < 0)
+		return -errno;
+	t = r->thread;
+	read_begins(r->reads);
+	pthread_mutex_lock(&t->lock);
+	ask(t, r, own, buf, len, offset);
 	for (; !wait_done(t, patience); patience = LOOK_NS) {
 		if (may_leave(r)) {
 			leave(r);

@@ -43,7 +43,7 @@ unit() {
 	variant gcc-asan-ubsan SAN=address,undefined
 	variant clang-tsan CC=clang SAN=thread
 	# the agent and the appliance themselves, whole, at their work
-	MOBILITY_BIN=build/san-thread/clang/bin FLOW_OUT=build/flow-tsan suite flow-tsan tests/flow/run-all.sh initial faults fold
+	MOBILITY_BIN=build/san-thread/clang/bin FLOW_OUT=build/flow-tsan FLOW_JOBS=2 suite flow-tsan tests/flow/run-all.sh initial faults fold
 }
 
 all=(build lint unit model fuzz flow vm cases kmatrix demo)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# run-all.sh [PATTERN…]: runs the flow tests whose name contains one of the PATTERNs, FLOW_JOBS (4: most wait more than they compute) at a time, a PASS or FAIL line each.
+# run-all.sh [PATTERN…]: runs the flow tests whose name contains one of the PATTERNs, FLOW_JOBS (3: most wait more than they compute) at a time, a PASS or FAIL line each.
 # A test has its own limit in a line "# timeout: SECONDS" (120 when it has none).
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
@@ -16,13 +16,15 @@ MOBILITY_BIN=$(cd "$bin" && pwd)
 FLOW_OUT=$(realpath -m "${FLOW_OUT:-build/flow}") # where logs and evidence go
 export MOBILITY_BIN FLOW_OUT
 
-limit() {	# TEST
+jobs=${FLOW_JOBS:-3}
+
+limit() {	# TEST: for two at a time
 	sed -n 's/^# timeout: *\([0-9]*\).*/\1/p' "$1" | grep . || echo 120
 }
 
 # the long ones first, so that they end together
 for pattern in "${@:-}"; do
 	for t in tests/flow/test-*"$pattern"*.sh; do
-		[ ! -f "$t" ] || echo "$(limit "$t") $(basename "$t" .sh) $t"
+		[ ! -f "$t" ] || echo "$(($(limit "$t") * jobs / 2)) $(basename "$t" .sh) $t"
 	done
-done | sort -rn | tests/pool.sh --may-skip flow "${FLOW_JOBS:-4}" "$FLOW_OUT"
+done | sort -rn | tests/pool.sh --may-skip flow "$jobs" "$FLOW_OUT"

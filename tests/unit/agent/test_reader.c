@@ -2,6 +2,7 @@
 /* Reads that come back late, or with an error: who waits for them, and what is left behind. */
 /* wraps: pread64 */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -13,25 +14,27 @@
 #include "tests/unit/run_tcase.h"
 
 #define SIZE 8192u
-#define HANGS 1000 /* descriptors of a disk that does not answer, */
-#define FAILS 1001 /* of one that fails, */
-#define SIGNALS 1002 /* and of one with which a signal comes between */
+#define HANGS 1000 /* where the disk does not answer, */
+#define FAILS 1001 /* where it fails, */
+#define SIGNALS 1002 /* and where a signal comes between */
 
 ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t offset);
 
+static int disk;
 static _Atomic bool answers, wanted;
 static _Atomic unsigned int hanging, interrupted;
 
 ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t offset)
 {
-	if (fd == HANGS) {
+	(void)fd;
+	if (offset == HANGS) {
 		atomic_fetch_add(&hanging, 1);
 		while (!atomic_load(&answers))
 			usleep(1000);
 		atomic_fetch_sub(&hanging, 1);
 	}
-	if (fd == FAILS || (fd == SIGNALS && atomic_fetch_add(&interrupted, 1) < 3)) {
-		errno = fd == FAILS ? ENODATA : EINTR;
+	if (offset == FAILS || (offset == SIGNALS && atomic_fetch_add(&interrupted, 1) < 3)) {
+		errno = offset == FAILS ? ENODATA : EINTR;
 		return -1;
 	}
 	memset(buf, (int)offset & 0xff, len);
@@ -69,8 +72,22 @@ static void side_clear(struct side *s)
 
 static void setup(void)
 {
+	disk = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	ck_assert_int_ge(disk, 0);
 	atomic_store(&answers, false);
 	atomic_store(&wanted, true);
+}
+
+/* Nothing is left open. */
+static void teardown(void)
+{
+	int next;
+
+	close(disk);
+	next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	ck_assert_int_eq(next, disk);
+	ck_assert_int_eq(fcntl(disk + 1, F_GETFD), -1);
+	close(next);
 }
 
 static void wait_answered(const struct reads *reads)
@@ -87,12 +104,12 @@ START_TEST(as_pread)
 
 	side_make(&s, reads);
 	for (unsigned int i = 0; i < 1000; i++) {
-		ck_assert_int_eq(reader_pread(&s.reader, 3, s.buf + 10, 100, i), 100);
+		ck_assert_int_eq(reader_pread(&s.reader, disk, s.buf + 10, 100, i), 100);
 		ck_assert_uint_eq(s.buf[10], i & 0xff);
 		ck_assert_uint_eq(s.buf[109], i & 0xff);
 	}
-	ck_assert_int_eq(reader_pread(&s.reader, FAILS, s.buf, 1, 0), -ENODATA);
-	ck_assert_int_eq(reader_pread(&s.reader, SIGNALS, s.buf, 1, 0), 1);
+	ck_assert_int_eq(reader_pread(&s.reader, disk, s.buf, 1, FAILS), -ENODATA);
+	ck_assert_int_eq(reader_pread(&s.reader, disk, s.buf, 1, SIGNALS), 1);
 	ck_assert_uint_eq(atomic_load(&interrupted), 4);
 	ck_assert_uint_eq(reads_hanging_ns(reads), 0);
 	side_clear(&s);
@@ -107,14 +124,16 @@ START_TEST(left_behind_when_not_wanted)
 
 	side_make(&s, reads);
 	atomic_store(&wanted, false);
-	ck_assert_int_eq(reader_pread(&s.reader, HANGS, s.buf, SIZE, 0), -ECANCELED);
+	ck_assert_int_eq(reader_pread(&s.reader, disk, s.buf, SIZE, HANGS), -ECANCELED);
 	ck_assert_ptr_null(s.buf);
 	ck_assert_uint_eq(s.buf_size, 0);
 	ck_assert_uint_gt(reads_hanging_ns(reads), 0);
-	/* Others are read meanwhile. */
+	/* The source is closed, and others are read meanwhile. */
+	close(disk);
+	disk = open("/dev/zero", O_RDONLY | O_CLOEXEC);
 	s.buf = malloc(SIZE);
 	s.buf_size = SIZE;
-	ck_assert_int_eq(reader_pread(&s.reader, 3, s.buf, SIZE, 7), SIZE);
+	ck_assert_int_eq(reader_pread(&s.reader, disk, s.buf, SIZE, 7), SIZE);
 	ck_assert_uint_eq(s.buf[SIZE - 1], 7);
 	ck_assert_uint_eq(atomic_load(&hanging), 1);
 	side_clear(&s);
@@ -140,9 +159,9 @@ START_TEST(waited_for_while_wanted)
 
 	side_make(&s, reads);
 	ck_assert_int_eq(pthread_create(&thread, NULL, answer_soon, NULL), 0);
-	ck_assert_int_eq(reader_pread(&s.reader, HANGS, s.buf, SIZE, 9), SIZE);
+	ck_assert_int_eq(reader_pread(&s.reader, disk, s.buf, SIZE, HANGS), SIZE);
 	ck_assert_uint_ge(clock_monotonic_ns() - began, 2 * NSEC_PER_SEC);
-	ck_assert_uint_eq(s.buf[SIZE - 1], 9);
+	ck_assert_uint_eq(s.buf[SIZE - 1], HANGS & 0xff);
 	pthread_join(thread, NULL);
 	side_clear(&s);
 	reads_put(reads);
@@ -155,7 +174,7 @@ static void *read_it(void *arg)
 {
 	struct side *s = arg;
 
-	if (reader_pread(&s->reader, HANGS, s->buf, SIZE, 0) == -ECANCELED)
+	if (reader_pread(&s->reader, disk, s->buf, SIZE, HANGS) == -ECANCELED)
 		atomic_fetch_add(&gone, 1);
 	return NULL;
 }
@@ -190,7 +209,7 @@ int main(void)
 	TCase *t = tcase_create("reader");
 
 	tcase_set_timeout(t, 60);
-	tcase_add_checked_fixture(t, setup, NULL);
+	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, as_pread);
 	tcase_add_test(t, left_behind_when_not_wanted);
 	tcase_add_test(t, waited_for_while_wanted);
