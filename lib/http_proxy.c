@@ -9,6 +9,8 @@
 #include "lib/http_proxy.h"
 #include "lib/http_url.h"
 
+#define HOST_MAX 253 /* bytes; the DNS has no longer names */
+
 /* Has the URL this part, other than as an empty one? */
 static bool has_part(CURLU *u, CURLUPart part, const char *empty)
 {
@@ -26,6 +28,13 @@ static bool decodes(CURLU *u, CURLUPart part, CURLUcode absent)
 	return !code || code == absent;
 }
 
+static bool is_host(CURLU *u)
+{
+	_cleanup_(curl_freep) char *host = NULL;
+
+	return !curl_url_get(u, CURLUPART_HOST, &host, 0) && strlen(host) <= HOST_MAX;
+}
+
 int http_check_proxy(const char *proxy)
 {
 	_cleanup_(url_freep) CURLU *u = curl_url();
@@ -36,7 +45,7 @@ int http_check_proxy(const char *proxy)
 	    !decodes(u, CURLUPART_USER, CURLUE_NO_USER) ||
 	    !decodes(u, CURLUPART_PASSWORD, CURLUE_NO_PASSWORD))
 		return -EINVAL;
-	if (!has_part(u, CURLUPART_PORT, "") || has_part(u, CURLUPART_PATH, "/") ||
+	if (!is_host(u) || !has_part(u, CURLUPART_PORT, "") || has_part(u, CURLUPART_PATH, "/") ||
 	    has_part(u, CURLUPART_QUERY, "") || has_part(u, CURLUPART_FRAGMENT, ""))
 		return -EINVAL;
 	return 0;

@@ -51,7 +51,7 @@ grep -q 'folder.conf' bad.out || fail "unreadable: $(cat bad.out)"
 
 note "a proxy that cannot be used is refused, and nobody shows its password"
 for proxy in 'user:s3cr/et@proxy.example:3128' 'user:s3cr#et@proxy.example:3128' 'user:1?s3cret@proxy.example:3128' \
-	'user:s3cret@proxy.example:port' "user:s3cret@$(printf '%0300d' 1):1"; do
+	'user:s3cret@proxy.example:port' "user:s3cret@$(printf 'a%.0s' {1..300}):1"; do
 	sed "/^\[network\]/a proxy=http://$proxy" good.conf >agent/mobility.conf
 	timeout 10 "$bin/mobilityd" --config "$tmp/agent/mobility.conf" >bad.out 2>&1 && fail "the proxy $proxy was taken"
 	ctl agent status >>bad.out 2>&1 && fail "mobilityctl took the proxy $proxy"

@@ -2,6 +2,8 @@
 /* Which hosts are reached without the proxy, where libcurl cannot tell. */
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "lib/cleanup.h"
 #include "lib/http.h"
@@ -49,6 +51,13 @@ START_TEST(what_a_proxy_is)
 					  "http://proxy:3128/path",
 					  ""};
 
+	char text[300], name[255];
+
+	memset(name, 'a', sizeof(name));
+	for (int n = 253; n < 255; n++) {
+		snprintf(text, sizeof(text), "http://%.*s:3128", n, name);
+		ck_assert_int_eq(http_check_proxy(text), n == 253 ? 0 : -EINVAL);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
 		ck_assert_msg(!http_check_proxy(good[i]), "%s", good[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
