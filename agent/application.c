@@ -25,8 +25,7 @@ static void fail(struct application *app, const char *fmt, ...)
 	if (app->reason[0])
 		return;
 	va_start(args, fmt);
-	if (vsnprintf(app->reason, sizeof(app->reason), fmt, args) >= (int)sizeof(app->reason))
-		text_whole(app->reason);
+	text_vformat(app->reason, sizeof(app->reason), fmt, args);
 	va_end(args);
 }
 
@@ -180,10 +179,8 @@ static void why_failed(const json_t *fs, char *text, size_t size)
 	const char *why = json_string_value(json_object_get(fs, "text"));
 	char where[151];
 
-	snprintf(where, sizeof(where), "%s", mount ? mount : "?");
-	text_whole(where);
-	snprintf(text, size, "%s: %s", where, why ? why : "it failed");
-	text_whole(text);
+	text_format(where, sizeof(where), "%s", mount ? mount : "?");
+	text_format(text, size, "%s: %s", where, why ? why : "it failed");
 }
 
 /* All filesystems together are one writer of the record. */

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/clock.h"
+#include "lib/cond.h"
 
 #define PAUSE_MIN_NS (30 * NSEC_PER_SEC)
 
@@ -36,15 +36,11 @@ struct bookmarks {
 struct bookmarks *bookmarks_new(void)
 {
 	struct bookmarks *q = calloc(1, sizeof(*q));
-	pthread_condattr_t attr;
 
 	if (!q)
 		return NULL;
 	pthread_mutex_init(&q->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&q->answered, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&q->answered);
 	return q;
 }
 
@@ -85,11 +81,9 @@ static void unlink_request(struct bookmarks *q, struct bookmark *b)
 static int wait_answered(struct bookmarks *q, struct bookmark *b, uint64_t timeout_ns)
 {
 	uint64_t until = clock_monotonic_ns() + timeout_ns;
-	struct timespec ts = {.tv_sec = (time_t)(until / NSEC_PER_SEC),
-			      .tv_nsec = (long)(until % NSEC_PER_SEC)};
 
 	while (b->stage != ANSWERED) {
-		if (pthread_cond_timedwait(&q->answered, &q->lock, &ts) == ETIMEDOUT)
+		if (cond_wait_until(&q->answered, &q->lock, until) == ETIMEDOUT)
 			return b->stage == ANSWERED ? 0 : -ETIMEDOUT;
 	}
 	return 0;

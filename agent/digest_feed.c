@@ -5,9 +5,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/clock.h"
+#include "lib/cond.h"
 #include "lib/digest_tree.h"
 #include "lib/log.h"
 
@@ -88,7 +88,6 @@ struct digest_feed *digest_feed_start(uint64_t from, uint64_t to, digest_feed_as
 {
 	struct digest_feed *f = calloc(1, sizeof(*f));
 	uint64_t window = to - from < FEED_WINDOW_BYTES ? to - from : FEED_WINDOW_BYTES;
-	pthread_condattr_t attr;
 
 	if (!f)
 		return NULL;
@@ -97,10 +96,7 @@ struct digest_feed *digest_feed_start(uint64_t from, uint64_t to, digest_feed_as
 	f->ask = ask;
 	f->arg = arg;
 	pthread_mutex_init(&f->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&f->more, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&f->more);
 	f->digests = malloc((window + TREE_NODE - 1) / TREE_NODE * DIGEST_BYTES);
 	if (!f->digests || pthread_create(&f->thread, NULL, feed_main, f)) {
 		feed_free(f);
@@ -124,11 +120,7 @@ void digest_feed_stop(struct digest_feed *f)
 /* The lock is held. */
 static void wait_a_little(struct digest_feed *f)
 {
-	uint64_t until = clock_monotonic_ns() + LOOK_NS;
-	struct timespec ts = {.tv_sec = (time_t)(until / NSEC_PER_SEC),
-			      .tv_nsec = (long)(until % NSEC_PER_SEC)};
-
-	pthread_cond_timedwait(&f->more, &f->lock, &ts);
+	cond_wait_until(&f->more, &f->lock, clock_monotonic_ns() + LOOK_NS);
 }
 
 int digest_feed_get(struct digest_feed *f, uint64_t offset, bool (*given_up)(void *arg), void *arg,

@@ -8,6 +8,7 @@
 
 #include "agent/slice.h"
 #include "lib/clock.h"
+#include "lib/text.h"
 
 #define REREAD_MIN_NS (5 * NSEC_PER_SEC)
 #define REREAD_MAX_NS (60 * NSEC_PER_SEC)
@@ -78,7 +79,7 @@ void disk_set_error(struct disk *d, const char *remedy, const char *fmt, ...)
 
 	pthread_mutex_lock(&d->lock);
 	va_start(args, fmt);
-	vsnprintf(d->error, sizeof(d->error), fmt, args);
+	text_vformat(d->error, sizeof(d->error), fmt, args);
 	va_end(args);
 	snprintf(d->remedy, sizeof(d->remedy), "%s", remedy);
 	pthread_mutex_unlock(&d->lock);

@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "agent/sender.h"
 #include "agent/worker.h"
 #include "lib/clock.h"
+#include "lib/cond.h"
 #include "lib/log.h"
 
 #define BEAT_NS (NSEC_PER_SEC / 4)
@@ -169,7 +169,6 @@ int drain_pool_new(struct agent *a, struct drain_pool **out, struct err *e)
 {
 	struct drain_pool *p = calloc(1, sizeof(*p));
 	struct sender_events events = {.given_up = given_up, .ended = segment_ended, .arg = p};
-	pthread_condattr_t attr;
 	int r;
 
 	if (!p)
@@ -177,10 +176,7 @@ int drain_pool_new(struct agent *a, struct drain_pool **out, struct err *e)
 	p->agent = a;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->work, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&p->done, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&p->done);
 	r = senders_new(a, &events, &p->senders, e);
 	if (r) {
 		drain_pool_free(p);
@@ -220,11 +216,7 @@ void drain_pool_free(struct drain_pool *p)
 static void wait_done(struct drain_pool *p, void (*beat)(void *arg), void *arg)
 {
 	while (p->left) {
-		uint64_t until = clock_monotonic_ns() + BEAT_NS;
-		struct timespec ts = {.tv_sec = (time_t)(until / NSEC_PER_SEC),
-				      .tv_nsec = (long)(until % NSEC_PER_SEC)};
-
-		pthread_cond_timedwait(&p->done, &p->lock, &ts);
+		cond_wait_until(&p->done, &p->lock, clock_monotonic_ns() + BEAT_NS);
 		pthread_mutex_unlock(&p->lock);
 		beat(arg);
 		pthread_mutex_lock(&p->lock);

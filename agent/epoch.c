@@ -22,8 +22,7 @@ void epoch_fuzzy(struct epoch *ep, const char *fmt, ...)
 	if (ep->fuzzy[0])
 		return;
 	va_start(args, fmt);
-	if (vsnprintf(ep->fuzzy, sizeof(ep->fuzzy), fmt, args) >= (int)sizeof(ep->fuzzy))
-		text_whole(ep->fuzzy);
+	text_vformat(ep->fuzzy, sizeof(ep->fuzzy), fmt, args);
 	va_end(args);
 }
 

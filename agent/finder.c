@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "agent/identify.h"
+#include "lib/cond.h"
 
 enum stage { STAGE_NONE, STAGE_SEARCHING, STAGE_FOUND };
 
@@ -30,15 +31,11 @@ struct finder {
 struct finder *finder_new(void)
 {
 	struct finder *f = calloc(1, sizeof(*f));
-	pthread_condattr_t attr;
 
 	if (!f)
 		return NULL;
 	pthread_mutex_init(&f->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&f->ended, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&f->ended);
 	return f;
 }
 

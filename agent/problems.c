@@ -25,8 +25,7 @@ static void add(json_t *list, const char *severity, const char *remedy, const ch
 	va_list args;
 
 	va_start(args, fmt);
-	if (vsnprintf(what, sizeof(what), fmt, args) >= (int)sizeof(what))
-		text_whole(what);
+	text_vformat(what, sizeof(what), fmt, args);
 	va_end(args);
 	json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "severity", severity, "what", what,
 					      "remedy", remedy));
@@ -176,10 +175,23 @@ static bool resync_fails(const struct disk_view *d)
 	return !d->waiting && d->failures >= FAILURES;
 }
 
+static void resync_failing(const struct disk_view *d, json_t *list)
+{
+	char remedy[STATE_TEXT + 192];
+
+	snprintf(
+		remedy, sizeof(remedy),
+		"Look at the log of mobilityd for what came before; the agent goes on trying. If it "
+		"persists: mobilityctl resync --now %s.",
+		d->name);
+	add(list, "error", remedy, "The resynchronisation of %s (%s) failed %u times: %s.", d->name,
+	    d->resync_cause, d->failures, d->failure);
+}
+
 static bool disk_problems(const struct disk_view *d, json_t *list)
 {
 	bool hangs = d->reading_ns >= OVERDUE_NS;
-	char since[32], remedy[STATE_TEXT + 192];
+	char since[32];
 
 	if (!d->reachable) {
 		add(list, "error",
@@ -194,15 +206,9 @@ static bool disk_problems(const struct disk_view *d, json_t *list)
 		    d->name, duration_format(d->reading_ns, since));
 	if (d->waiting)
 		resync_waits(d, list);
-	else if (resync_fails(d)) {
-		snprintf(
-			remedy, sizeof(remedy),
-			"Look at the log of mobilityd for what came before; the agent goes on trying. If it "
-			"persists: mobilityctl resync --now %s.",
-			d->name);
-		add(list, "error", remedy, "The resynchronisation of %s (%s) failed %u times: %s.",
-		    d->name, d->resync_cause, d->failures, d->failure);
-	} else if (d->state == DISK_RESYNC)
+	else if (resync_fails(d))
+		resync_failing(d, list);
+	else if (d->state == DISK_RESYNC)
 		add(list, "warning",
 		    "Nothing to do: recovery points are made again when it is complete.",
 		    "%s is being resynchronised: %s.", d->name, d->resync_cause);

@@ -6,10 +6,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/cond.h"
 
 #define PATIENCE_NS (2 * NSEC_PER_SEC) /* no read is left behind earlier */
 #define LOOK_NS (NSEC_PER_SEC / 4)
@@ -88,14 +88,19 @@ static void thread_free(struct reader_thread *t)
 	free(t);
 }
 
-static ssize_t pread_all_signals(int fd, void *buf, size_t len, uint64_t offset)
+/* A read of r that has begun. fd is its own, and closed. */
+static ssize_t read_it(struct reads *r, int fd, void *buf, size_t len, uint64_t offset)
 {
 	ssize_t n;
 
 	do
 		n = pread(fd, buf, len, (off_t)offset);
 	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
+	if (n < 0)
+		n = -errno;
+	close(fd);
+	read_ends(r);
+	return n;
 }
 
 /* The lock is held. */
@@ -104,9 +109,7 @@ static void read_as_asked(struct reader_thread *t)
 	ssize_t n;
 
 	pthread_mutex_unlock(&t->lock);
-	n = pread_all_signals(t->fd, t->to, t->len, t->offset);
-	close(t->fd);
-	read_ends(t->reads);
+	n = read_it(t->reads, t->fd, t->to, t->len, t->offset);
 	pthread_mutex_lock(&t->lock);
 	t->result = n;
 	if (t->state == ASKED) {
@@ -141,7 +144,6 @@ static void *thread_main(void *arg)
 static struct reader_thread *thread_new(void)
 {
 	struct reader_thread *t = calloc(1, sizeof(*t));
-	pthread_condattr_t clock;
 	pthread_attr_t attr;
 	int r;
 
@@ -149,10 +151,7 @@ static struct reader_thread *thread_new(void)
 		return NULL;
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_cond_init(&t->asked, NULL);
-	pthread_condattr_init(&clock);
-	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-	pthread_cond_init(&t->done, &clock);
-	pthread_condattr_destroy(&clock);
+	cond_init(&t->done);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	r = pthread_create(&t->thread, &attr, thread_main, t);
@@ -180,11 +179,9 @@ static bool may_leave(const struct reader *r)
 static bool wait_done(struct reader_thread *t, uint64_t ns)
 {
 	uint64_t until = clock_monotonic_ns() + ns;
-	struct timespec ts = {.tv_sec = (time_t)(until / NSEC_PER_SEC),
-			      .tv_nsec = (long)(until % NSEC_PER_SEC)};
 
-	while (t->state == ASKED && clock_monotonic_ns() < until)
-		pthread_cond_timedwait(&t->done, &t->lock, &ts);
+	while (t->state == ASKED && cond_wait_until(&t->done, &t->lock, until) != ETIMEDOUT)
+		;
 	return t->state != ASKED;
 }
 
@@ -215,30 +212,19 @@ static void ask(struct reader_thread *t, const struct reader *r, int fd, void *b
 	pthread_cond_signal(&t->asked);
 }
 
-static ssize_t pread_here(struct reader *r, int fd, void *buf, size_t len, uint64_t offset)
-{
-	ssize_t n;
-
-	read_begins(r->reads);
-	n = pread_all_signals(fd, buf, len, offset);
-	read_ends(r->reads);
-	return n;
-}
-
 ssize_t reader_pread(struct reader *r, int fd, void *buf, size_t len, uint64_t offset)
 {
 	uint64_t patience = PATIENCE_NS;
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	struct reader_thread *t;
 	ssize_t n;
-	int own;
 
-	if (!r->thread && !(r->thread = thread_new()))
-		return pread_here(r, fd, buf, len, offset);
-	own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (own < 0)
 		return -errno;
-	t = r->thread;
 	read_begins(r->reads);
+	if (!r->thread && !(r->thread = thread_new()))
+		return read_it(r->reads, own, buf, len, offset);
+	t = r->thread;
 	pthread_mutex_lock(&t->lock);
 	ask(t, r, own, buf, len, offset);
 	for (; !wait_done(t, patience); patience = LOOK_NS) {

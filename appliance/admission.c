@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdbool.h>
-#include <time.h>
 
 #include "appliance/admission.h"
 #include "lib/clock.h"
+#include "lib/cond.h"
 
 struct admission_wait {
 	struct admission_wait *next;
@@ -168,9 +168,8 @@ static void withdraw(struct admission_wait **list, struct admission_wait *w)
 static void wait_granted(struct admission *a, struct admission_wait *w, uint64_t wait_ns)
 {
 	uint64_t until = clock_monotonic_ns() + wait_ns;
-	struct timespec t = {(time_t)(until / NSEC_PER_SEC), (long)(until % NSEC_PER_SEC)};
 
-	while (!w->granted && pthread_cond_timedwait(&w->wake, &a->lock, &t) != ETIMEDOUT)
+	while (!w->granted && cond_wait_until(&w->wake, &a->lock, until) != ETIMEDOUT)
 		;
 }
 
@@ -179,12 +178,8 @@ int admission_enter(struct admission *a, struct admission_flow *flow, uint64_t b
 {
 	struct admission_wait w = {.flow = flow, .bytes = bytes};
 	struct admission_wait **list = is_small(bytes) ? &a->small : &a->large;
-	pthread_condattr_t attr;
 
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&w.wake, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&w.wake);
 	pthread_mutex_lock(&a->lock);
 	if (bytes)
 		note_asked(a, flow);

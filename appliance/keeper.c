@@ -3,13 +3,13 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "appliance/enrol.h"
 #include "appliance/policy.h"
 #include "appliance/tls.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/cond.h"
 #include "lib/log.h"
 
 struct keeper {
@@ -56,11 +56,10 @@ static void renew_certificate(struct appliance *app)
 static bool wait_round(struct keeper *k)
 {
 	uint64_t until = clock_monotonic_ns() + k->app->home.config.policy_interval_ns;
-	struct timespec t = {(time_t)(until / NSEC_PER_SEC), (long)(until % NSEC_PER_SEC)};
 	bool stop;
 
 	pthread_mutex_lock(&k->lock);
-	while (!k->stop && pthread_cond_timedwait(&k->wake, &k->lock, &t) != ETIMEDOUT)
+	while (!k->stop && cond_wait_until(&k->wake, &k->lock, until) != ETIMEDOUT)
 		;
 	stop = k->stop;
 	pthread_mutex_unlock(&k->lock);
@@ -81,17 +80,13 @@ static void *keep(void *arg)
 int keeper_start(struct appliance *app, struct keeper **out, struct err *e)
 {
 	struct keeper *k = calloc(1, sizeof(*k));
-	pthread_condattr_t attr;
 	int rc;
 
 	if (!k)
 		return err_set(e, -ENOMEM, "out of memory");
 	k->app = app;
 	pthread_mutex_init(&k->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&k->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&k->wake);
 	rc = pthread_create(&k->thread, NULL, keep, k);
 	if (rc) {
 		free(k);

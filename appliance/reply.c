@@ -9,6 +9,7 @@
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "lib/log.h"
+#include "lib/text.h"
 
 #define RETRY_BUSY_S 2
 #define RETRY_NO_SPACE_S 30
@@ -78,7 +79,7 @@ void reply_error(struct request *r, enum api_code code, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(message, sizeof(message), fmt, ap);
+	text_vformat(message, sizeof(message), fmt, ap);
 	va_end(ap);
 	reply_json(r, codes[code].status,
 		   json_pack("{s:s, s:s}", "error", codes[code].name, "message", message));

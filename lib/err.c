@@ -17,8 +17,7 @@ int err_set(struct err *e, int code, const char *fmt, ...)
 	char text[sizeof(e->text)];
 
 	va_start(ap, fmt);
-	if (vsnprintf(text, sizeof(text), fmt, ap) >= (int)sizeof(text))
-		text_whole(text);
+	text_vformat(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	memcpy(e->text, text, sizeof(text));
 	e->code = code;

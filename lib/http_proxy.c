@@ -100,7 +100,8 @@ bool http_proxy_spared(const char *no_proxy, const char *url)
 	char element[sizeof("[]/128") + INET6_ADDRSTRLEN];
 	struct in6_addr address;
 
-	if (!host_address(url, &address))
+	/* Asked before each request, and most have no list. */
+	if (!*no_proxy || !host_address(url, &address))
 		return false;
 	for (const char *s = no_proxy; *s;) {
 		size_t len = strcspn(s, ", \t");

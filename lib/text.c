@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/text.h"
 
+#include <stdio.h>
 #include <string.h>
 
 size_t text_control(const char *s, size_t len)
@@ -38,4 +39,19 @@ void text_whole(char *s)
 
 	if (more < want)
 		s[len - 1 - more] = 0;
+}
+
+void text_vformat(char *out, size_t size, const char *fmt, va_list args)
+{
+	if (vsnprintf(out, size, fmt, args) >= (int)size)
+		text_whole(out);
+}
+
+void text_format(char *out, size_t size, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	text_vformat(out, size, fmt, args);
+	va_end(args);
 }

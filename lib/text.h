@@ -5,6 +5,7 @@
 #ifndef MOBILITY_TEXT_H
 #define MOBILITY_TEXT_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -17,5 +18,10 @@ bool text_printable(const char *s, size_t len);
  * there is of that is cut off.
  */
 void text_whole(char *s);
+/* snprintf() and vsnprintf(), whose text ends with a whole character where it is cut. */
+void text_format(char *out, size_t size, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void text_vformat(char *out, size_t size, const char *fmt, va_list args)
+	__attribute__((format(printf, 3, 0)));
 
 #endif

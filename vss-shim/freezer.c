@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/text.h"
 #include "vss-shim/stack.h"
 
 static void set_result(struct frozen_fs *fs, enum fs_result r, const char *fmt, ...)
@@ -24,7 +25,7 @@ static void set_result(struct frozen_fs *fs, enum fs_result r, const char *fmt, 
 		return;
 	fs->result = r;
 	va_start(args, fmt);
-	vsnprintf(fs->text, sizeof(fs->text), fmt, args);
+	text_vformat(fs->text, sizeof(fs->text), fmt, args);
 	va_end(args);
 }
 

@@ -24,8 +24,7 @@ void set_reason(struct set *set, const char *fmt, ...)
 	if (set->reason[0])
 		return;
 	va_start(args, fmt);
-	if (vsnprintf(set->reason, sizeof(set->reason), fmt, args) >= (int)sizeof(set->reason))
-		text_whole(set->reason);
+	text_vformat(set->reason, sizeof(set->reason), fmt, args);
 	va_end(args);
 }
 

@@ -13,6 +13,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/text.h"
 
 #define MS UINT64_C(1000000)
 #define ABORT_NS (1000 * MS)
@@ -87,7 +88,7 @@ void writer_fail(struct writer *w, const char *fmt, ...)
 		return;
 	w->result = RESULT_FAILED;
 	va_start(args, fmt);
-	vsnprintf(w->text, sizeof(w->text), fmt, args);
+	text_vformat(w->text, sizeof(w->text), fmt, args);
 	va_end(args);
 }
 

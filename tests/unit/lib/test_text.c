@@ -59,6 +59,19 @@ START_TEST(a_character_is_whole_or_not_there)
 }
 END_TEST
 
+START_TEST(formatted_whole)
+{
+	char text[8];
+
+	text_format(text, sizeof(text), "%s", "abcdef\xc3\xa4");
+	ck_assert_str_eq(text, "abcdef");
+	text_format(text, sizeof(text), "%s", "abcde\xc3\xa4");
+	ck_assert_str_eq(text, "abcde\xc3\xa4");
+	text_format(text, sizeof(text), "%d", 1234567);
+	ck_assert_str_eq(text, "1234567");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("text");
@@ -66,5 +79,6 @@ int main(void)
 	tcase_add_loop_test(t, printable, 0, (int)(sizeof(texts) / sizeof(texts[0])));
 	tcase_add_test(t, within_the_length);
 	tcase_add_test(t, a_character_is_whole_or_not_there);
+	tcase_add_test(t, formatted_whole);
 	return run_tcase("text", t);
 }
