@@ -214,7 +214,7 @@ static void conn_accept(const struct pair *p)
 }
 
 /* The fault of c is due in direction d: true when the connection is gone. */
-static bool strike(unsigned int i, int d)
+static bool strike(unsigned int i, int d, uint64_t now)
 {
 	struct conn *c = conns[i];
 	struct fault f = c->fault;
@@ -232,11 +232,12 @@ static bool strike(unsigned int i, int d)
 		shutdown(c->fd[d], SHUT_WR);
 		return false;
 	case STALL:
-		c->stalled_until = f.arg ? now_ms() + f.arg : UINT64_MAX;
+		c->stalled_until = f.arg ? now + f.arg : UINT64_MAX;
 		return false;
 	case SLOW:
 		c->fault = f;
-		c->slow_since = now_ms();
+		c->slow_since = now; /* the same clock as allowance()'s: never after it */
+		c->slow_passed = 0;
 		return false;
 	case CORRUPT:
 		c->flow[d].buf[c->flow[d].from] ^= 0x10;
@@ -279,7 +280,7 @@ static bool flow_out(unsigned int i, int d, uint64_t now)
 		if (!n) {
 			if (c->slow_since)
 				return false;
-			if (strike(i, d))
+			if (strike(i, d, now))
 				return true;
 			if (c->stalled_until > now)
 				return false;
