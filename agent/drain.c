@@ -14,19 +14,29 @@
 #define BEAT_NS (NSEC_PER_SEC / 4)
 #define WORKERS_MAX 16
 
+/* A worker with its thread, and whoever goes on in its place (reader.h). */
+struct hand {
+	struct drain_pool *pool;
+	pthread_t thread;
+	uint64_t round; /* which drain it has joined last: each once */
+	bool ready; /* lock; w and piece are made */
+	struct worker w;
+	struct piece *piece; /* the last of what is made */
+};
+
 struct drain_pool {
 	struct agent *agent;
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t work, done;
 	struct drain *drain; /* NULL: nothing to do */
 	unsigned int left; /* workers that have not finished this drain, segments on their way */
-	uint64_t round; /* number of the drain, so that a worker joins each once */
+	uint64_t round; /* number of the drain */
 	int error;
 	struct err why;
 	bool end;
 	struct senders *senders;
 	unsigned int count;
-	pthread_t thread[WORKERS_MAX];
+	struct hand hand[WORKERS_MAX];
 };
 
 static bool given_up(void *arg)
@@ -89,17 +99,19 @@ static bool next_piece(struct drain_pool *p, struct drain *d, struct piece *piec
 	return more;
 }
 
-static void work(struct drain_pool *p, struct worker *w, struct drain *d, struct piece *piece)
+static void work(struct hand *h, struct drain *d)
 {
+	struct drain_pool *p = h->pool;
+	struct worker *w = &h->w;
 	struct err e = {0};
 	int r = 0;
 
 	w->epoch = d->epoch;
-	while (!r && next_piece(p, d, piece)) {
+	while (!r && next_piece(p, d, h->piece)) {
 		if (given_up(p))
 			r = err_set(&e, -ECANCELED, "canceled");
 		else
-			r = worker_piece(w, piece, &e);
+			r = worker_piece(w, h->piece, &e);
 	}
 	if (!r && !given_up(p))
 		worker_flush(w);
@@ -111,58 +123,91 @@ static void work(struct drain_pool *p, struct worker *w, struct drain *d, struct
 }
 
 /* The next drain, or NULL at the end. */
-static struct drain *wait_for_work(struct drain_pool *p, uint64_t *round)
+static struct drain *wait_for_work(struct hand *h)
 {
+	struct drain_pool *p = h->pool;
 	struct drain *d = NULL;
 
 	pthread_mutex_lock(&p->lock);
-	while (!p->end && (!p->drain || p->round == *round))
+	while (!p->end && (!p->drain || p->round == h->round))
 		pthread_cond_wait(&p->work, &p->lock);
 	if (!p->end) {
 		d = p->drain;
-		*round = p->round;
+		h->round = p->round;
 	}
 	pthread_mutex_unlock(&p->lock);
 	return d;
 }
 
-/* What a worker needs, *piece the last of it. Where it is refused the next drain tries again. */
-static int make_ready(struct drain_pool *p, struct worker *w, struct piece **piece, struct err *e)
+/* Where it is refused the next drain tries again. */
+static int make_ready(struct hand *h, struct err *e)
 {
-	int r = worker_init(w, p->agent, e);
+	struct drain_pool *p = h->pool;
+	int r;
 
-	if (!r && !(*piece = malloc(sizeof(**piece))))
+	h->w = (struct worker){.given_up = given_up,
+			       .begun = segment_begun,
+			       .arg = p,
+			       .senders = p->senders};
+	r = worker_init(&h->w, p->agent, e);
+	if (!r && !(h->piece = malloc(sizeof(*h->piece))))
 		r = err_set(e, -ENOMEM, "out of memory");
-	if (r)
-		worker_clear(w);
-	return r;
+	if (r) {
+		worker_clear(&h->w);
+		return r;
+	}
+	pthread_mutex_lock(&p->lock);
+	h->ready = true;
+	pthread_mutex_unlock(&p->lock);
+	return 0;
 }
 
-static void *worker_main(void *arg)
+static void *hand_main(void *arg)
 {
-	struct drain_pool *p = arg;
-	struct worker w = {.given_up = given_up,
-			   .begun = segment_begun,
-			   .arg = p,
-			   .senders = p->senders};
-	struct piece *piece = NULL;
-	uint64_t round = 0;
+	struct hand *h = arg;
 	struct drain *d;
 	struct err e;
 	int r;
 
-	while ((d = wait_for_work(p, &round))) {
-		r = piece ? 0 : make_ready(p, &w, &piece, &e);
+	while ((d = wait_for_work(h))) {
+		r = h->piece ? 0 : make_ready(h, &e);
 		if (r)
-			fail(p, r, &e);
+			fail(h->pool, r, &e);
 		else
-			work(p, &w, d, piece);
-		one_less(p);
+			work(h, d);
+		one_less(h->pool);
 	}
-	if (piece)
-		worker_clear(&w);
-	free(piece);
 	return NULL;
+}
+
+/* In place of a thread that was left behind in a read of a drain that was given up. */
+static void *hand_goes_on(void *arg)
+{
+	struct hand *h = arg;
+	struct err e;
+
+	worker_forget(&h->w);
+	fail(h->pool, err_set(&e, -ECANCELED, "canceled"), &e);
+	one_less(h->pool);
+	return hand_main(h);
+}
+
+static int start_hands(struct drain_pool *p)
+{
+	unsigned int wanted = p->agent->config.workers;
+	struct hand *h;
+	int r;
+
+	if (wanted > WORKERS_MAX)
+		wanted = WORKERS_MAX;
+	for (; p->count < wanted; p->count++) {
+		h = &p->hand[p->count];
+		h->pool = p;
+		r = pthread_create(&h->thread, NULL, hand_main, h);
+		if (r)
+			return -r;
+	}
+	return 0;
 }
 
 int drain_pool_new(struct agent *a, struct drain_pool **out, struct err *e)
@@ -182,17 +227,21 @@ int drain_pool_new(struct agent *a, struct drain_pool **out, struct err *e)
 		drain_pool_free(p);
 		return r;
 	}
-	while (!r && p->count < a->config.workers && p->count < WORKERS_MAX) {
-		r = pthread_create(&p->thread[p->count], NULL, worker_main, p);
-		if (!r)
-			p->count++;
-	}
+	r = start_hands(p);
 	if (r) {
 		drain_pool_free(p);
-		return err_errno(e, -r, "cannot start a worker thread");
+		return err_errno(e, r, "cannot start a worker thread");
 	}
 	*out = p;
 	return 0;
+}
+
+static void hand_end(struct hand *h)
+{
+	pthread_join(h->thread, NULL);
+	if (h->piece)
+		worker_clear(&h->w);
+	free(h->piece);
 }
 
 void drain_pool_free(struct drain_pool *p)
@@ -204,12 +253,30 @@ void drain_pool_free(struct drain_pool *p)
 	pthread_cond_broadcast(&p->work);
 	pthread_mutex_unlock(&p->lock);
 	for (unsigned int i = 0; i < p->count; i++)
-		pthread_join(p->thread[i], NULL);
+		hand_end(&p->hand[i]);
 	senders_free(p->senders);
 	pthread_cond_destroy(&p->work);
 	pthread_cond_destroy(&p->done);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
+}
+
+/* Of a drain that was given up no read is waited for. */
+static void leave_reads(struct drain_pool *p)
+{
+	struct hand *h;
+	bool ready;
+
+	if (!given_up(p))
+		return;
+	for (unsigned int i = 0; i < p->count; i++) {
+		h = &p->hand[i];
+		pthread_mutex_lock(&p->lock);
+		ready = h->ready;
+		pthread_mutex_unlock(&p->lock);
+		if (ready)
+			reader_leave(&h->w.reader, &h->thread, hand_goes_on, h);
+	}
 }
 
 /* Wait for the workers and their segments; the lock is held. */
@@ -219,6 +286,7 @@ static void wait_done(struct drain_pool *p, void (*beat)(void *arg), void *arg)
 		cond_wait_until(&p->done, &p->lock, clock_monotonic_ns() + BEAT_NS);
 		pthread_mutex_unlock(&p->lock);
 		beat(arg);
+		leave_reads(p);
 		pthread_mutex_lock(&p->lock);
 	}
 }

@@ -9,11 +9,8 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
-#include "lib/cond.h"
 
 #define PATIENCE_NS (2 * NSEC_PER_SEC) /* no read is left behind earlier */
-#define LOOK_NS (NSEC_PER_SEC / 4)
-#define STACK_BYTES (256u << 10)
 
 struct reads {
 	_Atomic unsigned int references;
@@ -61,194 +58,143 @@ static void read_ends(struct reads *r)
 	reads_put(r);
 }
 
-/* --- the thread ------------------------------------------------------------------------------- */
+/* --- one that can be left behind --------------------------------------------------------------- */
 
-struct reader_thread {
-	pthread_t thread;
+/* The reader's, and of the reading thread alone once that was left behind. */
+struct reading {
 	pthread_mutex_t lock; /* guards all below */
-	pthread_cond_t asked, done;
-	enum { IDLE, ASKED, LEFT, END } state;
-	int fd; /* its own: whoever left it behind may close the other */
-	void *to;
-	size_t len;
-	uint64_t offset;
-	struct reads *reads;
-	ssize_t result;
+	enum { IDLE, UNDER_WAY, LEFT } state;
+	uint64_t since_ns; /* monotonic */
 	uint8_t *buf; /* of a read that was left behind */
 };
 
 static _Atomic unsigned int left_behind;
 
-static void thread_free(struct reader_thread *t)
+static struct reading *reading_new(void)
 {
-	pthread_cond_destroy(&t->asked);
-	pthread_cond_destroy(&t->done);
-	pthread_mutex_destroy(&t->lock);
-	free(t->buf);
-	free(t);
+	struct reading *g = calloc(1, sizeof(*g));
+
+	if (g)
+		pthread_mutex_init(&g->lock, NULL);
+	return g;
 }
 
-/* A read of r that has begun. fd is its own, and closed. */
-static ssize_t read_it(struct reads *r, int fd, void *buf, size_t len, uint64_t offset)
+static void reading_free(struct reading *g)
 {
+	if (!g)
+		return;
+	pthread_mutex_destroy(&g->lock);
+	free(g->buf);
+	free(g);
+}
+
+int reader_init(struct reader *r)
+{
+	r->reading = reading_new();
+	return r->reading ? 0 : -ENOMEM;
+}
+
+void reader_clear(struct reader *r)
+{
+	reading_free(r->reading);
+	r->reading = NULL;
+}
+
+static void reading_begins(struct reading *g)
+{
+	pthread_mutex_lock(&g->lock);
+	g->state = UNDER_WAY;
+	g->since_ns = clock_monotonic_ns();
+	pthread_mutex_unlock(&g->lock);
+}
+
+/* False: it was left behind, and the reader is somebody else's. */
+static bool reading_ends(struct reading *g)
+{
+	bool ours;
+
+	pthread_mutex_lock(&g->lock);
+	ours = g->state == UNDER_WAY;
+	if (ours)
+		g->state = IDLE;
+	pthread_mutex_unlock(&g->lock);
+	return ours;
+}
+
+ssize_t reader_pread(struct reader *r, int fd, void *buf, size_t len, uint64_t offset)
+{
+	/* Its own: whoever leaves it behind may close the other. */
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	struct reading *g = r->reading;
+	struct reads *reads = r->reads;
 	ssize_t n;
 
+	if (own < 0)
+		return -errno;
+	read_begins(reads);
+	reading_begins(g);
 	do
-		n = pread(fd, buf, len, (off_t)offset);
+		n = pread(own, buf, len, (off_t)offset);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		n = -errno;
-	close(fd);
-	read_ends(r);
+	close(own);
+	read_ends(reads);
+	if (!reading_ends(g)) {
+		reading_free(g);
+		atomic_fetch_sub(&left_behind, 1);
+		pthread_exit(NULL);
+	}
 	return n;
 }
 
-/* The lock is held. */
-static void read_as_asked(struct reader_thread *t)
+static bool may_leave(void)
 {
-	ssize_t n;
-
-	pthread_mutex_unlock(&t->lock);
-	n = read_it(t->reads, t->fd, t->to, t->len, t->offset);
-	pthread_mutex_lock(&t->lock);
-	t->result = n;
-	if (t->state == ASKED) {
-		t->state = IDLE;
-		pthread_cond_signal(&t->done);
-	}
-}
-
-static void *thread_main(void *arg)
-{
-	struct reader_thread *t = arg;
-	bool left;
-
-	pthread_mutex_lock(&t->lock);
-	while (t->state == IDLE || t->state == ASKED) {
-		if (t->state == ASKED)
-			read_as_asked(t);
-		else
-			pthread_cond_wait(&t->asked, &t->lock);
-	}
-	left = t->state == LEFT;
-	pthread_mutex_unlock(&t->lock);
-	/* Else whoever ended us waits for that. */
-	if (left) {
-		thread_free(t);
-		atomic_fetch_sub(&left_behind, 1);
-	}
-	return NULL;
-}
-
-/* NULL: there can be none now. */
-static struct reader_thread *thread_new(void)
-{
-	struct reader_thread *t = calloc(1, sizeof(*t));
-	pthread_attr_t attr;
-	int r;
-
-	if (!t)
-		return NULL;
-	pthread_mutex_init(&t->lock, NULL);
-	pthread_cond_init(&t->asked, NULL);
-	cond_init(&t->done);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	r = pthread_create(&t->thread, &attr, thread_main, t);
-	pthread_attr_destroy(&attr);
-	if (r) {
-		thread_free(t);
-		return NULL;
-	}
-	return t;
-}
-
-/* --- the worker's side ------------------------------------------------------------------------ */
-
-static bool may_leave(const struct reader *r)
-{
-	if (!r->given_up(r->arg))
-		return false;
 	if (atomic_fetch_add(&left_behind, 1) < READER_LEFT_MAX)
 		return true;
 	atomic_fetch_sub(&left_behind, 1);
 	return false;
 }
 
-/* The lock is held. False: it has not come back in that time. */
-static bool wait_done(struct reader_thread *t, uint64_t ns)
+/* The lock is held, and the read takes long. */
+static bool leave(struct reader *r, pthread_t *thread, void *(*instead)(void *arg), void *arg)
 {
-	uint64_t until = clock_monotonic_ns() + ns;
+	struct reading *g = r->reading, *next = reading_new();
+	size_t size = *r->buf_size;
+	pthread_t left = *thread;
 
-	while (t->state == ASKED && cond_wait_until(&t->done, &t->lock, until) != ETIMEDOUT)
-		;
-	return t->state != ASKED;
-}
-
-/* The lock is held, and given up here: the thread is its own from now on. */
-static void leave(struct reader *r)
-{
-	struct reader_thread *t = r->thread;
-
-	r->thread = NULL;
-	t->buf = *r->buf;
+	if (!next || !may_leave()) {
+		reading_free(next);
+		return false;
+	}
+	g->buf = *r->buf;
 	*r->buf = NULL;
 	*r->buf_size = 0;
-	t->state = LEFT;
-	pthread_detach(t->thread);
-	pthread_mutex_unlock(&t->lock);
-}
-
-/* The lock is held. */
-static void ask(struct reader_thread *t, const struct reader *r, int fd, void *buf, size_t len,
-		uint64_t offset)
-{
-	t->fd = fd;
-	t->to = buf;
-	t->len = len;
-	t->offset = offset;
-	t->reads = r->reads;
-	t->state = ASKED;
-	pthread_cond_signal(&t->asked);
-}
-
-ssize_t reader_pread(struct reader *r, int fd, void *buf, size_t len, uint64_t offset)
-{
-	uint64_t patience = PATIENCE_NS;
-	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	struct reader_thread *t;
-	ssize_t n;
-
-	if (own < 0)
-		return -errno;
-	read_begins(r->reads);
-	if (!r->thread && !(r->thread = thread_new()))
-		return read_it(r->reads, own, buf, len, offset);
-	t = r->thread;
-	pthread_mutex_lock(&t->lock);
-	ask(t, r, own, buf, len, offset);
-	for (; !wait_done(t, patience); patience = LOOK_NS) {
-		if (may_leave(r)) {
-			leave(r);
-			return -ECANCELED;
-		}
+	r->reading = next;
+	if (pthread_create(thread, NULL, instead, arg)) {
+		/* Nobody else has looked at the reader: its thread is in the read. */
+		*thread = left;
+		*r->buf = g->buf;
+		*r->buf_size = size;
+		g->buf = NULL;
+		r->reading = g;
+		reading_free(next);
+		atomic_fetch_sub(&left_behind, 1);
+		return false;
 	}
-	n = t->result;
-	pthread_mutex_unlock(&t->lock);
-	return n;
+	g->state = LEFT;
+	pthread_detach(left);
+	return true;
 }
 
-void reader_clear(struct reader *r)
+bool reader_leave(struct reader *r, pthread_t *thread, void *(*instead)(void *arg), void *arg)
 {
-	struct reader_thread *t = r->thread;
+	struct reading *g = r->reading;
+	bool done = false;
 
-	r->thread = NULL;
-	if (!t)
-		return;
-	pthread_mutex_lock(&t->lock);
-	t->state = END;
-	pthread_cond_signal(&t->asked);
-	pthread_mutex_unlock(&t->lock);
-	pthread_join(t->thread, NULL);
-	thread_free(t);
+	pthread_mutex_lock(&g->lock);
+	if (g->state == UNDER_WAY && clock_monotonic_ns() - g->since_ns >= PATIENCE_NS)
+		done = leave(r, thread, instead, arg);
+	pthread_mutex_unlock(&g->lock);
+	return done;
 }

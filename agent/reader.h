@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads of disks. One may never come back, so nobody else may depend on the thread that makes it: each worker has a reader, a
- * thread that reads for it. A read that takes long and that nobody wants any more is left behind, with its thread and the buffer that it
- * goes to; both are freed when it comes back.
+ * Reads of disks. One may never come back, and the kernel lets nobody out of it: so a worker's read that takes long and that nobody wants any
+ * more is left behind, with the thread that makes it and the buffer that it goes to, and another thread goes on in its place.
+ * Thread and buffer go when the read comes back.
  *
  *	struct reads	the reads of one disk that are under way, those left behind as well: any thread that has a
  *			reference
- *	struct reader	one worker
+ *	struct reader	the thread of one worker reads; reader_leave() is for another
  */
 #ifndef MOBILITY_AGENT_READER_H
 #define MOBILITY_AGENT_READER_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,25 +23,31 @@ void reads_put(struct reads *r); /* NULL is fine */
 /* For how long none of them has come back, and none has begun; 0: none is under way. */
 uint64_t reads_hanging_ns(const struct reads *r);
 
-/* With more than so many left behind no other is: the next is waited for. */
+/* With so many left behind no other is: it is waited for. */
 #define READER_LEFT_MAX 32
 
-struct reader_thread;
+struct reading;
 struct reader {
-	bool (*given_up)(void *arg); /* is the read not wanted any more? */
-	void *arg;
 	/* The buffer that the reads go to, or to parts of it, and its size: NULL and 0 when it was left behind. */
 	uint8_t **buf;
 	size_t *buf_size;
 	struct reads *reads; /* of the disk that is read; NULL: nobody counts them */
-	struct reader_thread *thread; /* NULL: none */
+	struct reading *reading; /* reader_init() */
 };
 
+/* buf and buf_size are set. Returns 0 or -ENOMEM. */
+int reader_init(struct reader *r);
+void reader_clear(struct reader *r); /* no read is under way; one that is cleared is fine */
 /*
- * As pread(), but for a negative errno, and to be asked again after no EINTR. -ECANCELED: it was left behind. What is read is in
- * [buf, buf + len), within *r->buf.
+ * As pread(), but for a negative errno, and to be asked again after no EINTR. What is read is in [buf, buf + len), within *r->buf.
+ * Does not return to a thread that was left behind, which ends here: so its callers hold no lock and own nothing that whoever
+ * goes on in its place does not find.
  */
 ssize_t reader_pread(struct reader *r, int fd, void *buf, size_t len, uint64_t offset);
-void reader_clear(struct reader *r);
+/*
+ * Leaves the read behind that has been under way for two seconds, and starts instead(arg), which has the reader from then on; *thread, which was the
+ * reading one, is the new one. False: there is no such read, too many were left behind already, or there can be no thread.
+ */
+bool reader_leave(struct reader *r, pthread_t *thread, void *(*instead)(void *arg), void *arg);
 
 #endif

@@ -10,16 +10,13 @@ int worker_init(struct worker *w, struct agent *a, struct err *e)
 {
 	w->agent = a;
 	w->uplink = (struct uplink){.agent = a, .given_up = w->given_up, .arg = w->arg};
-	w->reader = (struct reader){.given_up = w->given_up,
-				    .arg = w->arg,
-				    .buf = &w->buf,
-				    .buf_size = &w->buf_size};
+	w->reader = (struct reader){.buf = &w->buf, .buf_size = &w->buf_size};
 	tuner_init(&w->tuner);
 	w->codec = codec_new();
 	w->expected = malloc(PIECE_COMPARE_BYTES / WIRE_BLOCK * DIGEST_BYTES);
 	w->own = malloc(PIECE_COMPARE_BYTES / WIRE_BLOCK * DIGEST_BYTES);
 	w->theirs = malloc(PIECE_COMPARE_BYTES / WIRE_BLOCK * DIGEST_BYTES);
-	if (!w->codec || !w->expected || !w->own || !w->theirs)
+	if (reader_init(&w->reader) || !w->codec || !w->expected || !w->own || !w->theirs)
 		return err_set(e, -ENOMEM, "out of memory");
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/reader.h"
@@ -21,7 +22,8 @@
 ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t offset);
 
 static int disk;
-static _Atomic bool answers, wanted;
+static nlink_t threads; /* before any of ours */
+static _Atomic bool answers;
 static _Atomic unsigned int hanging, interrupted;
 
 ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t offset)
@@ -41,27 +43,23 @@ ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t offset)
 	return (ssize_t)len;
 }
 
-static bool given_up(void *arg)
-{
-	(void)arg;
-	return !atomic_load(&wanted);
-}
-
 struct side {
 	uint8_t *buf;
 	size_t buf_size;
 	struct reader reader;
+	pthread_t thread;
+	_Atomic ssize_t result;
+	_Atomic bool instead; /* another thread went on */
 };
 
 static void side_make(struct side *s, struct reads *reads)
 {
+	memset(s, 0, sizeof(*s));
 	s->buf = malloc(SIZE);
 	ck_assert_ptr_nonnull(s->buf);
 	s->buf_size = SIZE;
-	s->reader = (struct reader){.given_up = given_up,
-				    .buf = &s->buf,
-				    .buf_size = &s->buf_size,
-				    .reads = reads};
+	s->reader = (struct reader){.buf = &s->buf, .buf_size = &s->buf_size, .reads = reads};
+	ck_assert_int_eq(reader_init(&s->reader), 0);
 }
 
 static void side_clear(struct side *s)
@@ -70,12 +68,52 @@ static void side_clear(struct side *s)
 	free(s->buf);
 }
 
+static void *read_hanging(void *arg)
+{
+	struct side *s = arg;
+
+	atomic_store(&s->result, reader_pread(&s->reader, disk, s->buf, SIZE, HANGS));
+	return NULL;
+}
+
+static void *go_on(void *arg)
+{
+	struct side *s = arg;
+
+	atomic_store(&s->instead, true);
+	return NULL;
+}
+
+static bool left(struct side *s)
+{
+	return reader_leave(&s->reader, &s->thread, go_on, s);
+}
+
+/* Threads: a folder for each, and some more. */
+static nlink_t threads_now(void)
+{
+	struct stat s;
+
+	ck_assert_int_eq(stat("/proc/self/task", &s), 0);
+	return s.st_nlink;
+}
+
+static void *nothing(void *arg)
+{
+	return arg;
+}
+
 static void setup(void)
 {
+	pthread_t first;
+
+	/* With the first thread the thread sanitizer starts one of its own. */
+	ck_assert_int_eq(pthread_create(&first, NULL, nothing, NULL), 0);
+	pthread_join(first, NULL);
 	disk = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	ck_assert_int_ge(disk, 0);
 	atomic_store(&answers, false);
-	atomic_store(&wanted, true);
+	threads = threads_now();
 }
 
 /* Nothing is left open. */
@@ -90,10 +128,11 @@ static void teardown(void)
 	close(next);
 }
 
+/* The threads that were left behind have ended as well. */
 static void wait_answered(const struct reads *reads)
 {
 	atomic_store(&answers, true);
-	while (atomic_load(&hanging) || reads_hanging_ns(reads))
+	while (reads_hanging_ns(reads) || threads_now() > threads)
 		usleep(1000);
 }
 
@@ -117,14 +156,20 @@ START_TEST(as_pread)
 }
 END_TEST
 
-START_TEST(left_behind_when_not_wanted)
+START_TEST(left_behind)
 {
 	struct reads *reads = reads_new();
+	uint64_t began = clock_monotonic_ns();
 	struct side s;
 
 	side_make(&s, reads);
-	atomic_store(&wanted, false);
-	ck_assert_int_eq(reader_pread(&s.reader, disk, s.buf, SIZE, HANGS), -ECANCELED);
+	ck_assert(!left(&s));
+	ck_assert_int_eq(pthread_create(&s.thread, NULL, read_hanging, &s), 0);
+	while (!left(&s))
+		usleep(1000);
+	ck_assert_uint_ge(clock_monotonic_ns() - began, 2 * NSEC_PER_SEC);
+	pthread_join(s.thread, NULL);
+	ck_assert(atomic_load(&s.instead));
 	ck_assert_ptr_null(s.buf);
 	ck_assert_uint_eq(s.buf_size, 0);
 	ck_assert_uint_gt(reads_hanging_ns(reads), 0);
@@ -136,67 +181,56 @@ START_TEST(left_behind_when_not_wanted)
 	ck_assert_int_eq(reader_pread(&s.reader, disk, s.buf, SIZE, 7), SIZE);
 	ck_assert_uint_eq(s.buf[SIZE - 1], 7);
 	ck_assert_uint_eq(atomic_load(&hanging), 1);
-	side_clear(&s);
 	wait_answered(reads);
+	/* What came back late goes nowhere. */
+	ck_assert_uint_eq(s.buf[SIZE - 1], 7);
+	ck_assert_int_eq(atomic_load(&s.result), 0);
+	side_clear(&s);
 	reads_put(reads);
 }
 END_TEST
 
-static void *answer_soon(void *arg)
-{
-	(void)arg;
-	sleep(3); /* longer than anybody is patient who does not want it */
-	atomic_store(&answers, true);
-	return NULL;
-}
-
-START_TEST(waited_for_while_wanted)
+START_TEST(waited_for_while_nobody_leaves)
 {
 	struct reads *reads = reads_new();
-	uint64_t began = clock_monotonic_ns();
-	pthread_t thread;
 	struct side s;
 
 	side_make(&s, reads);
-	ck_assert_int_eq(pthread_create(&thread, NULL, answer_soon, NULL), 0);
-	ck_assert_int_eq(reader_pread(&s.reader, disk, s.buf, SIZE, HANGS), SIZE);
-	ck_assert_uint_ge(clock_monotonic_ns() - began, 2 * NSEC_PER_SEC);
+	ck_assert_int_eq(pthread_create(&s.thread, NULL, read_hanging, &s), 0);
+	sleep(3);
+	ck_assert_int_eq(atomic_load(&s.result), 0);
+	atomic_store(&answers, true);
+	pthread_join(s.thread, NULL);
+	ck_assert_int_eq(atomic_load(&s.result), SIZE);
 	ck_assert_uint_eq(s.buf[SIZE - 1], HANGS & 0xff);
-	pthread_join(thread, NULL);
+	/* It has come back: there is nothing to leave. */
+	ck_assert(!left(&s));
 	side_clear(&s);
 	reads_put(reads);
 }
 END_TEST
-
-static _Atomic unsigned int gone;
-
-static void *read_it(void *arg)
-{
-	struct side *s = arg;
-
-	if (reader_pread(&s->reader, disk, s->buf, SIZE, HANGS) == -ECANCELED)
-		atomic_fetch_add(&gone, 1);
-	return NULL;
-}
 
 START_TEST(not_without_bound)
 {
 	struct side s[READER_LEFT_MAX + 2];
 	struct reads *reads = reads_new();
-	pthread_t thread[READER_LEFT_MAX + 2];
+	unsigned int gone = 0;
 
-	atomic_store(&wanted, false);
 	for (unsigned int i = 0; i < READER_LEFT_MAX + 2; i++) {
 		side_make(&s[i], reads);
-		ck_assert_int_eq(pthread_create(&thread[i], NULL, read_it, &s[i]), 0);
+		ck_assert_int_eq(pthread_create(&s[i].thread, NULL, read_hanging, &s[i]), 0);
 	}
-	while (atomic_load(&gone) < READER_LEFT_MAX)
+	while (atomic_load(&hanging) < READER_LEFT_MAX + 2)
 		usleep(1000);
-	sleep(1);
-	ck_assert_uint_eq(atomic_load(&gone), READER_LEFT_MAX);
+	sleep(3);
+	for (unsigned int i = 0; i < READER_LEFT_MAX + 2; i++)
+		gone += left(&s[i]);
+	ck_assert_uint_eq(gone, READER_LEFT_MAX);
 	atomic_store(&answers, true);
 	for (unsigned int i = 0; i < READER_LEFT_MAX + 2; i++) {
-		pthread_join(thread[i], NULL);
+		pthread_join(s[i].thread, NULL);
+		ck_assert_int_eq(atomic_load(&s[i].result), i < READER_LEFT_MAX ? 0 : SIZE);
+		ck_assert(atomic_load(&s[i].instead) == (i < READER_LEFT_MAX));
 		side_clear(&s[i]);
 	}
 	wait_answered(reads);
@@ -211,8 +245,8 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, as_pread);
-	tcase_add_test(t, left_behind_when_not_wanted);
-	tcase_add_test(t, waited_for_while_wanted);
+	tcase_add_test(t, left_behind);
+	tcase_add_test(t, waited_for_while_nobody_leaves);
 	tcase_add_test(t, not_without_bound);
 	return run_tcase("reader", t);
 }
