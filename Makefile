@@ -176,7 +176,7 @@ check-ioctl: deps-guest
 	@MOBILITY_KERNEL=kasan MINUTES=$(MINUTES) tests/vm/test-ioctl-fuzz.sh
 # Every tenth of 200 points of a busy machine, judged by the recovery of its filesystems.
 check-recovery: deps-guest all
-	@RECOVER_EVERY=10 tests/vm/run-all.sh oracle
+	@BOUNDARIES=200 RECOVER_EVERY=10 tests/vm/run-all.sh oracle
 # 10,000 points with every race window of the module held open.
 check-delays: deps-guest
 	@BOUNDARIES=10000 tests/vm/test-delays.sh

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # run.sh [full]: checks boundary.pml exhaustively, with and without patience, and that each BUG_* switch makes it
-# fail; a PASS or FAIL line each. Two epochs by default, three and a full pool with "full" (4 GB of memory, minutes).
+# fail; a PASS or FAIL line each. Two epochs by default, three and a full pool with "full" (minutes). MODEL_JOBS (2) at a
+# time, of up to 4 GB of memory each.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 out=$here/../../build/model
@@ -39,18 +40,32 @@ finds() { # BUG
 	fi
 }
 
-while read -r bug; do
-	finds "$bug"
-done < <(grep -o "BUG_[A-Z_]*" "$here/boundary.pml" | grep -v "BUG_\$" | sort -u | sed "s,^BUG_,,")
-if [ "${1:-}" = full ]; then
-	holds protocol-3-epochs -DEPOCHS=3
-	holds pool-full-3-epochs -DEPOCHS=3 -DPOOL_FULL
-	holds impatient-2-epochs -DEPOCHS=2 -DIMPATIENT
-	holds impatient-3-epochs-2-places -DEPOCHS=3 -DIMPATIENT -DPLACES=2
-	holds wide-3-epochs -DEPOCHS=3 -DWIDE
-	holds impatient-pool-full-2-places -DEPOCHS=2 -DIMPATIENT -DPLACES=2 -DPOOL_FULL
-else
-	holds protocol-2-epochs -DEPOCHS=2
-	holds impatient-2-places -DEPOCHS=2 -DIMPATIENT -DPLACES=2
-	holds wide-2-epochs -DEPOCHS=2 -DWIDE
-fi
+bugs() { grep -o "BUG_[A-Z_]*" "$here/boundary.pml" | grep -v "BUG_\$" | sort -u | sed "s,^BUG_,finds ,"; }
+
+# the long ones first
+searches() {
+	if [ "${1:-}" = full ]; then
+		echo "holds protocol-3-epochs -DEPOCHS=3"
+		echo "holds impatient-3-epochs-2-places -DEPOCHS=3 -DIMPATIENT -DPLACES=2"
+		echo "holds pool-full-3-epochs -DEPOCHS=3 -DPOOL_FULL"
+		echo "holds impatient-2-epochs -DEPOCHS=2 -DIMPATIENT"
+		echo "holds wide-3-epochs -DEPOCHS=3 -DWIDE"
+		echo "holds impatient-pool-full-2-places -DEPOCHS=2 -DIMPATIENT -DPLACES=2 -DPOOL_FULL"
+	else
+		echo "holds protocol-2-epochs -DEPOCHS=2"
+		echo "holds impatient-2-places -DEPOCHS=2 -DIMPATIENT -DPLACES=2"
+		echo "holds wide-2-epochs -DEPOCHS=2 -DWIDE"
+	fi
+	bugs
+}
+
+search() {		# LINE of searches()
+	local words
+
+	read -ra words <<<"$1"
+	"${words[@]}"
+}
+export -f pan holds finds search
+export here out
+# shellcheck disable=SC2016
+searches "${1:-}" | xargs -d '\n' -n 1 -P "${MODEL_JOBS:-2}" bash -c 'search "$0"'

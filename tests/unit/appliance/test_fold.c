@@ -343,8 +343,7 @@ START_TEST(what_cannot_be_read_pauses)
 END_TEST
 
 /*
- * Killed in a batch that cannot be read after that: it is let alone, and nothing is lost when it can be read again. Each of the seeds tries both ways of
- * going on.
+ * Killed in a batch that cannot be read after that: it is let alone, and nothing is lost when it can be read again.
  */
 START_TEST(killed_and_unreadable)
 {
@@ -418,7 +417,7 @@ int main(void)
 	tcase_add_loop_test(t, the_short_last_block_heals, 0, 2);
 	tcase_add_test(t, damaged_journal_is_not_folded_as_good);
 	tcase_add_loop_test(t, what_cannot_be_read_pauses, 0, 3);
-	tcase_add_loop_test(t, killed_and_unreadable, 0, 2 * SHARES);
+	tcase_add_loop_test(t, killed_and_unreadable, 0, SHARES);
 	tcase_add_test(t, full_store);
 	return run_tcase("fold", t);
 }

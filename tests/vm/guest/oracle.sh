@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# In the guest: 200 points of a busy machine, each verified. See test-oracle.sh.
+# In the guest: so many points of a busy machine, each verified. See test-oracle.sh.
 set -euo pipefail
 here=$(dirname "$0")
 # shellcheck source=tests/vm/guest/common.sh
