@@ -48,12 +48,10 @@ attach_and_compare() {	# DISK NAME…
 
 # Small writes, none of them split; more of them for a guest that takes long to read an epoch.
 whole() {		# DISK NAME
-	local i count
+	local count
 
-	for count in 16 32 60; do
-		for ((i = 0; i < count; i++)); do
-			dd if=/tmp/new of="$1" bs=4k count=1 skip=$i seek=$((i * 16)) oflag=direct conv=notrunc status=none &
-		done
+	for count in 16 32 64; do
+		blkio burst "$1" 0 $((count * 8192)) $((count + 1)) &
 		wait_until 30 "the writes do not arrive at $2" are_in_flight $((count * 3 / 4)) "$2"
 		attach_and_compare "$1" "$2"
 		[ $sum -eq 0 ] || return 0
