@@ -59,12 +59,16 @@ struct setback {
 /* No read, and no write before a boundary, takes so long: something is wrong. */
 #define OVERDUE_NS (10 * NSEC_PER_SEC)
 
+/* Why an epoch is no recovery point: what would help depends on it. */
+enum loss { LOSS_OTHER, LOSS_POOL_FULL, LOSS_SCANNED };
+
 /* What is known of the machine's points and epochs. */
 struct facts {
 	uint64_t epoch; /* the appliance's last committed */
 	bool has_point;
 	struct remote_point point;
 	char fuzzy[512]; /* why the last epoch that was meant to be one is none; "" if it is one */
+	enum loss loss; /* of fuzzy */
 	char application[512]; /* why the last application-consistent one is none; "" */
 	uint64_t retention_s; /* the appliance's, 0: not known */
 };

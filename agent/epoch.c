@@ -15,12 +15,13 @@
 #include "lib/log.h"
 #include "lib/text.h"
 
-void epoch_fuzzy(struct epoch *ep, const char *fmt, ...)
+void epoch_fuzzy(struct epoch *ep, enum loss loss, const char *fmt, ...)
 {
 	va_list args;
 
 	if (ep->fuzzy[0])
 		return;
+	ep->loss = loss;
 	va_start(args, fmt);
 	text_vformat(ep->fuzzy, sizeof(ep->fuzzy), fmt, args);
 	va_end(args);
@@ -78,9 +79,9 @@ static int prepare(struct epoch *ep, struct disk *d, struct err *e)
 	if (d->waiting)
 		d->slice_end = d->replicated;
 	if (!d->source)
-		epoch_fuzzy(ep, "%s cannot be reached", d->name);
+		epoch_fuzzy(ep, LOSS_OTHER, "%s cannot be reached", d->name);
 	else if (!d->in_epoch) {
-		epoch_fuzzy(ep, "%s is scanned, and was not in this epoch", d->name);
+		epoch_fuzzy(ep, LOSS_SCANNED, "%s is scanned, and was not in this epoch", d->name);
 		ep->between |= whole;
 	}
 	if (!d->in_epoch || whole || d->waiting)
@@ -166,7 +167,7 @@ static int plan_all(struct epoch *ep, bool (*which)(struct disk *d), struct plan
 		if (r)
 			return r;
 		if (!map.present) {
-			epoch_fuzzy(ep, "%s has no part in this epoch", d->name);
+			epoch_fuzzy(ep, LOSS_OTHER, "%s has no part in this epoch", d->name);
 			d->in_epoch = false;
 			continue;
 		}
@@ -238,7 +239,7 @@ static int scan_first(struct epoch *ep, struct err *e)
 		if (d->state == DISK_PROTECTED)
 			d->scanned_ns = now;
 		else if (d->replicated || d->slice_end < d->size)
-			epoch_fuzzy(ep, "%s was read over several epochs", d->name);
+			epoch_fuzzy(ep, LOSS_SCANNED, "%s was read over several epochs", d->name);
 		verify_scan_begin(d);
 		scan_digests_begin(d->digests);
 	}
@@ -288,25 +289,31 @@ static void judge_disk(struct epoch *ep, struct disk *d)
 	if (unread && news)
 		log_error("%s: %s", d->name, d->error);
 	if (unread)
-		epoch_fuzzy(ep, "%llu bytes of %s could not be read", (unsigned long long)unread,
-			    d->name);
+		epoch_fuzzy(ep, LOSS_OTHER, "%llu bytes of %s could not be read",
+			    (unsigned long long)unread, d->name);
 	else
 		disk_clear_error(d);
 	if (put_off(d))
 		epoch_fuzzy(
-			ep,
+			ep, LOSS_OTHER,
 			"more of %s has changed than an epoch takes; the rest comes with the next",
 			d->name);
 	if (at != UINT64_MAX)
-		epoch_fuzzy(ep, "%s changed while it was scanned (near offset %llu)", d->name,
-			    (unsigned long long)at);
+		epoch_fuzzy(ep, LOSS_SCANNED, "%s changed while it was scanned (near offset %llu)",
+			    d->name, (unsigned long long)at);
 	if (d->source->ops->status(d->source, &st, &e))
-		epoch_fuzzy(ep, "%s", e.text);
+		epoch_fuzzy(ep, LOSS_OTHER, "%s", e.text);
 	else if (st.events & SOURCE_SUSPECT)
-		epoch_fuzzy(ep, "writes of unknown range went to %s", d->name);
+		epoch_fuzzy(ep, LOSS_OTHER, "writes of unknown range went to %s", d->name);
 	else if (st.events)
-		epoch_fuzzy(ep, "%s was %s", d->name,
+		epoch_fuzzy(ep, LOSS_OTHER, "%s was %s", d->name,
 			    st.events & SOURCE_GONE ? "removed" : "resized");
+}
+
+/* The module tells in words alone. */
+static enum loss why_torn(const char *reason)
+{
+	return strstr(reason, "pool_bytes") ? LOSS_POOL_FULL : LOSS_OTHER;
 }
 
 /* Only after the last granule was read is it known whether the epoch was torn. */
@@ -321,7 +328,7 @@ static int judge(struct epoch *ep, struct err *e)
 		if (r)
 			return r;
 		if (torn)
-			epoch_fuzzy(ep, "the epoch was torn: %s", reason);
+			epoch_fuzzy(ep, why_torn(reason), "the epoch was torn: %s", reason);
 	}
 	for (size_t i = 0; i < ep->table->count; i++) {
 		judge_disk(ep, ep->table->disk[i]);

@@ -19,6 +19,7 @@ struct epoch {
 	struct boundary_info info;
 	uint64_t drain_ns; /* how long the draining took */
 	char fuzzy[512]; /* why it is not the image of an instant; "" if it is */
+	enum loss loss; /* of fuzzy */
 	bool between; /* a protected disk is scanned, but not now: nobody expects a point of it */
 	struct bookmark *bookmark; /* NULL: none */
 	const char *bookmark_name;
@@ -26,7 +27,8 @@ struct epoch {
 };
 
 /* Note why the epoch is no image of an instant; the first reason stays. */
-void epoch_fuzzy(struct epoch *ep, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void epoch_fuzzy(struct epoch *ep, enum loss loss, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* What the commit says of a disk, and what becomes of it then. */
 enum disk_state epoch_state_after(const struct disk *d);
 bool epoch_all_protected(const struct epoch *ep);

@@ -158,10 +158,12 @@ static void learn_facts(struct epoch *ep, const struct commit_answer *answer)
 		f.point = answer->point;
 	}
 	/* While disks are read for the first time or again nobody expects a point, nor between two scans: the last one's counts. */
-	if (!epoch_all_protected(ep))
+	if (!epoch_all_protected(ep)) {
 		f.fuzzy[0] = '\0';
-	else if (!ep->between)
+	} else if (!ep->between) {
 		snprintf(f.fuzzy, sizeof(f.fuzzy), "%s", ep->fuzzy);
+		f.loss = ep->loss;
+	}
 	agent_facts_set(ep->s->a, &f);
 	atomic_fetch_add(&ep->s->a->totals.epochs, 1);
 }

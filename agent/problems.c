@@ -258,16 +258,19 @@ static bool setback_problem(const struct status_view *v, json_t *list)
 	return true;
 }
 
-static const char *fuzzy_remedy(const char *why)
+static const char *loss_remedy(enum loss loss)
 {
-	if (strstr(why, "pool"))
+	switch (loss) {
+	case LOSS_POOL_FULL:
 		return "Nothing to do: every change is on the appliance, and a later epoch becomes a recovery point. "
 		       "If it persists: a larger pool (module parameter pool_bytes), or quieter disks.";
-	if (strstr(why, "scanned"))
+	case LOSS_SCANNED:
 		return "Nothing to do: every change is on the appliance, and the next scan becomes a recovery point if "
 		       "the disks are quiet. With the kernel module all epochs can.";
-	return "Nothing to do: every change is on the appliance, and a later epoch becomes a recovery point. If it "
-	       "persists: quieter disks.";
+	default:
+		return "Nothing to do: every change is on the appliance, and a later epoch becomes a recovery point. If it "
+		       "persists: quieter disks.";
+	}
 }
 
 static void point_problems(const struct status_view *v, json_t *list)
@@ -275,7 +278,7 @@ static void point_problems(const struct status_view *v, json_t *list)
 	char since[32];
 
 	if (v->facts.fuzzy[0]) {
-		add(list, "warning", fuzzy_remedy(v->facts.fuzzy),
+		add(list, "warning", loss_remedy(v->facts.loss),
 		    "The last epoch is not a recovery point: %s.", v->facts.fuzzy);
 		return;
 	}
@@ -289,8 +292,11 @@ static void point_problems(const struct status_view *v, json_t *list)
 
 static const char *application_remedy(const struct status_view *v)
 {
-	if (strstr(v->facts.application, "is scanned"))
-		return "Protect disks that the kernel module tracks, or take application-consistent points no more.";
+	for (size_t i = 0; i < v->disk_count; i++) {
+		if (!v->disk[i].tracks)
+			return "Protect only disks that the kernel module tracks, or take application-consistent "
+			       "points no more.";
+	}
 	return v->app_interval_ns
 		       ? "mobilityctl writers shows them all; the next one is tried at the next interval."
 		       : "mobilityctl writers shows them all; try again: mobilityctl bookmark --app.";

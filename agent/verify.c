@@ -269,7 +269,7 @@ int verify_judge(struct epoch *ep, struct disk *d, const struct source_map *map,
 	v->count = 0;
 	/* It is marked for the next one. */
 	if (found)
-		epoch_fuzzy(ep, "verification found that it lacks %llu bytes of %s",
+		epoch_fuzzy(ep, LOSS_OTHER, "verification found that it lacks %llu bytes of %s",
 			    (unsigned long long)found, d->name);
 	return r;
 }

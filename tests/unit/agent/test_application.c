@@ -151,7 +151,7 @@ static void tear_down(void)
 START_TEST(nobody_is_held_for_what_is_fuzzy_already)
 {
 	for (int i = 0; i < 3; i++) {
-		epoch_fuzzy(&ep, "vda cannot be reached");
+		epoch_fuzzy(&ep, LOSS_OTHER, "vda cannot be reached");
 		application_freeze(&ep);
 		ck_assert(!application_holds(&ep));
 		commit();
@@ -190,7 +190,7 @@ START_TEST(who_was_held_in_vain_is_left_alone)
 {
 	application_freeze(&ep);
 	ck_assert_uint_eq(holds, 1);
-	epoch_fuzzy(&ep, "the epoch was torn");
+	epoch_fuzzy(&ep, LOSS_OTHER, "the epoch was torn");
 	commit();
 	ck_assert(!bookmarks_waiting(agent.bookmarks));
 	/* Epochs go on meanwhile. */

@@ -15,7 +15,8 @@ static struct agent agent;
 static struct session session = {.a = &agent};
 static struct disk *tracked, *scanned;
 static uint64_t epochs;
-static bool torn;
+static bool torn, changes_when_read;
+static const char *torn_why = "for a reason";
 
 int __wrap_api_open_epoch(struct api *a, const char *attempt, struct opened *out, struct err *e);
 int __wrap_api_commit(struct api *a, uint64_t epoch, const json_t *body, struct commit_answer *out,
@@ -70,7 +71,7 @@ int __wrap_boundary_torn(struct boundary *b, bool *is, char *reason, size_t size
 {
 	(void)b, (void)e;
 	*is = torn;
-	snprintf(reason, size, "%s", torn ? "for a reason" : "");
+	snprintf(reason, size, "%s", torn ? torn_why : "");
 	return 0;
 }
 
@@ -89,6 +90,8 @@ int __wrap_drain_run(struct drain_pool *p, struct drain *d, void (*beat)(void *a
 		     struct err *e)
 {
 	(void)p, (void)d, (void)beat, (void)arg, (void)e;
+	if (changes_when_read)
+		atomic_store(&scanned->changed_at, 0);
 	return 0;
 }
 
@@ -159,6 +162,7 @@ static void set_up(void)
 	agent.disks->disk[0] = tracked;
 	agent.disks->disk[1] = scanned;
 	torn = false;
+	torn_why = "for a reason";
 }
 
 static void tear_down(void)
@@ -216,6 +220,23 @@ START_TEST(while_a_disk_is_read)
 }
 END_TEST
 
+/* A disk may be called like a reason, and a reason like another. */
+START_TEST(what_would_help)
+{
+	torn = true;
+	ck_assert_str_ne(after_epoch(true), "");
+	ck_assert_int_eq(agent_facts_get(&agent).loss, LOSS_OTHER);
+	torn_why = "the pool of preserved copies is full (pool_bytes)";
+	ck_assert_str_ne(after_epoch(true), "");
+	ck_assert_int_eq(agent_facts_get(&agent).loss, LOSS_POOL_FULL);
+	torn = false;
+	changes_when_read = true;
+	ck_assert_ptr_nonnull(strstr(after_epoch(true), "scanned changed while it was scanned"));
+	ck_assert_int_eq(agent_facts_get(&agent).loss, LOSS_SCANNED);
+	changes_when_read = false;
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("epoch");
@@ -224,5 +245,6 @@ int main(void)
 	tcase_add_test(t, between_two_scans);
 	tcase_add_test(t, without_a_scanned_disk_each_is_meant_to_be_one);
 	tcase_add_test(t, while_a_disk_is_read);
+	tcase_add_test(t, what_would_help);
 	return run_tcase("epoch", t);
 }

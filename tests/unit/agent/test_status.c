@@ -50,6 +50,14 @@ static void expect_one(const struct status_view *v, const char *severity, const 
 	ck_assert_uint_gt(strlen(json_string_value(json_object_get(p, "remedy"))), 10);
 }
 
+static void expect_remedy(const struct status_view *v, const char *says)
+{
+	_cleanup_json_ json_t *list = status_problems(v);
+	const char *remedy = json_string_value(json_object_get(json_array_get(list, 0), "remedy"));
+
+	ck_assert_msg(strstr(remedy, says) != NULL, "'%s' does not say '%s'", remedy, says);
+}
+
 START_TEST(nothing_is_wrong)
 {
 	struct status_view v = healthy();
@@ -86,6 +94,9 @@ START_TEST(each_problem_by_itself)
 	v = healthy();
 	strcpy(v.facts.application, "writer 20-postgresql failed: late");
 	expect_one(&v, "warning", "only crash-consistent: writer 20-postgresql failed: late");
+	expect_remedy(&v, "try again");
+	disk.tracks = false;
+	expect_remedy(&v, "Protect only disks");
 	v.disk_count = 0;
 	expect_one(&v, "error", "No disk");
 	v = healthy();
@@ -147,14 +158,16 @@ START_TEST(track_only_is_told_with_its_remedy)
 END_TEST
 
 static const struct {
+	enum loss loss;
 	const char *fuzzy, *remedy;
 	bool pool;
 } losses[] = {
-	{"the epoch was torn: the pool of preserved copies is full (pool_bytes)", "pool_bytes",
-	 true},
-	{"the epoch was torn: overwritten before it was read (track-only mode)", "quieter disks",
+	{LOSS_POOL_FULL, "the epoch was torn: the pool of preserved copies is full (pool_bytes)",
+	 "pool_bytes", true},
+	{LOSS_OTHER, "the epoch was torn: overwritten before it was read (track-only mode)",
+	 "quieter disks", false},
+	{LOSS_SCANNED, "pool.img changed while it was scanned (near offset 0)", "the next scan",
 	 false},
-	{"vdb changed while it was scanned (near offset 0)", "the next scan", false},
 };
 
 /* A larger pool is the remedy of nothing but a pool that is full. */
@@ -164,6 +177,7 @@ START_TEST(a_lost_point_is_told_with_its_remedy)
 	_cleanup_json_ json_t *list = NULL;
 	const char *remedy;
 
+	v.facts.loss = losses[_i].loss;
 	strcpy(v.facts.fuzzy, losses[_i].fuzzy);
 	list = status_problems(&v);
 	remedy = json_string_value(json_object_get(json_array_get(list, 0), "remedy"));
