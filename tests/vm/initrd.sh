@@ -32,7 +32,11 @@ list_files() {		# the module files, with what they depend on, relative to MODROO
 }
 
 store=$cache/initrd
-key=$(cat "$here"/{guest-init,guest-runner,initrd.sh} /bin/busybox | sha256sum | cut -c1-16)
+# a kernel that was built or unpacked anew may have the release of the one before
+key=$({
+	cat "$here"/{guest-init,guest-runner,initrd.sh} /bin/busybox
+	stat -c '%s %Y' "$modroot/lib/modules/$release/modules.dep"
+} | sha256sum | cut -c1-16)
 image=$store/$release-$key.cpio
 mkdir -p "$store"
 cache_lock "$store/.lock"
