@@ -13,8 +13,13 @@ set_up agent 127.0.0.2 a
 wait_protected agent
 
 note "no quiet time at all: a bookmark is refused with a reason"
-start storm storm.log bash -c "i=0; while :; do i=\$((i + 1)); printf '%016d' \$i |
-	dd of='$tmp/a' bs=16 seek=\$((RANDOM * 30)) conv=notrunc status=none; done"
+# a write every millisecond, also where much else runs: a scan takes less than 100 of them
+start storm storm.log python3 -c '
+import itertools, os, random, sys, time
+disk = os.open(sys.argv[1], os.O_WRONLY)
+for i in itertools.count():
+    os.pwrite(disk, b"%016d" % i, random.randrange(1 << 20) * 16)
+    time.sleep(0.001)' a
 sleep 1
 before=$(status agent '.totals.epochs')
 started=$SECONDS
