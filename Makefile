@@ -28,6 +28,9 @@ pkg_cflags = $(eval pkg_cflags := $$(shell pkg-config --cflags $(libs)))$(pkg_cf
 pkg = $(shell pkg-config --libs $(1))
 all_ldflags := -pthread -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 
+# pthread_exit() (agent/reader.c) loads it when it is called, and ends the process where it is not installed: needed from the start it is.
+thread_exit_libs := -Wl,--no-as-needed -lgcc_s
+
 lib_src := $(wildcard lib/*.c)
 agent_src := $(filter-out agent/mobilityd.c,$(wildcard agent/*.c))
 ctl_src := $(filter-out agent/ctl/mobilityctl.c,$(wildcard agent/ctl/*.c))
@@ -69,7 +72,7 @@ $(B)/libshim.a: $(call obj,$(shim_src))
 
 $(B)/bin/mobilityd: $(call obj,agent/mobilityd.c) $(B)/libagent.a $(B)/libmobility.a
 	@mkdir -p $(@D)
-	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,$(agent_libs))
+	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,$(agent_libs)) $(thread_exit_libs)
 $(B)/bin/mobilityctl: $(call obj,agent/ctl/mobilityctl.c $(ctl_src) $(ctl_shared)) $(B)/libmobility.a
 	@mkdir -p $(@D)
 	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,$(ctl_libs))
@@ -84,7 +87,7 @@ $(B)/bin/vss-shim: $(call obj,vss-shim/vss-shim.c) $(B)/libshim.a $(B)/libmobili
 # What the benchmark of replication compares with, besides other tools.
 $(B)/bench/floor: $(call obj,tests/bench/floor.c) $(B)/libmobility.a
 	@mkdir -p $(@D)
-	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,$(agent_libs))
+	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,$(agent_libs)) $(thread_exit_libs)
 
 # --- unit tests: tests/unit/{lib,agent,appliance,vss-shim,kmod}/test_NAME.c, a program each ----------------
 
