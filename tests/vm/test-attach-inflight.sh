@@ -14,7 +14,7 @@ for disk in slow split leg1 leg2; do
 	disks+=(--disk "$vm_build/$disk.img:raw:serial=$disk,throttling.iops-write=1")
 done
 guest_disk "$vm_build/shared.img" 4M
-case_guest --timeout 240 "${disks[@]}" --bin "$(command -v dmsetup)" --command /guest/attach-inflight.sh \
+case_guest --timeout 400 "${disks[@]}" --bin "$(command -v dmsetup)" --command /guest/attach-inflight.sh \
 	--qemu -drive --qemu "if=none,id=shared,file=$vm_build/shared.img,format=raw,cache=unsafe,throttling.iops-write=1" \
 	--qemu -device --qemu "nvme-subsys,id=subsys" --qemu -device --qemu "nvme,serial=shared,subsys=subsys" \
 	--qemu -device --qemu "nvme-ns,drive=shared,nsid=1,shared=on"

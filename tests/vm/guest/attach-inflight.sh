@@ -7,7 +7,7 @@ set -euo pipefail
 replica=/tmp/replica
 ways=0 late=0 sum=0
 
-dd if=/dev/urandom of=/tmp/new bs=4k count=192 status=none
+dd if=/dev/urandom of=/tmp/new bs=4k count=384 status=none
 
 in_flight() { awk '{ print $2 }' "/sys/block/$1/inflight"; }
 
@@ -50,7 +50,7 @@ attach_and_compare() {	# DISK NAME…
 whole() {		# DISK NAME
 	local count
 
-	for count in 16 32 64; do
+	for count in 16 32 64 128; do
 		blkio burst "$1" 0 $((count * 8192)) $((count + 1)) &
 		wait_until 30 "the writes do not arrive at $2" are_in_flight $((count * 3 / 4)) "$2"
 		attach_and_compare "$1" "$2"
@@ -68,7 +68,7 @@ one_in_parts() {	# KIB DISK NAME…
 		echo 4 >"/sys/block/$name/queue/max_sectors_kb"
 		echo 4 >"/sys/block/$name/queue/nr_requests"
 	done
-	for kib in "$first" $((2 * first)) $((4 * first)); do
+	for kib in "$first" $((2 * first)) $((4 * first)) $((8 * first)); do
 		dd if=/tmp/new of="$1" bs="${kib}k" count=1 seek=3 oflag=direct conv=notrunc status=none &
 		wait_until 30 "the parts do not arrive at ${*:2}" are_in_flight 3 "${@:2}"
 		attach_and_compare "$@"
