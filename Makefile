@@ -87,7 +87,7 @@ $(B)/bin/vss-shim: $(call obj,vss-shim/vss-shim.c) $(B)/libshim.a $(B)/libmobili
 # What the benchmark of replication compares with, besides other tools.
 $(B)/bench/floor: $(call obj,tests/bench/floor.c) $(B)/libmobility.a
 	@mkdir -p $(@D)
-	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,$(agent_libs)) $(thread_exit_libs)
+	$(CC) $(all_ldflags) -o $@ $^ $(call pkg,$(agent_libs))
 
 # --- unit tests: tests/unit/{lib,agent,appliance,vss-shim,kmod}/test_NAME.c, a program each ----------------
 

@@ -19,9 +19,8 @@ struct hand {
 	struct drain_pool *pool;
 	pthread_t thread;
 	uint64_t round; /* which drain it has joined last: each once */
-	bool ready; /* lock; w and piece are made */
 	struct worker w;
-	struct piece *piece; /* the last of what is made */
+	struct piece *piece; /* written under lock, the last of what is made; NULL: there is no w */
 };
 
 struct drain_pool {
@@ -143,6 +142,7 @@ static struct drain *wait_for_work(struct hand *h)
 static int make_ready(struct hand *h, struct err *e)
 {
 	struct drain_pool *p = h->pool;
+	struct piece *piece;
 	int r;
 
 	h->w = (struct worker){.given_up = given_up,
@@ -150,14 +150,16 @@ static int make_ready(struct hand *h, struct err *e)
 			       .arg = p,
 			       .senders = p->senders};
 	r = worker_init(&h->w, p->agent, e);
-	if (!r && !(h->piece = malloc(sizeof(*h->piece))))
+	piece = malloc(sizeof(*piece));
+	if (!r && !piece)
 		r = err_set(e, -ENOMEM, "out of memory");
 	if (r) {
+		free(piece);
 		worker_clear(&h->w);
 		return r;
 	}
 	pthread_mutex_lock(&p->lock);
-	h->ready = true;
+	h->piece = piece;
 	pthread_mutex_unlock(&p->lock);
 	return 0;
 }
@@ -272,7 +274,7 @@ static void leave_reads(struct drain_pool *p)
 	for (unsigned int i = 0; i < p->count; i++) {
 		h = &p->hand[i];
 		pthread_mutex_lock(&p->lock);
-		ready = h->ready;
+		ready = h->piece != NULL;
 		pthread_mutex_unlock(&p->lock);
 		if (ready)
 			reader_leave(&h->w.reader, &h->thread, hand_goes_on, h);

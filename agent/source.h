@@ -63,7 +63,7 @@ struct source_ops {
 	/*
 	 * Exactly len bytes, whole granules. buf is aligned to 4096 and has room for len rounded
 	 * up to 4096, and via reads into it. -EIO: not readable (try a part); -ESTALE: the epoch is
-	 * gone; -ECANCELED: it was left behind (reader.h).
+	 * gone. Does not return to a thread that was left behind (reader.h).
 	 */
 	int (*read)(struct source *s, struct reader *via, void *buf, size_t len, uint64_t offset);
 	/*

@@ -106,8 +106,6 @@ static int scan_read(struct source *s, struct reader *via, void *buf, size_t len
 
 	while (done < len) {
 		n = reader_pread(via, scan->fd, (char *)buf + done, want - done, offset + done);
-		if (n == -ECANCELED)
-			return -ECANCELED;
 		if (n <= 0)
 			return -EIO;
 		done += (size_t)n;

@@ -59,13 +59,12 @@ searches() {
 	bugs
 }
 
-search() {		# LINE of searches()
-	local words
-
-	read -ra words <<<"$1"
-	"${words[@]}"
-}
-export -f pan holds finds search
-export here out
-# shellcheck disable=SC2016
-searches "${1:-}" | xargs -d '\n' -n 1 -P "${MODEL_JOBS:-2}" bash -c 'search "$0"'
+case ${1:-} in
+holds | finds) "$@" ;;
+*)
+	searches "${1:-}" | while read -r what name flags; do
+		[ "$what" = holds ] && test=$name || test=finds-$name
+		echo "2000 model-$test $here/run.sh $what $name $flags"
+	done | "$here/../pool.sh" --told model "${MODEL_JOBS:-2}" "$out/logs"
+	;;
+esac
