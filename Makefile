@@ -163,7 +163,7 @@ check-flow: deps-check all
 check-vm: deps-guest all
 	@tests/check.sh vm
 check-cases: deps-guest all
-	@tests/check.sh cases
+	@tests/check.sh mutations cases
 # Takes the protection of each case out of the module or the agent: the case has to fail.
 check-mutations: deps-guest all
 	@tests/vm/cases/mutate.sh

@@ -40,7 +40,11 @@ finds() { # BUG
 	fi
 }
 
-bugs() { grep -o "BUG_[A-Z_]*" "$here/boundary.pml" | grep -v "BUG_\$" | sort -u | sed "s,^BUG_,finds ,"; }
+# the one that needs three epochs first
+bugs() {
+	grep -o "BUG_[A-Z_]*" "$here/boundary.pml" | grep -v "BUG_\$" | sort -u | sed "s,^BUG_,finds ," |
+		awk '{ print $2 == "PENDING_BEFORE_ITS_NAME" ? 0 : 1, $0 }' | sort -s -k1,1n | cut -d' ' -f2-
+}
 
 # the long ones first
 searches() {

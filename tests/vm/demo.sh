@@ -146,3 +146,4 @@ boot_recovered
 say "every stored digest is verified"
 appliance verify || fail "verify found damage"
 table
+echo "PASS demo"

@@ -49,7 +49,7 @@ try() {			# KERNEL FLAVOUR LOG
 	mode=${mode/#1/hook} mode=${mode/#2/track-only}
 	[ "$mode" = hook ] || return 1
 	[ -n "$cases" ] || return 0
-	MOBILITY_KERNEL=$kernel MOBILITY_FLAVOUR=$flavour cases/run.sh "${patterns[@]}" >"$log.cases" 2>&1
+	MOBILITY_KERNEL=$kernel MOBILITY_FLAVOUR=$flavour CASE_LOGS=$log.logs cases/run.sh "${patterns[@]}" >"$log.cases" 2>&1
 	passed=$(sed -n 's/^cases: //p' "$log.cases")
 	[[ $passed == *", 0 failed" ]]
 }
