@@ -7,7 +7,8 @@
 # KERNEL, FLAVOUR as for fetch-kernel.sh. The module is build/kmod/RELEASE/mobility.ko; --path only
 # prints this name. --patch and --define build a changed module, for tests of the tests, in a
 # folder of its own: build/kmod/RELEASE+NAME/. --fresh compiles
-# everything, whatever is there. KMOD_MAKE: further words for make (C=1), which is then called in any case.
+# everything, whatever is there. KMOD_MAKE: further words for make, which is then called
+# in any case, and makes the same module (C=1).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/vm/cache.sh
@@ -47,7 +48,7 @@ mapfile -t files < <(cd "$top" && find Makefile Kbuild include kmod "${sources[@
 of() {
 	(cd "$top" && sha256sum -- "${files[@]}")
 	[ -z "$patch" ] || sha256sum <"$patch"
-	echo "$KDIR $define ${make_args[*]}"
+	echo "$KDIR $define"
 	stat -L -c '%n %s %Y' "$KDIR"/{.config,Module.symvers}
 }
 made_of=$(of)
@@ -63,7 +64,7 @@ find "$out/src" "${sources[@]}" -delete
 tar -C "$top" -cf - "${files[@]}" | tar -C "$out/src" -xf -
 [ -z "$patch" ] || patch -s -d "$out/src" -p1 <"$patch" >&2
 # no pahole is needed for a module
-make_for "$SUITE" -C "$out/src" kmod KDIR="$KDIR" CONFIG_DEBUG_INFO_BTF_MODULES= \
+make_for "$SUITE" -j2 -C "$out/src" kmod KDIR="$KDIR" CONFIG_DEBUG_INFO_BTF_MODULES= \
 	${define:+"$define=y"} "${make_args[@]}"
 module=$(find "$out/src" -name mobility.ko | head -1)
 [ -n "$module" ] || { echo "build-kmod: make kmod left no mobility.ko in $out/src" >&2; exit 1; }
