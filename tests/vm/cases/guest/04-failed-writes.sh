@@ -101,7 +101,7 @@ read_error
 table top "0 $sectors linear /dev/mapper/bad 0"
 fio --output=/dev/null --thread --name=fails --filename=$top --ioengine=libaio --iodepth=8 --direct=1 \
 	--rw=randwrite --bssplit=512/20:4k/40:16k/20:64k/20 --bs_unaligned=0 --blockalign=512 \
-	--offset=$((half * 512 - (1 << 20))) --size=2M --norandommap --randrepeat=0 --rate_iops=300 \
+	--offset=$((half * 512 - (1 << 20))) --size=2M --norandommap --randrepeat=0 --rate=1m \
 	--time_based --runtime=86400 --continue_on_error=write --ignore_error=,EIO &
 load=$!
 drain run --epochs 0 --abort-every 5 --random-order --read 64 $pair >/tmp/drain.log 2>&1 &
