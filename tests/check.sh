@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# check.sh [SUITE…]: runs the suites (by default all that are needed; guests has vm, cases, kmatrix and demo) and totals their PASS and FAIL lines. A suite that
-# fails without a FAIL line counts as one failure. Logs: build/check/SUITE.log. Ends in "N passed, N failed".
+# check.sh [SUITE…]: runs the suites (by default all that are needed; guests has vm, cases, kmatrix and demo) and totals their
+# PASS and FAIL lines. A suite that fails without a FAIL line counts as one failure. Logs: build/check/SUITE.log. Ends in
+# "N passed, N failed".
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 mkdir -p build/check
@@ -10,12 +11,21 @@ passed=0
 failed=0
 failures=()
 
-suite() { # NAME COMMAND…
-	local name=$1 log=build/check/$1.log start=$SECONDS status p f
+declare -A job since
+begin() { # NAME COMMAND…
+	local name=$1
+
 	shift
 	echo "== $name"
-	"$@" >"$log" 2>&1
-	status=$?
+	since[$name]=$SECONDS
+	"$@" >"build/check/$name.log" 2>&1 &
+	job[$name]=$!
+}
+
+end() { # NAME
+	local name=$1 log=build/check/$1.log status=0 p f
+
+	wait "${job[$name]}" || status=$?
 	grep -E '^(PASS|FAIL|SKIP) ' "$log"
 	p=$(grep -c '^PASS ' "$log")
 	f=$(grep -c '^FAIL ' "$log")
@@ -30,7 +40,12 @@ suite() { # NAME COMMAND…
 	fi
 	passed=$((passed + p))
 	failed=$((failed + f))
-	echo "== $name: $p passed, $f failed, $((SECONDS - start)) s"
+	echo "== $name: $p passed, $f failed, $((SECONDS - since[$name])) s"
+}
+
+suite() { # NAME COMMAND…
+	begin "$@"
+	end "$1"
 }
 
 variant() { # NAME MAKE-ARGUMENTS… : build everything and run the unit tests in a variant
@@ -59,12 +74,14 @@ guests() {
 		CASES=$second_cases CASE_JOBS=1 tests/pool.sh --told guests "${VM_JOBS:-2}" build/vm/logs
 }
 
-all=(build lint unit model fuzz flow mutations guests)
+all=(build lint-beside unit model fuzz flow mutations lint-end guests)
 [ $# -gt 0 ] || set -- "${all[@]}"
 for s in "$@"; do
 	case $s in
 	build) make -s -j2 all || exit 1 ;;
 	lint) suite lint tests/lint/run.sh ;;
+	lint-beside) begin lint nice -n 19 tests/lint/run.sh ;; # with what the others leave idle
+	lint-end) end lint ;;
 	unit) unit ;;
 	model) suite model tests/model/run.sh ;;
 	fuzz) suite fuzz tests/fuzz/run.sh "${FUZZ_SECONDS:-20}" ;;

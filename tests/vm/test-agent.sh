@@ -8,7 +8,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/test-lib.sh"
 # shellcheck source=tests/vm/replication.sh
 . "$(dirname "${BASH_SOURCE[0]}")/replication.sh"
-rounds=${ROUNDS:-6}
+rounds=${ROUNDS:-4}
 
 boot() {
 	local module

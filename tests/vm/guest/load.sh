@@ -23,14 +23,14 @@ load_tree() {
 	load_pids+=($!)
 }
 
-# Some 15 writes a second of each job. Where sizes differ the rate is one of bytes: fio takes one of writes for the smallest size.
+# Some 5 to 15 writes a second of each job. Where sizes differ the rate is one of bytes: fio takes one of writes for the smallest size.
 load_fio() {
 	local dir=$1
 
 	shift
 	fio --output=/dev/null --directory="$dir" --time_based --runtime=3600 --size=16M \
 		--overwrite=1 --randrepeat=0 "$@" \
-		--name=direct --ioengine=libaio --iodepth=8 --direct=1 --rw=randwrite --rate=270k \
+		--name=direct --ioengine=libaio --iodepth=8 --direct=1 --rw=randwrite --rate=100k \
 		--bssplit=512/20:4k/50:16k/20:128k/10 --bs_unaligned=0 --blockalign=512 \
 		--name=cached --ioengine=psync --fsync=20 --rw=randwrite --bs=4k --rate_iops=15 \
 		--name=uring --ioengine=io_uring --iodepth=4 --direct=1 --rw=write --bs=32k --rate_iops=15 &
