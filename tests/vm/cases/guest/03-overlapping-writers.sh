@@ -13,15 +13,15 @@ boundaries=$1
 disks=(/dev/mob/data1 /dev/mob/data2)
 pairs=("${disks[0]}=/dev/mob/replica0" "${disks[1]}=/dev/mob/replica1")
 
-# Random writes of many sizes, several at a time, all of them to the same 2 MiB of each disk: some 200 a second. The rate is one of
+# Random writes of many sizes, several at a time, all of them to the same 2 MiB of each disk: some 100 a second. The rate is one of
 # bytes, as fio takes a rate of writes for one of writes of the smallest size.
 writers() {
 	local disk args=()
 
 	for disk in "${disks[@]}"; do
 		args+=("--name=aio-${disk##*/}" "--filename=$disk" --ioengine=libaio --iodepth=8
-			--rate=1m "--name=sync-${disk##*/}" "--filename=$disk" --ioengine=psync
-			--numjobs=3 --rate=340k)
+			--rate=500k "--name=sync-${disk##*/}" "--filename=$disk" --ioengine=psync
+			--numjobs=3 --rate=170k)
 	done
 	fio --output=/dev/null --thread --time_based --runtime=86400 --size=2M --direct=1 --rw=randwrite \
 		--bssplit=512/30:4k/40:12k/20:64k/10 --bs_unaligned=0 --blockalign=512 --randrepeat=0 \
