@@ -2,20 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Runs tests, some at a time, and prints a PASS, SKIP or FAIL line for each as it ends, below a FAIL the end
-# of its log. The tests come on standard input, one in a line, the long ones best first: LIMIT NAME COMMAND…,
+# of its log. The tests come on standard input, one in a line, the long ones best first (--first): LIMIT NAME COMMAND…,
 # LIMIT in seconds. A test passes with status 0, and fails with any other; so does one that leaves no line.
 # A line of its own that begins with "PASS NAME" or "FAIL NAME" is printed in the place of the plain one.
 #
-# usage: pool.sh [--told] [--may-skip] SUITE JOBS LOGS <TESTS	LOGS: the folder for NAME.log
+# usage: pool.sh [--told] [--may-skip] [--first REGEX] [--list] SUITE JOBS LOGS <TESTS	LOGS: the folder for NAME.log
 # --told: a test has passed only if it also says so. --may-skip: 77 is a test that cannot be run here, and says why in its last
-# line. Ends in "SUITE: N passed, N failed"; status 1 if a test failed, or none ran.
+# line. --first: the tests with such a name before the others. --list: the tests in their order, for a pool with more of them, and none
+# is run. Ends in "SUITE: N passed, N failed"; status 1 if a test failed, or none ran.
 set -uo pipefail
 
-told="" may_skip=""
+told="" may_skip="" first="" list=""
 while :; do
 	case ${1-} in
 	--told) told=1 ;;
 	--may-skip) may_skip=1 ;;
+	--first) first=$2; shift ;;
+	--list) list=1 ;;
 	*) break ;;
 	esac
 	shift
@@ -59,7 +62,11 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 lock=$scratch/lock
 export told may_skip logs lock
-mapfile -t tests
+mapfile -t tests < <(awk -v first="$first" '{ print first != "" && $2 ~ first ? 0 : 1, $0 }' | sort -s -k1,1n | cut -d' ' -f2-)
+if [ -n "$list" ]; then
+	[ ${#tests[@]} -eq 0 ] || printf '%s\n' "${tests[@]}"
+	exit
+fi
 [ ${#tests[@]} -gt 0 ] || { echo "$suite: 0 passed, 0 failed"; exit 1; }
 # shellcheck disable=SC2016
 printf '%s\n' "${tests[@]}" | xargs -d '\n' -n 1 -P "$jobs" bash -c 'report "$0"' | tee "$scratch/results"

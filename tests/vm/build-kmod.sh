@@ -36,7 +36,7 @@ fi
 
 mkdir -p "$out"
 cache_lock "$out/.lock"
-[ -z "$fresh" ] || rm -rf "$out/src"
+[ -z "$fresh" ] || rm -rf "$out/src" "$out/made-of"
 
 # Sources only, whatever a build in the tree has left there.
 sources=(-type f '(' -name Makefile -o -name Kbuild -o -name '*.[ch]' -o -name '*.sh' ')'
@@ -52,8 +52,7 @@ of() {
 	stat -L -c '%n %s %Y' "$KDIR"/{.config,Module.symvers}
 }
 made_of=$(of)
-if [ -z "$fresh" ] && [ ${#make_args[@]} -eq 0 ] && [ -f "$out/mobility.ko" ] &&
-	[ "$made_of" = "$(cat "$out/made-of" 2>/dev/null)" ]; then
+if [ ${#make_args[@]} -eq 0 ] && [ -f "$out/mobility.ko" ] && [ "$made_of" = "$(cat "$out/made-of" 2>/dev/null)" ]; then
 	exit
 fi
 

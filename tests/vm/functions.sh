@@ -212,8 +212,8 @@ guest_start() {
 	mkdir -p "$dir/out"
 	eval "$("$vm_dir/fetch-kernel.sh" "$kernel" "$flavour")"
 	initrd=$("$vm_dir/initrd.sh" "$RELEASE" "$MODROOT") || return 2
-	# A look at the clock that is not the TSC leaves translated code, and rep movsb (erms) moves a byte at a time in QEMU: with
-	# both, a guest takes a third more of a processor.
+	# A look at a clock other than the TSC leaves translated code, and QEMU moves a byte at a time for rep movsb (erms): a guest
+	# that does both takes a third more of a processor.
 	append="console=ttyS0 loglevel=6 panic=-1 oops=panic mitigations=off tsc=reliable no_timer_check cryptomgr.notests"
 	# only the module's accesses are looked at (sanitizer/build.sh), and those at one of so many
 	[ "$kernel" != kcsan ] || append+=" kcsan.skip_watch=50"

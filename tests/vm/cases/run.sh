@@ -4,13 +4,13 @@
 # as it ends, then the total. Logs: build/vm/logs/, or the folder CASE_LOGS.
 #
 # usage: run.sh [--list] [PATTERN...]	all of them, or those whose name begins with one of these
-# --list: only their lines for pool.sh.
+# --list: as pool.sh has it.
 # CASE_JOBS (2) run at a time; MOBILITY_PATIENCE as in functions.sh. Another kernel: MOBILITY_KERNEL, MOBILITY_FLAVOUR (fetch-kernel.sh).
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
-list=""
-if [ "${1-}" = --list ]; then list=1; shift; fi
+list=()
+if [ "${1-}" = --list ]; then list=(--list); shift; fi
 names=()
 for pattern in "${@:-}"; do
 	for file in "$pattern"*.sh; do
@@ -18,17 +18,12 @@ for pattern in "${@:-}"; do
 	done
 done
 [ ${#names[@]} -gt 0 ] || { echo "run.sh: no case begins with: $*" >&2; exit 2; }
-lines=$(for name in "${names[@]}"; do
-	echo "$((${CASE_TIMEOUT:-900} * ${MOBILITY_PATIENCE:-1})) $name $PWD/$name.sh"
-done)
-if [ -n "$list" ]; then
-	echo "$lines"
-	exit
-fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if ! { ../build-tools.sh && ../build-kmod.sh; } >"$log" 2>&1; then
+if [ ${#list[@]} -eq 0 ] && ! { ../build-tools.sh && ../build-kmod.sh; } >"$log" 2>&1; then
 	tail -n 20 "$log"
 	exit 1
 fi
-../../pool.sh --told cases "${CASE_JOBS:-2}" "${CASE_LOGS:-../../../build/vm/logs}" <<<"$lines"
+for name in "${names[@]}"; do
+	echo "$((${CASE_TIMEOUT:-900} * ${MOBILITY_PATIENCE:-1})) $name $PWD/$name.sh"
+done | ../../pool.sh "${list[@]}" --told --first '^09-' cases "${CASE_JOBS:-2}" "${CASE_LOGS:-../../../build/vm/logs}"
