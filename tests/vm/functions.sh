@@ -247,11 +247,12 @@ guest_start() {
 # QEMU in the background, until the guest is about to begin its script. A boot changes kernel text, too (--tcg above): one that hangs
 # there, or trips over a breakpoint that is gone, where nothing of a test has begun, is begun again.
 guest_boot() {		# NAME LIMIT BOOT-LIMIT ARGUMENT...
-	local name=$1 dir=$vm_build/$1 limit=$2 boot_limit=$3 tries status
+	local name=$1 dir=$vm_build/$1 limit=$2 boot_limit=$3 tries status qemu
 
 	shift 3
+	qemu=$("$vm_dir/fetch-qemu.sh") || return
 	for tries in 1 2 3; do
-		timeout -k 5 "$limit" qemu-system-x86_64 "$@" </dev/null >"$dir/qemu.log" 2>&1 {vm_lock}>&- &
+		timeout -k 5 "$limit" "$qemu" "$@" </dev/null >"$dir/qemu.log" 2>&1 {vm_lock}>&- &
 		echo $! >"$dir/job"
 		status=0
 		guest_up "$dir" "$boot_limit" || status=$?

@@ -16,7 +16,7 @@ done
 guest_disk "$vm_build/shared.img" 4M
 case_guest --timeout 400 "${disks[@]}" --bin "$(command -v dmsetup)" --command /guest/attach-inflight.sh \
 	--qemu -drive --qemu "if=none,id=shared,file=$vm_build/shared.img,format=raw,cache=unsafe,throttling.iops-write=1" \
-	--qemu -device --qemu "nvme-subsys,id=subsys" --qemu -device --qemu "nvme,serial=shared,subsys=subsys" \
+	--qemu -device --qemu "nvme-subsys,id=heads" --qemu -device --qemu "nvme,serial=shared,subsys=heads" \
 	--qemu -device --qemu "nvme-ns,drive=shared,nsid=1,shared=on"
 figures="of $(test_value ways) ways to be late $(test_value late) writes landed after the first epoch"
 pass

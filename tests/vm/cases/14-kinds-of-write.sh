@@ -16,7 +16,7 @@ case_guest --timeout 300 --disk "$vm_build/data1.img:raw:serial=data1" --bin "$(
 	--qemu -drive --qemu "if=none,id=nvme,file=$vm_build/nvme.img,format=raw,cache=unsafe,discard=unmap" \
 	--qemu -device --qemu "nvme,drive=nvme,serial=nvme" \
 	--qemu -drive --qemu "if=none,id=shared,file=$vm_build/shared.img,format=raw,cache=unsafe,discard=unmap" \
-	--qemu -device --qemu "nvme-subsys,id=subsys" --qemu -device --qemu "nvme,serial=shared,subsys=subsys" \
+	--qemu -device --qemu "nvme-subsys,id=heads" --qemu -device --qemu "nvme,serial=shared,subsys=heads" \
 	--qemu -device --qemu "nvme-ns,drive=shared,nsid=1,shared=on"
 figures="$(test_value paths) NVMe path below a head; $(test_value tracked) ways tracked, $(test_value suspected) noticed, $(test_value cannot) not possible here"
 pass
