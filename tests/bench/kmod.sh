@@ -16,8 +16,8 @@ export test_name="bench-kmod"
 "$vm_dir/build-tools.sh"
 # shellcheck disable=SC2119
 module=$(build_kmod 2>"$vm_build/kmod.log") || { cat "$vm_build/kmod.log" >&2; exit 1; }
-# the processor of FACTS.md's figures, whose rep movsb counts as an instruction a byte
-guest_run --tcg single --smp 1 --mem 3072 --timeout 2400 --qemu -icount --qemu shift=0,sleep=off --qemu -cpu --qemu max \
+# the processor and the QEMU of FACTS.md's figures: rep movsb counts as an instruction a byte
+MOBILITY_QEMU=${MOBILITY_QEMU:-qemu-system-x86_64} guest_run --tcg single --smp 1 --mem 3072 --timeout 2400 --qemu -icount --qemu shift=0,sleep=off --qemu -cpu --qemu max \
 	--file "$module:/mobility.ko" --file "$bench/guest:/bench" --file "$vm_dir/guest:/guest" --bin "$top/build/vm/bin/drain" \
 	--bin "$top/build/vm/bin/boundary" --bin "$(command -v bash):/bin/bash" --bin "$(command -v fio)" \
 	--bin "$(command -v dmsetup)" --command "/bench/kmod.sh ${BENCH_IOS:-60000}"

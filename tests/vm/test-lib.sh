@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 # What the tests of the kernel module share. Sourced by test-*.sh, which print one line for their
-# result, "PASS name[: figures]" or "FAIL name reason", and end with 0 or 1.
+# result, "PASS name[: figures]" or "FAIL name reason", and end with 0 or 1; with 75 if QEMU itself has failed (pool.sh).
 
 # shellcheck source=tests/vm/functions.sh
 . "$(dirname "${BASH_SOURCE[0]}")/functions.sh"
@@ -18,7 +18,9 @@ test_end() {
 		"$end"
 	done
 	guest_cleanup
-	[ $status -eq 0 ] || echo "FAIL $test_name $reason"
+	[ $status -ne 0 ] || return 0
+	echo "FAIL $test_name $reason"
+	! guest_emulator_failed || { echo "a guest ran into a breakpoint of QEMU's (--tcg)"; exit 75; }
 }
 
 fail() {		# SENTENCE
