@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """application.py HOST CONTROL DATA FOLDER: commits that tell how each writer did; what the points say of it, and what is refused.
 """

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Sends the appliance everything that docs/protocol.md says it refuses, and what no client would send.
 

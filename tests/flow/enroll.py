@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """enroll.py FOLDER HOST CONTROL DATA NAME: enrols a machine through the protocol, with the JSON of `mobility-appliance token --json`
 on stdin; its key and certificates go into FOLDER. Prints the machine's id.

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Leaves out of the appliance's answers what a new epoch follows (tap.py's place, inside TLS): the agent cannot notice commits behind its back."""
 import json

@@ -9,8 +9,12 @@
 #	an AGENT		a name; its files are in $tmp/AGENT/
 set -Eeuo pipefail
 
+# Debian's programs (scripts/deps.sh) before others of the same names.
+PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 flow=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$flow/../.." && pwd)
+# shellcheck source=tests/nap.sh
+. "$flow/../nap.sh"
 bin=${MOBILITY_BIN:-$top/build/bin}
 test_name=$(basename "$0" .sh)
 seed=${FLOW_SEED:-$((RANDOM * 32768 + RANDOM))}
@@ -102,12 +106,12 @@ alive() { kill -0 "${pid_of[$1]}" 2>/dev/null; }
 
 # SIGTERM must be an orderly end: exit status 0 within 20 s (a sanitizer build is slow).
 stop() {
-	local name=$1 pid=${pid_of[$1]:-} status=0
+	local name=$1 pid=${pid_of[$1]:-} status=0 i
 	[ -n "$pid" ] || return 0
 	kill -TERM "$pid" 2>/dev/null || fail "$name had already ended"
-	for _ in $(seq 200); do
+	for ((i = 0; i < 200; i++)); do
 		kill -0 "$pid" 2>/dev/null || break
-		sleep 0.1
+		nap 0.1
 	done
 	! kill -0 "$pid" 2>/dev/null || fail "$name is still there 20 s after SIGTERM"
 	wait "$pid" || status=$?
@@ -129,7 +133,7 @@ until_true() {
 	shift 2
 	until "$@" >/dev/null 2>&1; do
 		[ "$SECONDS" -lt "$deadline" ] || fail "waited in vain for: $what"
-		sleep 0.1
+		nap 0.1
 	done
 }
 
@@ -182,20 +186,23 @@ appliance_set() {
 	sed -i "/^\[$1\]/a $2 = $3" "$file"
 }
 
-appliance_ready() {
+# until_serving [BYTES] : until the appliance says so, behind the first BYTES of its log
+until_serving() {
+	local follower ready=""
+	exec {follower}< <(exec tail -c "+$((${1:-0} + 1))" -s 0.1 -f --pid "${pid_of[appliance]}" "$tmp/appliance.log")
+	if timeout 20 grep -qm 1 'control on .*data on ' <&"$follower"; then ready=1; fi
+	kill $! 2>/dev/null || true
+	exec {follower}<&-
 	alive appliance || fail "the appliance ended: $(tail -n 3 "$tmp/appliance.log")"
-	tail -c "+$(($1 + 1))" "$tmp/appliance.log" | grep -q 'control on .*data on '
+	[ -n "$ready" ] || fail "the appliance is not ready after 20 s"
 }
 
 start_appliance() {
-	local before deadline=$((SECONDS + 20))
+	local before
 	touch "$tmp/appliance.log"
 	before=$(stat -c %s "$tmp/appliance.log")
 	start appliance "$tmp/appliance.log" "$bin/mobility-appliance" --dir "$appliance_dir" serve
-	until appliance_ready "$before"; do
-		[ "$SECONDS" -lt "$deadline" ] || fail "the appliance is not ready after 20 s"
-		sleep 0.05
-	done
+	until_serving "$before"
 }
 
 # --- proxy and tap -------------------------------------------------------------------------------
@@ -277,7 +284,7 @@ status_json() {
 
 agent_ready() {
 	alive "$1" || fail "$1 ended: $(tail -n 3 "$tmp/$1/agent.log")"
-	status_json "$1"
+	[ -S "$tmp/$1/sock" ] && status_json "$1"
 }
 
 start_agent() {
@@ -306,7 +313,7 @@ wait_for() {
 			printf '%s\n' "$last" >"$tmp/$agent/last-status.json"
 			fail "$agent: not within $2 s: $3; status: $(jq -c . <<<"$last" 2>/dev/null || echo "$last")"
 		fi
-		sleep 0.2
+		nap 0.2
 	done
 }
 

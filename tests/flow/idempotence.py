@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """idempotence.py HOST CONTROL DATA FOLDER STEP STORE: what is sent twice is stored once; what conflicts is refused; what is not committed is
 not visible. The steps share what they learn in FOLDER/steps.json; the appliance is killed between them. STORE is its folder, for its size.

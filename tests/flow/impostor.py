@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """impostor.py FOLDER ADDRESS PORT CA: an impostor at enrolment. Shows the true CA's certificate (the file CA), which anybody can get, with its
 own behind it, and a certificate of its own CA as the server's. What it is asked goes to FOLDER/asked, bodies included."""

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """isolation.py HOST CONTROL DATA FOLDER_A FOLDER_B: whatever A asks about B is answered exactly as if it did not exist."""
 import sys

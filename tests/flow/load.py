@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Many machines at one appliance. Enrols MACHINES over TLS, each with its own key and certificate and a connection that stays
 open; SMALL of them commit an epoch of one 64 KiB segment over and over, at first alone, then while BULK others send an initial

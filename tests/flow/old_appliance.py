@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Makes an appliance look old to its agents (tap.py's place, inside TLS): from before versions of segments, levels of digests and the epoch that another follows.
 

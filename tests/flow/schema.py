@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """schema.py SCHEMA DOCUMENT: checks a JSON document against a JSON schema (the keywords below; any other is an error, so that nothing goes
 unchecked). Prints what does not hold.

@@ -48,7 +48,7 @@ control=8443 data=9443
 appliance init --name 10.9.3.2 --control "10.9.3.2:$control" --data "10.9.3.2:$data" >init.out 2>&1 || fail "init: $(cat init.out)"
 touch appliance.log
 start appliance appliance.log nsenter -t "${pid_of[ns_b]}" -n "$bin/mobility-appliance" --dir "$appliance_dir" serve
-until_true 20 "the appliance" appliance_ready 0
+until_serving
 agent_config agent network.connect_timeout=2s network.stall_timeout=2s replication.compression=none
 start agent agent/agent.log nsenter -t "${pid_of[ns_a]}" -n "$bin/mobilityd" --config "$tmp/agent/mobility.conf"
 until_true 20 "the agent" agent_ready agent

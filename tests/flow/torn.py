@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """torn.py HOST CONTROL DATA FOLDER send|check|commit SEED
 

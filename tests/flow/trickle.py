@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Machine A announces more bodies than the appliance has memory for, and sends a byte of each now and then.
 

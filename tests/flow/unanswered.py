@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Passes the first tries of the first segment on, and breaks the connection instead of answering (tap.py's place, inside TLS): the appliance
 has what the agent takes for lost. The file `tries` in the capture folder counts them."""

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Writes the fuzzers' seeds to tests/fuzz/seeds: small valid inputs of every kind, and some with one fault.
 

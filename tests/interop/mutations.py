@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Does the decoder notice? Breaks a good capture in one place after another; each must be refused.
 

@@ -46,7 +46,11 @@
 # MOBILITY_PATIENCE=N: every limit in time, on the host and in the guests, is N times as long: for a machine that
 # has much else to do. Without it 1, or 4 for a kernel that checks itself.
 
+# Debian's programs (scripts/deps.sh) before others of the same names.
+PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 vm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/nap.sh
+. "$vm_dir/../nap.sh"
 # shellcheck source=tests/vm/cache.sh
 . "$vm_dir/cache.sh"
 
@@ -128,19 +132,22 @@ guest_options() {
 	done
 }
 
-# The libraries of a program, for a guest that has none: "PATH" lines
-guest_libraries() {
-	ldd "$1" 2>/dev/null | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }' || true
+# Puts the libraries of these programs into the tree that becomes the second initramfs.
+guest_put_libraries() {	# PROGRAM…
+	local libraries
+
+	mapfile -t libraries < <(ldd "$@" 2>/dev/null | awk '$2 == "=>" { print $3 } $1 ~ /^\// && !/:$/ { print $1 }' | sort -u)
+	[ ${#libraries[@]} -eq 0 ] || cp -L --preserve=mode,timestamps --parents -t "$inject" "${libraries[@]}"
 }
 
-guest_put() {		# HOST GUEST: into the tree that becomes the second initramfs
-	mkdir -p "$inject$(dirname "$2")"
+guest_put() {		# HOST GUEST: into that tree
+	[ -d "$inject${2%/*}" ] || mkdir -p "$inject${2%/*}"
 	cp -RL --preserve=mode,timestamps -T "$1" "$inject$2"
 }
 
 # The initramfs that holds what this run adds; appended to the kernel's own.
 guest_inject() {
-	local stage=$dir/inject inject pair bin library
+	local stage=$dir/inject inject pair bin programs=()
 
 	inject=$stage/inject
 	rm -rf "$stage"
@@ -158,13 +165,11 @@ guest_inject() {
 		bin=${pair%%:*}
 		case $pair in
 		*:*) guest_put "$bin" "${pair#*:}" ;;
-		*) guest_put "$bin" "/usr/local/bin/$(basename "$bin")" ;;
+		*) guest_put "$bin" "/usr/local/bin/${bin##*/}" ;;
 		esac
-		[ "$root" = busybox ] || continue
-		for library in $(guest_libraries "$bin"); do
-			[ -e "$inject$library" ] || guest_put "$library" "$library"
-		done
+		programs+=("$bin")
 	done
+	if [ "$root" = busybox ] && [ ${#programs[@]} -gt 0 ]; then guest_put_libraries "${programs[@]}"; fi
 	(cd "$stage" && find . | cpio -o -H newc -R 0:0 --quiet) >"$dir/inject.cpio"
 	rm -rf "$stage"
 	cat "$initrd" "$dir/inject.cpio" >"$dir/initrd" || return 1
@@ -180,7 +185,9 @@ guest_drives() {	# adds the disks to the array args
 		case ,$opts, in *,serial=*)
 			serial=${opts##*serial=}
 			serial=${serial%%,*}
-			opts=$(sed "s/serial=$serial//;s/,,*/,/g;s/^,//;s/,\$//" <<<"$opts") ;;
+			opts=,$opts,
+			opts=${opts/,serial=$serial,/,}
+			opts=${opts#,} opts=${opts%,} ;;
 		esac
 		args+=(-drive "if=none,id=d$n,file=$file,format=${format:-raw},cache=$disk_cache,discard=unmap${opts:+,$opts}"
 			-device "virtio-blk-pci,drive=d$n${serial:+,serial=$serial}")
@@ -271,17 +278,20 @@ guest_boot() {		# NAME LIMIT BOOT-LIMIT ARGUMENT...
 
 # 0: it is up, or has ended, of which guest_wait tells; 1: it hangs; 2: it met a breakpoint that nobody has set any more
 guest_up() {		# DIR LIMIT
-	local end=$((SECONDS + $2)) up=""
+	local end=$((SECONDS + $2)) up="" job said
 
+	job=$(cat "$1/job")
 	while :; do
-		! grep -aqs 'guest-runner: up' "$1/console.log" || up=1
-		kill -0 "$(cat "$1/job")" 2>/dev/null || up=1
-		! grep -aqs 'int3: 0000' "$1/console.log" || return 2
+		said=""
+		[ ! -e "$1/console.log" ] || IFS= read -rd '' said <"$1/console.log" || true
+		[[ $said != *'guest-runner: up'* ]] || up=1
+		kill -0 "$job" 2>/dev/null || up=1
+		[[ $said != *'int3: 0000'* ]] || return 2
 		[ -z "$up" ] || return 0
 		[ $SECONDS -lt $end ] || break
-		sleep 0.1
+		nap 0.1
 	done
-	grep -aqs 'guest-init: the kernel is up' "$1/console.log"
+	[[ $said == *'guest-init: the kernel is up'* ]]
 }
 
 guest_wait() {
@@ -353,17 +363,18 @@ guest_run() {
 
 guest_wait_for() {
 	local dir=$vm_build/$1 limit=$((${3:-60} * $(vm_patience)))
-	local end=$((SECONDS + limit))
+	local end=$((SECONDS + limit)) job
 
+	job=$(cat "$dir/job")
 	until grep -aqE "$2" "$dir/output.log" 2>/dev/null; do
-		if ! kill -0 "$(cat "$dir/job")" 2>/dev/null; then
+		if ! kill -0 "$job" 2>/dev/null; then
 			guest_fail "$1" "ended before it said '$2'"
 			return 1
 		elif [ $SECONDS -ge $end ]; then
 			guest_fail "$1" "did not say '$2' in $limit s"
 			return 1
 		fi
-		sleep 0.2
+		nap 0.2
 	done
 }
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """One command to the QEMU of a running guest, over its monitor's socket (QMP).
 

@@ -52,7 +52,7 @@ appliance_start() {
 	until [ "$(grep -c 'control on' "$vm_build/appliance.log")" -gt "$ready" ]; do
 		tries=$((tries + 1))
 		[ $tries -lt 200 ] || fail "the appliance did not start: $(tail -n 3 "$vm_build/appliance.log")"
-		sleep 0.1
+		nap 0.1
 	done
 }
 
@@ -112,7 +112,7 @@ agent_wait() {
 			last=$SECONDS
 			agent_status "$1" '.disks[] | "        \(.name): \(.state), \(.replicated / 1048576 | floor) of \(.size / 1048576 | floor) MiB"' || true
 		fi
-		sleep 1
+		nap 1
 	done
 }
 

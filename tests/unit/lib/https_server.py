@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """A TLS server on 127.0.0.1 that behaves as test_http.c asks by the path of the request.
 
