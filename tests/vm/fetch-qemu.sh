@@ -16,8 +16,11 @@ installed=qemu-system-x86_64
 enough=10
 packages=(qemu-system-x86 qemu-system-data seabios)
 
-version_of() {		# PROGRAM: the number before the first dot
-	"$1" --version 2>/dev/null | sed -n 's/^QEMU emulator version \([0-9]*\)\..*/\1/p'
+is_new_enough() {	# PROGRAM: by the number before the first dot
+	local version
+
+	version=$("$1" --version 2>/dev/null | sed -n 's/^QEMU emulator version \([0-9]*\)\..*/\1/p')
+	[ "${version:-0}" -ge $enough ]
 }
 
 suite() {
@@ -49,7 +52,7 @@ unpack() {		# DIR
 	done
 	rm -rf "$apt" "$1/deb" "$1"/usr/share/{doc,man}
 	make_command "$1"
-	[ "$(version_of "$1/$installed")" -ge $enough ]
+	is_new_enough "$1/$installed"
 }
 
 fetch() {
@@ -72,7 +75,7 @@ if [ -n "${MOBILITY_QEMU-}" ]; then
 	echo "$MOBILITY_QEMU"
 	exit
 fi
-if [ "$(version_of $installed)" -ge $enough ]; then
+if is_new_enough $installed; then
 	echo $installed
 	exit
 fi
