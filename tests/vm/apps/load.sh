@@ -59,7 +59,7 @@ transfers() {		# CLIENT
 		echo "CALL transfer($client, $n);" >&"${COPROC[1]}"
 		read -r k <&"${COPROC[0]}" || { echo "MariaDB's client $client ended"; return 1; }
 		echo "my $client $k ${EPOCHREALTIME/./}000"
-		sleep 0.05
+		nap 0.05
 	done
 }
 
@@ -72,7 +72,7 @@ increments() {
 		read -r n <&"${COPROC[0]}" || { echo "Redis' client ended"; return 1; }
 		[ -z "${n//[0-9]/}" ] || { echo "Redis answers: $n"; return 1; }
 		echo "red $n ${EPOCHREALTIME/./}000"
-		sleep 0.02
+		nap 0.02
 	done
 }
 

@@ -33,7 +33,7 @@ hit() {			# VICTIM WAY
 
 	for _ in {1..100}; do
 		pid=$(find_victim "$1") && break || pid=
-		sleep 0.1
+		nap 0.1
 	done
 	[ -n "$pid" ] || exit 1
 	sleep "$((RANDOM % 2)).$((RANDOM % 10))"
@@ -61,7 +61,7 @@ clean() {		# PID
 	wait_until 300 "the point never ends" test -e /run/point.out
 	for _ in {1..50}; do
 		systemctl -q is-active vss-shim && ! left=$(left_over) && exit 0
-		sleep 0.3
+		nap 0.3
 	done
 	die "left over: ${left:-vss-shim is not there}"
 }

@@ -10,6 +10,9 @@
 #                        begins with "?" is left out where the kernel does not know it
 #   striped NAME DEVICE DEVICE   makes /dev/mapper/NAME of two devices of the same size, in stripes of 4 KiB
 
+# shellcheck source=tests/nap.sh
+. "${BASH_SOURCE[0]%/*}/nap.sh"
+
 die() { echo "$*" >&2; exit 1; }
 
 value() { sed -n "s/.*\<$1=\([^ ]*\).*/\1/p" <<<"$2"; }
@@ -25,7 +28,7 @@ wait_until() {
 	shift 2
 	until "$@"; do
 		[ $SECONDS -lt $end ] || die "$text"
-		sleep 0.02
+		nap 0.02
 	done
 }
 
