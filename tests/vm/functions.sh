@@ -132,15 +132,17 @@ guest_options() {
 	done
 }
 
-# Puts the libraries of these programs into the tree that becomes the second initramfs.
-guest_put_libraries() {	# PROGRAM…
-	local libraries
+# The libraries of programs, into the tree of a guest that has none
+guest_libraries() {	# TREE PROGRAM…
+	local tree=$1 libraries
 
+	shift
 	mapfile -t libraries < <(ldd "$@" 2>/dev/null | awk '$2 == "=>" { print $3 } $1 ~ /^\// && !/:$/ { print $1 }' | sort -u)
-	[ ${#libraries[@]} -eq 0 ] || cp -L --preserve=mode,timestamps --parents -t "$inject" "${libraries[@]}"
+	# from the top: cp looks for the folders of an absolute name below the current one
+	[ ${#libraries[@]} -eq 0 ] || (cd / && cp -L --preserve=mode,timestamps --parents -t "$tree" "${libraries[@]#/}")
 }
 
-guest_put() {		# HOST GUEST: into that tree
+guest_put() {		# HOST GUEST: into the tree that becomes the second initramfs
 	[ -d "$inject${2%/*}" ] || mkdir -p "$inject${2%/*}"
 	cp -RL --preserve=mode,timestamps -T "$1" "$inject$2"
 }
@@ -169,7 +171,7 @@ guest_inject() {
 		esac
 		programs+=("$bin")
 	done
-	if [ "$root" = busybox ] && [ ${#programs[@]} -gt 0 ]; then guest_put_libraries "${programs[@]}"; fi
+	if [ "$root" = busybox ] && [ ${#programs[@]} -gt 0 ]; then guest_libraries "$inject" "${programs[@]}" || return 1; fi
 	(cd "$stage" && find . | cpio -o -H newc -R 0:0 --quiet) >"$dir/inject.cpio"
 	rm -rf "$stage"
 	cat "$initrd" "$dir/inject.cpio" >"$dir/initrd" || return 1

@@ -9,13 +9,10 @@ set -euo pipefail
 
 # busybox, the agent's libraries, and room to write; the programs themselves come with each boot
 root_image() {
-	local root=$vm_build/root library
+	local root=$vm_build/root
 
 	busybox_root "$root"
-	for library in $(guest_libraries "$bin/mobilityd") $(guest_libraries "$bin/mobilityctl"); do
-		mkdir -p "$root$(dirname "$library")"
-		cp -L "$library" "$root$library"
-	done
+	guest_libraries "$root" "$bin"/mobility{d,ctl}
 	guest_disk "$vm_build/root.img" 96M
 	mke2fs -q -t ext4 -d "$root" "$vm_build/root.img"
 	rm -rf "$root"
