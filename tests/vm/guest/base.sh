@@ -6,6 +6,7 @@
 #   status_of NAME DEVICE   the same, of drain status
 #   wait_until S TEXT COMMAND…  tries the command until it succeeds; after S seconds, times $patience
 #                        (MOBILITY_PATIENCE of the host), dies with TEXT
+#   nap SECONDS          sleeps, without a process (nap.sh)
 #   null_blk NAME SETTING=VALUE…  makes the disk /dev/NAME with these settings of configfs; one that
 #                        begins with "?" is left out where the kernel does not know it
 #   striped NAME DEVICE DEVICE   makes /dev/mapper/NAME of two devices of the same size, in stripes of 4 KiB
