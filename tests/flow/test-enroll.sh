@@ -69,7 +69,7 @@ new_port impostor
 jq -r .ca <(curl -sk "https://127.0.0.2:$control/v1/ca") >true-ca.pem
 python3 "$flow/impostor.py" "$tmp/impostor" 127.0.0.3 "$impostor" "$tmp/true-ca.pem" >impostor.log 2>&1 &
 pid_of[impostor]=$!
-for ((i = 0; i < 100; i++)); do grep -q ready impostor.log && break; sleep 0.1; done
+until_true 10 "the impostor" grep -q ready impostor.log
 try agent "$token" "$fingerprint" "127.0.0.3:$impostor" && fail "enrolled with an impostor"
 refused "an impostor" certificate
 [ "$(head -n 1 impostor/asked)" = "GET /v1/ca" ] || fail "the impostor was not asked"

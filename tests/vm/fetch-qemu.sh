@@ -5,7 +5,8 @@
 # does not keep translations of kernel text that was changed meanwhile (functions.sh, --tcg).
 #
 # usage: fetch-qemu.sh [--refresh]
-# Once it is there, it is used without the network; so is the installed one where no other could be had, which is said once.
+# Chosen once, and then used without the network or another look; so is the installed one where no other could be had, which is
+# said once. --refresh chooses again.
 # MOBILITY_QEMU: this program instead, whatever it is.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -55,9 +56,13 @@ unpack() {		# DIR
 	is_new_enough "$1/$installed"
 }
 
-fetch() {
+choose() {
 	local tmp
 
+	if is_new_enough $installed; then
+		ln -sfn "$(command -v $installed)" "$store/chosen"
+		return
+	fi
 	rm -rf "$store"/.new.* "${store:?}/unpacked"
 	tmp=$(mktemp -d "$store/.new.XXXXXX")
 	chmod 755 "$tmp"
@@ -75,15 +80,11 @@ if [ -n "${MOBILITY_QEMU-}" ]; then
 	echo "$MOBILITY_QEMU"
 	exit
 fi
-if is_new_enough $installed; then
-	echo $installed
-	exit
-fi
 store=$cache/qemu
 mkdir -p "$store"
 [ "${1-}" != --refresh ] || rm -f "$store/chosen"
 if [ ! -x "$store/chosen" ]; then
 	cache_lock "$store/.lock"
-	[ -x "$store/chosen" ] || fetch
+	[ -x "$store/chosen" ] || choose
 fi
 echo "$store/chosen"

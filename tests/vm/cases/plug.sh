@@ -37,7 +37,7 @@ plug_in() {		# KIND
 	mapfile -t words < <(plug_device "$1")
 	for ((tries = 0; tries < 50; tries++)); do
 		! guest_qmp main device_add "${words[@]}" 2>"$vm_build/qmp.log" || return 0
-		sleep 0.2
+		nap 0.2
 	done
 	cat "$vm_build/qmp.log" >&2
 	return 1
