@@ -4,7 +4,7 @@
 # guests (bash, `set -euo pipefail`).
 #   load_tree DIR        starts a process that makes, renames, links, cuts and removes files
 #   load_fio DIR [ARG…]  starts fio on files in DIR: direct, through the cache with fsync, io_uring
-#   load_ready           waits until all of them, if they are fio's, can be ended: one that has not begun would be killed
+#   load_ready           waits until all of them can be ended: one that has not begun would be killed
 #   load_yield           from here on, what the script starts goes before the load: a guest without
 #                        KVM is slow, and its load takes all that it can get
 #   load_stop            ends all of them, and waits; fails if one of them failed

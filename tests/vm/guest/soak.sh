@@ -80,7 +80,9 @@ start_place() {		# NUMBER
 stop_place() {		# NUMBER: whatever it was told, its writes must not fail; checked by their filesystem
 	local pid status
 
-	for pid in ${pids[$1]}; do
+	read -ra load_pids <<<"${pids[$1]}"
+	load_ready
+	for pid in "${load_pids[@]}"; do
 		kill -TERM "$pid" 2>/dev/null || true
 		status=0
 		wait "$pid" || status=$?
