@@ -14,6 +14,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/io.h"
+#include "lib/text.h"
 
 #define SYS_BLOCK "/sys/block"
 #define UDEV_RECORDS "/run/udev/data"
@@ -314,12 +315,16 @@ static int identify_file(const char *real, uint64_t size, struct identity *id, s
 int identify(const char *path, struct identity *id, struct err *e)
 {
 	_cleanup_free_ char *real = realpath(path, NULL);
-	char sys_name[256];
+	char sys_name[256], shown[256];
 	struct stat st;
 	int r;
 
 	if (!real || stat(real, &st))
 		return err_errno(e, -errno, "cannot find %s", path);
+	if (!text_utf8(real)) {
+		text_escape(shown, sizeof(shown), real);
+		return err_set(e, -EILSEQ, "the path %s is not UTF-8: rename it", shown);
+	}
 	if (S_ISREG(st.st_mode))
 		r = identify_file(real, (uint64_t)st.st_size, id, e);
 	else if (!S_ISBLK(st.st_mode))

@@ -77,8 +77,13 @@ char *state_to_text(const struct state *s)
 	_cleanup_json_ json_t *o = NULL;
 	json_t *disks = json_array();
 
-	for (size_t i = 0; i < s->disk_count; i++)
-		json_array_append_new(disks, disk_to_json(&s->disk[i]));
+	for (size_t i = 0; i < s->disk_count; i++) {
+		/* Never without one of them: its protection would end with that. */
+		if (json_array_append_new(disks, disk_to_json(&s->disk[i]))) {
+			json_decref(disks);
+			return NULL;
+		}
+	}
 	o = json_pack("{s:i, s:s, s:i, s:i, s:s, s:b, s:o}", "schema", STATE_SCHEMA, "host",
 		      s->host, "control_port", (int)s->control_port, "data_port", (int)s->data_port,
 		      "machine", s->machine, "paused", s->paused, "disks", disks);

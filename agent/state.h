@@ -61,7 +61,7 @@ struct state_disk *state_find(struct state *s, const char *key); /* NULL: none *
 struct state_disk *state_add(struct state *s);
 void state_remove(struct state *s, const char *key);
 
-/* For the file and for tests. The caller frees the text. */
+/* For the file and for tests. The caller frees the text. NULL: out of memory, or not all of it is UTF-8. */
 char *state_to_text(const struct state *s);
 int state_from_text(const char *text, size_t len, struct state *out, struct err *e);
 

@@ -146,7 +146,9 @@ static int write_locked(struct store *s, const struct state *st, struct err *e)
 	int r;
 
 	if (!text)
-		return err_set(e, -ENOMEM, "out of memory");
+		return err_set(
+			e, -ENOMEM,
+			"the state cannot be written down: out of memory, or something in it is not UTF-8");
 	r = io_write_file_atomic(s->state_file, text, strlen(text), 0600, e);
 	note_outcome(s, r);
 	return r;

@@ -11,6 +11,10 @@
 
 /* The length in bytes of the control character at s, of which len > 0 bytes are left; 0 if there is none. */
 size_t text_control(const char *s, size_t len);
+/* UTF-8 throughout, as JSON wants it: no longer form than a character needs, no half of a pair. */
+bool text_utf8(const char *s);
+/* s for a message, whatever is in it: what is not printable ASCII as \xHH. Cut where out is too small. */
+void text_escape(char *out, size_t size, const char *s);
 /* No control character: it can do nothing to a terminal or a log. */
 bool text_printable(const char *s, size_t len);
 /*

@@ -15,6 +15,7 @@
 #include "lib/clock.h"
 #include "lib/io.h"
 #include "lib/json.h"
+#include "lib/text.h"
 
 #define TOKEN_MAX 4096
 
@@ -22,6 +23,18 @@ static int fail(const struct err *e)
 {
 	fprintf(stderr, "mobilityctl: %s\n", e->text);
 	return e->code == -ECONNREFUSED ? CTL_NOT_RUNNING : CTL_FAILED;
+}
+
+/* What is not UTF-8 cannot be sent: the sentence has been printed. NULL: it was not given. */
+static bool may_send(const char *argument)
+{
+	char shown[1024];
+
+	if (!argument || text_utf8(argument))
+		return true;
+	text_escape(shown, sizeof(shown), argument);
+	fprintf(stderr, "mobilityctl: %s is not UTF-8: rename it, or name it otherwise\n", shown);
+	return false;
 }
 
 /*
@@ -55,7 +68,7 @@ static int read_token(const char *path, char out[TOKEN_MAX], struct err *e)
 		out[0] = '\0';
 	out[strcspn(out, "\r\n")] = '\0';
 	/* No token has a blank; what mobility-appliance prints before it has. */
-	if (out[0] && !strpbrk(out, " \t"))
+	if (out[0] && !strpbrk(out, " \t") && text_utf8(out))
 		return 0;
 	return err_set(e, -ENODATA,
 		       "there is no token in %s: its first line is to be the token alone, of what "
@@ -76,6 +89,8 @@ int ctl_enroll(struct ctl *c)
 		      stderr);
 		return CTL_USAGE;
 	}
+	if (!may_send(c->args[0]) || !may_send(c->fingerprint))
+		return CTL_USAGE;
 	if (read_token(c->token_file, token, &e))
 		return fail(&e);
 	answer = ask(c,
@@ -91,18 +106,39 @@ int ctl_enroll(struct ctl *c)
 
 /* --- disks ------------------------------------------------------------------------------------ */
 
-/* mobilityd has another working directory: paths that exist are made absolute. */
-static json_t *disk_list(const struct ctl *c)
+/* mobilityd has another working directory: paths that exist are made absolute. *list NULL: out of memory. */
+static int disk_list(const struct ctl *c, json_t **list)
 {
-	json_t *list = json_array();
+	*list = json_array();
+	for (int i = 0; *list && i < c->arg_count; i++) {
+		_cleanup_free_ char *real = realpath(c->args[i], NULL);
+		const char *name = real ? real : c->args[i];
+		bool ours = may_send(name);
 
-	for (int i = 0; i < c->arg_count; i++) {
-		char *real = realpath(c->args[i], NULL);
-
-		json_array_append_new(list, json_string(real ? real : c->args[i]));
-		free(real);
+		if (ours && !json_array_append_new(*list, json_string(name)))
+			continue;
+		json_decref(*list);
+		*list = NULL;
+		return ours ? CTL_OK : CTL_USAGE;
 	}
-	return list;
+	return CTL_OK;
+}
+
+/* As ask(), about the disks that were named. */
+static json_t *ask_about_disks(struct ctl *c, json_t *request, int *status)
+{
+	json_t *disks;
+
+	*status = disk_list(c, &disks);
+	if (*status) {
+		json_decref(request);
+		return NULL;
+	}
+	if (json_object_set_new(request, "disks", disks)) {
+		json_decref(request);
+		request = NULL;
+	}
+	return ask(c, request, status);
 }
 
 static void print_protected(const json_t *answer)
@@ -120,13 +156,13 @@ static void print_protected(const json_t *answer)
 
 int ctl_protect(struct ctl *c)
 {
-	json_t *request = json_pack("{s:s, s:o}", "command", "protect", "disks", disk_list(c));
+	json_t *request = json_pack("{s:s}", "command", "protect");
 	_cleanup_json_ json_t *answer = NULL;
 	int status;
 
 	if (c->source && request)
 		json_object_set_new(request, "source", json_string(c->source));
-	answer = ask(c, request, &status);
+	answer = ask_about_disks(c, request, &status);
 	if (answer)
 		print_protected(answer);
 	return status;
@@ -149,8 +185,7 @@ static int on_disks(struct ctl *c, const char *command, const char *done)
 	_cleanup_json_ json_t *answer = NULL;
 	int status;
 
-	answer =
-		ask(c, json_pack("{s:s, s:o}", "command", command, "disks", disk_list(c)), &status);
+	answer = ask_about_disks(c, json_pack("{s:s}", "command", command), &status);
 	if (answer)
 		print_done(answer, done);
 	return status;
@@ -168,10 +203,8 @@ int ctl_resync(struct ctl *c)
 	char when[32];
 	int status;
 
-	answer = ask(c,
-		     json_pack("{s:s, s:o, s:b}", "command", "resync", "disks", disk_list(c), "now",
-			       c->now),
-		     &status);
+	answer = ask_about_disks(c, json_pack("{s:s, s:b}", "command", "resync", "now", c->now),
+				 &status);
 	if (answer)
 		print_done(answer, "is to be resynchronised");
 	starts = json_object_get(answer, "starts");
@@ -226,14 +259,17 @@ static int judge_application(const struct ctl *c, const json_t *answer)
 
 int ctl_bookmark(struct ctl *c)
 {
-	json_t *request = json_pack("{s:s, s:I}", "command", "bookmark", "timeout_ns",
-				    (json_int_t)c->timeout_ns);
 	_cleanup_json_ json_t *answer = NULL;
+	json_t *request;
 	char when[32];
 	int status;
 
 	if (c->arg_count)
 		c->name = c->args[0];
+	if (!may_send(c->name))
+		return CTL_USAGE;
+	request = json_pack("{s:s, s:I}", "command", "bookmark", "timeout_ns",
+			    (json_int_t)c->timeout_ns);
 	if (c->name && request)
 		json_object_set_new(request, "name", json_string(c->name));
 	if (c->app && request)

@@ -211,6 +211,9 @@ START_TEST(what_cannot_be_protected)
 
 	make("empty", 0);
 	make("odd", 4097);
+	make("b\xe9.img", 4096);
+	ck_assert_int_eq(identify(test_path("b\xe9.img"), &id, &e), -EILSEQ);
+	ck_assert_ptr_nonnull(strstr(e.text, "/b\\xe9.img is not UTF-8"));
 	ck_assert_int_eq(identify(test_path("empty"), &id, &e), -ENOMEDIUM);
 	ck_assert_int_eq(identify(test_path("odd"), &id, &e), -EINVAL);
 	ck_assert_int_eq(identify(test_path("absent"), &id, &e), -ENOENT);

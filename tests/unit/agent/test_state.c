@@ -218,6 +218,35 @@ START_TEST(a_file_that_cannot_be_written_is_tried_again)
 }
 END_TEST
 
+static int edit_spoil(struct state *st, void *arg, struct err *e)
+{
+	(void)arg, (void)e;
+	strcpy(st->disk[0].path, "/b\xe9.img");
+	return 0;
+}
+
+/* It would not be protected any more after the next start. */
+START_TEST(no_disk_is_left_out)
+{
+	struct store *s;
+	struct state st;
+	struct err e;
+
+	ck_assert_int_eq(store_open(test_path("state"), &s, &e), 0);
+	ck_assert_int_eq(store_update(s, true, edit_fill, NULL, &e), 0);
+	ck_assert_int_ne(store_update(s, true, edit_spoil, NULL, &e), 0);
+	ck_assert_int_eq(store_copy(s, &st, &e), 0);
+	ck_assert_str_eq(st.disk[0].path, "/dev/vda");
+	state_clear(&st);
+	store_close(s);
+	ck_assert_int_eq(store_open(test_path("state"), &s, &e), 0);
+	ck_assert_int_eq(store_copy(s, &st, &e), 0);
+	ck_assert_uint_eq(st.disk_count, 2);
+	state_clear(&st);
+	store_close(s);
+}
+END_TEST
+
 START_TEST(a_damaged_file_stops_the_start)
 {
 	struct store *s;
@@ -241,6 +270,7 @@ int main(void)
 	tcase_add_test(tc, damaged_text_is_refused);
 	tcase_add_test(tc, the_store_survives_and_excludes);
 	tcase_add_test(tc, a_file_that_cannot_be_written_is_tried_again);
+	tcase_add_test(tc, no_disk_is_left_out);
 	tcase_add_test(tc, a_damaged_file_stops_the_start);
 	return run_tcase("state", tc);
 }

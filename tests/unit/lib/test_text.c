@@ -72,6 +72,52 @@ START_TEST(formatted_whole)
 }
 END_TEST
 
+START_TEST(utf8)
+{
+	static const char *const right[] = {"",
+					    "a",
+					    "\x7f",
+					    "\xc3\xa9",
+					    "\xe0\xa0\x80",
+					    "\xed\x9f\xbf",
+					    "\xef\xbf\xbf",
+					    "\xf0\x90\x80\x80",
+					    "\xf4\x8f\xbf\xbf"};
+	static const char *const wrong[] = {"b\xe9.img",
+					    "\x80",
+					    "\xc0\x80",
+					    "\xc1\xbf",
+					    "\xc3",
+					    "\xc3(",
+					    "\xe0\x9f\xbf",
+					    "\xed\xa0\x80",
+					    "\xe2\x82",
+					    "\xf0\x8f\xbf\xbf",
+					    "\xf4\x90\x80\x80",
+					    "\xf5\x80\x80\x80",
+					    "\xff"};
+
+	for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++)
+		ck_assert_msg(text_utf8(right[i]), "right %zu", i);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		ck_assert_msg(!text_utf8(wrong[i]), "wrong %zu", i);
+}
+END_TEST
+
+START_TEST(escaped)
+{
+	char text[12];
+
+	text_escape(text, sizeof(text), "a b\xe9\n");
+	ck_assert_str_eq(text, "a b\\xe9\\x0a");
+	text_escape(text, sizeof(text), "abcdefghijklmn");
+	ck_assert_uint_lt(strlen(text), sizeof(text));
+	ck_assert_int_eq(strncmp(text, "abcdefghijklmn", strlen(text)), 0);
+	text_escape(text, sizeof(text), "\x01\x02\x03\x04\x05");
+	ck_assert_str_eq(text, "\\x01\\x02");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("text");
@@ -80,5 +126,7 @@ int main(void)
 	tcase_add_test(t, within_the_length);
 	tcase_add_test(t, a_character_is_whole_or_not_there);
 	tcase_add_test(t, formatted_whole);
+	tcase_add_test(t, utf8);
+	tcase_add_test(t, escaped);
 	return run_tcase("text", t);
 }
