@@ -61,6 +61,8 @@ void disk_set_source(struct disk *d, struct source *s)
 	d->source = s;
 	if (s)
 		d->size = s->size;
+	if (s && s->ops->tracks)
+		strcpy(d->attach_id, s->attach_id);
 	memset(&d->churn, 0, sizeof(d->churn));
 	pthread_mutex_unlock(&d->lock);
 	if (old)

@@ -64,6 +64,7 @@ struct disk {
 	uint64_t slice; /* length of the next slice */
 	uint64_t slice_end; /* of the slice in the epoch under way; the size when protected */
 	char remote_source[CONTINUITY_SOURCE_BYTES]; /* of the appliance's last commit of it */
+	char attach_id[STATE_HEX_ID]; /* that the module last tracked it under; "" none */
 	bool resync_now; /* the resync does not wait for the window */
 	bool restart; /* a resync from 0 was decided; the next commit tells the appliance */
 	bool in_epoch; /* it has content in the epoch under way */

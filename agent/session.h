@@ -47,7 +47,7 @@ void session_drain_beat(void *s);
  * to them.
  */
 int session_local(struct session *s, struct err *e);
-/* Ask for a resync of d from 0, remembered until the appliance knows. Nothing is asked where that fails. */
+/* session_record.c. Ask for a resync of d from 0, remembered until the appliance knows. Nothing is asked where that fails. */
 int session_request_resync(struct session *s, struct disk *d, const char *cause, struct err *e);
 /*
  * What becomes of a request for a resync that the state may hold (an operator's may come at any

@@ -29,9 +29,14 @@ static void on_signal(int sig)
 static void catch_signals(void)
 {
 	struct sigaction sa = {.sa_handler = on_signal}; /* no SA_RESTART: the sleep ends */
+	struct sigaction hangup;
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
+	/* The terminal is gone, or who reads us: the disks have to be detached all the same. But nohup means to go on. */
+	if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler != SIG_IGN)
+		sigaction(SIGHUP, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
 }
 
 static bool sleep_until(uint64_t mono_ns)
@@ -158,7 +163,7 @@ static int show(const struct ctl *c, const struct watched *w)
 	}
 	printf("%s%s", text, c->json ? "\n" : "");
 	free(text);
-	return CTL_OK;
+	return fflush(stdout) ? CTL_FAILED : CTL_OK;
 }
 
 static int open_all(const struct ctl *c, struct watched *w, struct kmod *module, struct err *e)
