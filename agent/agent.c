@@ -92,7 +92,7 @@ void agent_link(struct agent *a, int code, const struct err *e)
 	 * Whatever the appliance says, it is there; only a request without an answer tells of a
 	 * lost connection.
 	 */
-	bool connected = code != -EHOSTDOWN && code != -EKEYREJECTED;
+	bool connected = code != -EHOSTDOWN && code != -EKEYREJECTED && code != -ENOKEY;
 	bool changed, news = false;
 
 	if (code == -ECANCELED)

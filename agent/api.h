@@ -13,6 +13,7 @@
  *	-EACCES		401 or 403: this machine is not (or no longer) enrolled, or does not own it
  *	-ENOENT		404
  *	-EKEYREJECTED	the certificate of the appliance (or ours) is not trusted
+ *	-ENOKEY		a key or certificate of this machine is missing, unreadable, or of another
  *	-EPROTO		the request was refused for good, or the answer cannot be understood
  *	-ECANCELED	*cancel became true
  */

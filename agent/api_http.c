@@ -96,7 +96,7 @@ int api_request(struct api *a, const struct api_call *c, struct http_response *r
 	a->retry_after = 0;
 	snprintf(url, sizeof(url), "%s%s", c->data ? a->data : a->control, c->path);
 	x = http_request(a->http, c->method, url, c->type, c->body, c->len, c->max_answer, r, e);
-	if (x == -ECANCELED || x == -EKEYREJECTED || x == -ENOMEM)
+	if (x == -ECANCELED || x == -EKEYREJECTED || x == -ENOKEY || x == -ENOMEM)
 		return x;
 	if (x) {
 		if (e)

@@ -56,6 +56,22 @@ static const char *link_remedy(int code)
 	}
 }
 
+/* Nobody was asked: the files are ours. */
+static void key_problem(const struct status_view *v, json_t *list)
+{
+	char remedy[sizeof(v->appliance) + 400];
+
+	snprintf(
+		remedy, sizeof(remedy),
+		"Put key.pem, cert.pem and ca.pem in the state_dir back as they were together (a backup), readable "
+		"for mobilityd; or enrol again, with a token of mobility-appliance token: mobilityctl enroll %s "
+		"--fingerprint sha256:… --token-file FILE.",
+		v->appliance);
+	add(list, "error", remedy,
+	    "The key and certificate of this machine cannot be used, so that the appliance is not asked: %s.",
+	    v->link.error);
+}
+
 static const char *store_remedy(int code)
 {
 	switch (code) {
@@ -113,7 +129,9 @@ static void machine_problems(const struct status_view *v, json_t *list)
 		    "This machine is not enrolled with an appliance.");
 		return;
 	}
-	if (v->link.error[0])
+	if (v->link.error[0] && v->link.code == -ENOKEY)
+		key_problem(v, list);
+	else if (v->link.error[0])
 		add(list, "error", link_remedy(v->link.code), "%s.", v->link.error);
 	if (v->paused)
 		add(list, "warning", "mobilityctl resume", "Replication is paused.");

@@ -191,16 +191,16 @@ static json_t *bandwidth_json(struct agent *a)
 			 now ? json_integer((json_int_t)now) : json_null());
 }
 
-static json_t *appliance_json(const struct state *st, const struct link *l)
+static json_t *appliance_json(const struct state *st, const struct status_view *v)
 {
-	const char *open = strchr(st->host, ':') ? "[" : "", *close = *open ? "]" : "";
 	char url[400];
 
 	if (!st->machine[0])
 		return json_null();
-	snprintf(url, sizeof(url), "https://%s%s%s:%u", open, st->host, close, st->control_port);
-	return json_pack("{s:s, s:b, s:I, s:o}", "url", url, "connected", l->connected, "since",
-			 (json_int_t)l->since_ns, "error", text_or_null(l->error));
+	snprintf(url, sizeof(url), "https://%s", v->appliance);
+	return json_pack("{s:s, s:b, s:I, s:o}", "url", url, "connected", v->link.connected,
+			 "since", (json_int_t)v->link.since_ns, "error",
+			 text_or_null(v->link.error));
 }
 
 static json_t *module_json(const struct kmod_view *k)
@@ -259,11 +259,19 @@ static json_t *assemble(struct agent *a, const struct state *st, const struct st
 	return json_pack(
 		"{s:i, s:I, s:o, s:o, s:o, s:b, s:I, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o}",
 		"schema", STATUS_SCHEMA, "time", (json_int_t)v->now_ns, "machine", machine_json(st),
-		"appliance", appliance_json(st, &v->link), "module", module_json(&v->kmod),
-		"paused", v->paused, "epoch", (json_int_t)v->facts.epoch, "last_point",
-		point_json(&v->facts), "rpo_ns", rpo_json(v), "backlog_bytes", (json_int_t)backlog,
-		"churn_bytes_per_s", (json_int_t)churn, "totals", totals_json(&a->totals),
-		"bandwidth", bandwidth_json(a), "disks", disks, "problems", status_problems(v));
+		"appliance", appliance_json(st, v), "module", module_json(&v->kmod), "paused",
+		v->paused, "epoch", (json_int_t)v->facts.epoch, "last_point", point_json(&v->facts),
+		"rpo_ns", rpo_json(v), "backlog_bytes", (json_int_t)backlog, "churn_bytes_per_s",
+		(json_int_t)churn, "totals", totals_json(&a->totals), "bandwidth",
+		bandwidth_json(a), "disks", disks, "problems", status_problems(v));
+}
+
+static void view_appliance(const struct state *st, struct status_view *v)
+{
+	const char *open = strchr(st->host, ':') ? "[" : "", *close = *open ? "]" : "";
+
+	snprintf(v->appliance, sizeof(v->appliance), "%s%s%s:%u", open, st->host, close,
+		 st->control_port);
 }
 
 static void view_sealing(struct agent *a, struct status_view *v)
@@ -287,6 +295,7 @@ json_t *status_json(struct agent *a, struct err *e)
 		return NULL;
 	v.enrolled = st.machine[0] != '\0';
 	v.paused = st.paused;
+	view_appliance(&st, &v);
 	v.app_interval_ns = a->config.app_consistent_interval;
 	if (!v.enrolled || enroll_life(a, &v.cert_begin_ns, &v.cert_expiry_ns, NULL))
 		v.cert_begin_ns = v.cert_expiry_ns = 0;

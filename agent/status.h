@@ -40,6 +40,7 @@ struct disk_view {
 struct status_view {
 	uint64_t now_ns;
 	bool enrolled, paused;
+	char appliance[STATE_TEXT + 16]; /* its address, as enroll takes it */
 	struct link link;
 	struct setback setback;
 	struct err store; /* why the state file cannot be written; code 0: it can */

@@ -57,7 +57,7 @@ void http_response_clear(struct http_response *r);
 /*
  * One request; body may be NULL (len 0). Answers longer than max_answer are an error. Returns 0
  * when a whole answer came, of whatever status; else a negative errno (-ECONNREFUSED, -ETIMEDOUT,
- * -ECONNRESET, -EKEYREJECTED for TLS trust, -ECANCELED, -EHOSTUNREACH …) with a sentence that names
+ * -ECONNRESET, -EKEYREJECTED for TLS trust, -ENOKEY for files of ours, -ECANCELED, -EHOSTUNREACH …) with a sentence that names
  * the URL.
  */
 int http_request(struct http *h, const char *method, const char *url, const char *content_type,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What the agent understands of answers, old and new: the requests themselves are in the flow tests. */
-/* wraps: api_json */
+/* wraps: api_json http_request */
 #include "agent/api_http.h"
 
 #include <errno.h>
@@ -98,6 +98,43 @@ START_TEST(an_epoch_of_an_old_appliance_tells_not_what_it_follows)
 }
 END_TEST
 
+static int http_result;
+
+int __wrap_http_request(struct http *h, const char *method, const char *url,
+			const char *content_type, const void *body, size_t len, size_t max_answer,
+			struct http_response *r, struct err *e);
+
+int __wrap_http_request(struct http *h, const char *method, const char *url,
+			const char *content_type, const void *body, size_t len, size_t max_answer,
+			struct http_response *r, struct err *e)
+{
+	(void)h, (void)content_type, (void)body, (void)len, (void)max_answer, (void)r;
+	return err_set(e, http_result, "%s %s failed", method, url);
+}
+
+/* What is wrong with our own files is not the appliance's absence, and no reason to send the same again. */
+START_TEST(nobody_there_or_our_own_fault)
+{
+	static const struct {
+		int from, to;
+	} cases[] = {{-ECONNREFUSED, -EHOSTDOWN}, {-ETIMEDOUT, -EHOSTDOWN},
+		     {-EPROTO, -EHOSTDOWN},	  {-EKEYREJECTED, -EKEYREJECTED},
+		     {-ENOKEY, -ENOKEY},	  {-ECANCELED, -ECANCELED}};
+	struct api a = {.control = "https://a"};
+	struct api_call c = {.method = "GET", .path = "/"};
+	struct http_response r;
+	struct err e;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		http_result = cases[i].from;
+		ck_assert_int_eq(api_request(&a, &c, &r, &e), cases[i].to);
+		ck_assert_int_eq(e.code, cases[i].to);
+		ck_assert_str_eq(e.text, "GET https://a/ failed");
+	}
+	ck_assert(api_final(-ENOKEY));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("api");
@@ -106,5 +143,6 @@ int main(void)
 	tcase_add_loop_test(tc, both_speak_what_both_know, 0, sizeof(dialects) / sizeof(*dialects));
 	tcase_add_loop_test(tc, what_is_no_list_is_refused, 0, 3);
 	tcase_add_test(tc, an_epoch_of_an_old_appliance_tells_not_what_it_follows);
+	tcase_add_test(tc, nobody_there_or_our_own_fault);
 	return run_tcase("api", tc);
 }

@@ -325,7 +325,7 @@ END_TEST
 
 START_TEST(what_is_final_is_not_sent_again)
 {
-	static const int final[] = {-ESTALE, -EPROTO, -EACCES, -EKEYREJECTED};
+	static const int final[] = {-ESTALE, -EPROTO, -EACCES, -EKEYREJECTED, -ENOKEY};
 	const unsigned int count = sizeof(final) / sizeof(*final);
 
 	memcpy(far.answer, final, sizeof(final));

@@ -117,6 +117,12 @@ START_TEST(each_problem_by_itself)
 		expect_one(&v, "error", "something failed");
 	}
 	v = healthy();
+	v.link.code = -ENOKEY;
+	strcpy(v.link.error, "could not load PEM client certificate from /cert.pem");
+	strcpy(v.appliance, "[fe80::1]:443");
+	expect_one(&v, "error", "not asked: could not load PEM client certificate from /cert.pem");
+	expect_remedy(&v, "mobilityctl enroll [fe80::1]:443 --fingerprint");
+	v = healthy();
 	v.cert_expiry_ns = NOW - 1;
 	expect_one(&v, "error", "expired");
 	v = healthy();

@@ -254,6 +254,9 @@ START_TEST(client_certificates)
 	_cleanup_(http_freep) struct http *absent =
 		make_client((struct http_config){.cert_file = temp_path("absent.pem"),
 						 .key_file = temp_path("absent.key")});
+	_cleanup_(http_freep) struct http *mixed =
+		make_client((struct http_config){.cert_file = temp_path("client.pem"),
+						 .key_file = temp_path("foreign.key")});
 
 	assert_ok(get(none, "/client"), &e);
 	ck_assert_str_eq(r.body, "{}");
@@ -267,6 +270,7 @@ START_TEST(client_certificates)
 	ck_assert_msg(refused == -EKEYREJECTED || refused == -ECONNRESET, "%d: %s", refused,
 		      e.text);
 	assert_code(get(absent, "/client"), -ENOKEY, &e);
+	assert_code(get(mixed, "/client"), -ENOKEY, &e);
 }
 END_TEST
 
