@@ -79,6 +79,18 @@ void agent_cancel_epoch(struct agent *a)
 	agent_wake(a);
 }
 
+uint64_t agent_silent_ns(struct agent *a)
+{
+	uint64_t alive = atomic_load(&a->session_alive_ns), now = clock_monotonic_ns();
+
+	return now > alive ? now - alive : 0;
+}
+
+uint64_t agent_silence_limit(const struct agent *a)
+{
+	return 60 * NSEC_PER_SEC + 4 * (a->config.connect_timeout + a->config.stall_timeout);
+}
+
 uint64_t agent_sealing_ns(struct agent *a)
 {
 	uint64_t since = atomic_load(&a->sealing_since);

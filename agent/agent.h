@@ -5,7 +5,7 @@
  * workers.
  *
  *	member			who may touch it
- *	config, started_ns	constant after start
+ *	config			constant after start
  *	store, bookmarks	any thread (they lock)
  *	disks			the session publishes; others read under agent_rcu_lock()
  *	link, setback, renewal,	any thread, through the functions below (they lock)
@@ -13,6 +13,7 @@
  *	totals			any thread (atomics)
  *	rate, http_link, stages	any thread (they lock, or are atomics)
  *	explain			explain.h
+ *	waiting			waiting.h
  *	stop, cancel		any thread, by __atomic
  *	kmod			the session opens and closes it; others call agent_kmod_view()
  */
@@ -31,6 +32,7 @@
 #include "agent/explain.h"
 #include "agent/stages.h"
 #include "agent/state.h"
+#include "agent/waiting.h"
 #include "lib/http.h"
 #include "lib/rate.h"
 
@@ -83,16 +85,19 @@ struct agent {
 	struct http_link http_link;
 	struct stages stages;
 	struct explain explain;
-	pthread_mutex_t lock; /* guards the next four and kmod's life */
+	pthread_mutex_t lock; /* guards the next five and kmod's life */
 	struct link link;
 	struct setback setback;
 	struct err renewal; /* of the certificate: why the last failed; code 0: it did not */
 	struct facts facts;
+	struct waiting waiting;
 	struct kmod *kmod; /* NULL: absent */
 	char kmod_absent[512]; /* why */
 	bool stop; /* the program ends */
 	volatile bool cancel; /* the epoch under way is to be abandoned */
 	_Atomic uint64_t session_alive_ns; /* monotonic: the session was seen alive */
+	_Atomic uint64_t
+		running_since; /* monotonic: replication may run; 0: it is paused, or there is nothing to do */
 	_Atomic uint64_t
 		sealing_since; /* monotonic: writes before a boundary are waited for; 0: none are */
 	_Atomic uint64_t in_flight; /* so many, when last looked */
@@ -108,6 +113,9 @@ bool agent_stopping(struct agent *a);
 void agent_stop(struct agent *a);
 void agent_wake(struct agent *a);
 void agent_cancel_epoch(struct agent *a);
+/* How long the session has shown no life, and how long that may last: a few requests. One that is silent longer hangs. */
+uint64_t agent_silent_ns(struct agent *a);
+uint64_t agent_silence_limit(const struct agent *a);
 /* How long writes before a boundary have been waited for; 0: none are. */
 uint64_t agent_sealing_ns(struct agent *a);
 

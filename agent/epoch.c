@@ -301,7 +301,7 @@ static void judge_disk(struct epoch *ep, struct disk *d)
 	if (at != UINT64_MAX)
 		epoch_fuzzy(ep, LOSS_SCANNED, "%s changed while it was scanned (near offset %llu)",
 			    d->name, (unsigned long long)at);
-	if (d->source->ops->status(d->source, &st, &e))
+	if (session_ask(ep->s, d, &st, &e))
 		epoch_fuzzy(ep, LOSS_OTHER, "%s", e.text);
 	else if (st.events & SOURCE_SUSPECT)
 		epoch_fuzzy(ep, LOSS_OTHER, "writes of unknown range went to %s", d->name);

@@ -2,6 +2,7 @@
 #include "agent/explain.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "agent/agent.h"
 #include "agent/rcu.h"
@@ -68,8 +69,9 @@ static struct explain_sample last_minute(struct agent *a)
 	return d;
 }
 
-static const char *what_text(enum bound b)
+static const char *what_text(enum bound b, const struct waiting *w, char out[256])
 {
+	char since[32];
 	static const char *const text[BOUND_COUNT] = {
 		[BOUND_NOTHING] =
 			"Replication keeps up; the RPO is that of the interval between epochs.",
@@ -79,6 +81,7 @@ static const char *what_text(enum bound b)
 		[BOUND_READS] = "A read of a protected disk does not complete.",
 		[BOUND_WRITES] =
 			"Writes to a protected disk do not complete, and a boundary waits for them.",
+		[BOUND_STANDS] = "Replication stands still: what it waits for does not answer.",
 		[BOUND_DISK] = "Reading the protected disks takes the most time.",
 		[BOUND_CPU] = "Compressing and digesting on this machine takes the most time.",
 		[BOUND_MEMORY] = "What may be on its way at a time is bounded by memory_limit.",
@@ -88,7 +91,11 @@ static const char *what_text(enum bound b)
 		[BOUND_APPLIANCE_DISK] = "The appliance's disk takes the most time.",
 	};
 
-	return text[b];
+	if (b != BOUND_APPLICATIONS)
+		return text[b];
+	snprintf(out, 256, "Replication has waited %s for %s.",
+		 duration_format(waiting_ns(w), since), waiting_for_shim(w));
+	return out;
 }
 
 static const char *help_text(const struct config *c, enum bound b)
@@ -105,6 +112,9 @@ static const char *help_text(const struct config *c, enum bound b)
 			"mobilityctl status tells which disk; the kernel's log tells what does not answer.",
 		[BOUND_WRITES] =
 			"The kernel's log tells which disk, or path to one, does not answer.",
+		[BOUND_STANDS] = "mobilityctl status tells what, and what to do.",
+		[BOUND_APPLICATIONS] =
+			"mobilityctl writers tells which application is slow, or that vss-shim does not answer.",
 		[BOUND_DISK] =
 			"More workers, if the disk serves several readers at once; a faster disk; "
 			"less other load on it.",
@@ -140,13 +150,14 @@ static uint64_t per_second(uint64_t bytes, uint64_t ns)
 }
 
 static json_t *assemble(struct agent *a, const json_t *status, const struct explain_sample *d,
-			const struct explain_out *out)
+			const struct explain_out *out, const struct waiting *w)
 {
+	char what[256];
 	uint64_t limit = rate_limit(&a->rate, clock_monotonic_ns(), clock_realtime_ns());
 
 	return json_pack("{s:i, s:s, s:s, s:s, s:I, s:o, s:I, s:I, s:I, s:O, s:O, s:O}", "schema",
-			 1, "bound", bound_name(out->bound), "what", what_text(out->bound), "help",
-			 help_text(&a->config, out->bound), "window_ns",
+			 1, "bound", bound_name(out->bound), "what", what_text(out->bound, w, what),
+			 "help", help_text(&a->config, out->bound), "window_ns",
 			 (json_int_t)d->sums.window_ns, "busy", shares(out), "read_bytes_per_s",
 			 (json_int_t)per_second(d->read_bytes, d->sums.window_ns),
 			 "sent_bytes_per_s",
@@ -174,6 +185,7 @@ json_t *explain_json(struct agent *a, struct err *e)
 {
 	struct explain_sample d = last_minute(a);
 	json_t *status = status_json(a, e), *answer;
+	struct waiting w = waiting_get(a);
 	struct explain_out out;
 
 	if (!status)
@@ -183,8 +195,11 @@ json_t *explain_json(struct agent *a, struct err *e)
 	d.sums.paused = json_is_true(json_object_get(status, "paused"));
 	d.sums.hanging = reads_hang(a);
 	d.sums.sealing = agent_sealing_ns(a) >= OVERDUE_NS;
+	d.sums.stands = (w.what == WAIT_DISK && waiting_ns(&w) >= OVERDUE_NS) ||
+			agent_silent_ns(a) >= agent_silence_limit(a);
+	d.sums.applications = waiting_for_shim(&w)[0] && waiting_ns(&w) >= OVERDUE_NS;
 	explain_judge(&d.sums, &out);
-	answer = assemble(a, status, &d, &out);
+	answer = assemble(a, status, &d, &out, &w);
 	json_decref(status);
 	if (!answer)
 		err_set(e, -ENOMEM, "the explanation cannot be put together");

@@ -24,6 +24,8 @@ enum bound {
 	BOUND_BREAKS, /* connections end while requests are on their way */
 	BOUND_READS, /* ours: one does not complete */
 	BOUND_WRITES, /* of others: they do not complete, and a boundary waits for them */
+	BOUND_STANDS, /* the session does nothing: what it waits for does not answer */
+	BOUND_APPLICATIONS, /* vss-shim is waited for */
 	BOUND_DISK,
 	BOUND_CPU,
 	BOUND_MEMORY,
@@ -37,6 +39,7 @@ enum bound {
 /* One minute, or what there is of it. Times are sums over all threads. */
 struct explain_in {
 	bool connected, paused;
+	bool stands, applications; /* the session, or vss-shim, has been waited for too long */
 	bool sealing, hanging; /* a boundary has waited too long for writes, we for a read */
 	unsigned int connections; /* that there may be at a time */
 	uint64_t window_ns;

@@ -15,6 +15,8 @@ static const char *const names[BOUND_COUNT] = {
 	[BOUND_BREAKS] = "breaks",
 	[BOUND_READS] = "reads",
 	[BOUND_WRITES] = "writes",
+	[BOUND_STANDS] = "stands",
+	[BOUND_APPLICATIONS] = "applications",
 	[BOUND_DISK] = "disk",
 	[BOUND_CPU] = "cpu",
 	[BOUND_MEMORY] = "memory",
@@ -80,6 +82,8 @@ void explain_judge(const struct explain_in *in, struct explain_out *out)
 	}
 	if (in->paused)
 		out->bound = BOUND_PAUSED;
+	else if (in->stands)
+		out->bound = BOUND_STANDS;
 	else if (breaks(in))
 		out->bound = BOUND_BREAKS;
 	else if (!in->connected)
@@ -88,6 +92,8 @@ void explain_judge(const struct explain_in *in, struct explain_out *out)
 		out->bound = BOUND_READS;
 	else if (in->sealing)
 		out->bound = BOUND_WRITES;
+	else if (in->applications)
+		out->bound = BOUND_APPLICATIONS;
 	else if (all < IDLE_THREADS)
 		out->bound = BOUND_NOTHING;
 }

@@ -64,21 +64,15 @@ static int block_signals(struct err *e)
 	return fd < 0 ? err_errno(e, -errno, "cannot receive signals") : fd;
 }
 
-/* Longer than a few requests of the session may take; a session that is silent for so long hangs. */
-static uint64_t silence_limit(const struct agent *a)
-{
-	return 60 * NSEC_PER_SEC + 4 * (a->config.connect_timeout + a->config.stall_timeout);
-}
-
 /* The watchdog is fed as long as the session lives. */
 static void tick(struct agent *a, bool *silent)
 {
-	uint64_t since = clock_monotonic_ns() - atomic_load(&a->session_alive_ns);
+	uint64_t since = agent_silent_ns(a);
 	char text[32];
 
 	status_tick(a);
 	explain_tick(a);
-	if (since < silence_limit(a)) {
+	if (since < agent_silence_limit(a)) {
 		*silent = false;
 		sd_notify(0, "WATCHDOG=1");
 	} else if (!*silent) {

@@ -131,8 +131,9 @@ static bool anything_dirty(const struct session *s)
 	for (size_t i = 0; i < s->a->disks->count; i++) {
 		const struct disk *d = s->a->disks->disk[i];
 
-		/* What cannot be told counts as dirty: the epoch will show it. */
-		if (d->source && (d->source->ops->status(d->source, &st, NULL) || st.dirty_bytes))
+		/* What cannot be told counts as dirty: the epoch will show it. Of a scan nobody can. */
+		if (d->source && d->source->ops->tracks &&
+		    (d->source->ops->status(d->source, &st, NULL) || st.dirty_bytes))
 			return true;
 	}
 	return false;
@@ -273,6 +274,7 @@ static void step(struct session *s)
 {
 	struct state st = {0};
 	struct err e = {0};
+	bool may;
 	int r;
 
 	/*
@@ -284,7 +286,12 @@ static void step(struct session *s)
 	if (agent_stopping(s->a))
 		__atomic_store_n(&s->a->cancel, true, __ATOMIC_SEQ_CST);
 	r = session_local(s, &e);
-	if (!r && !may_run(s)) {
+	may = !r && may_run(s);
+	if (!may)
+		atomic_store(&s->a->running_since, 0);
+	else if (!atomic_load(&s->a->running_since))
+		atomic_store(&s->a->running_since, clock_monotonic_ns());
+	if (!r && !may) {
 		keep_certificate(s);
 		session_wait(s, IDLE_NS, false);
 		return;

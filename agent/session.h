@@ -42,6 +42,8 @@ void session_aside(struct session *s, void *(*fn)(void *arg), void *arg);
  * certificate lives: renews it when it is time. Not where an application waits for a boundary, for it may talk to the appliance.
  */
 void session_drain_beat(void *s);
+/* What a source tells; while a scan's filesystem is asked, which may not answer, the status shows it. */
+int session_ask(struct session *s, struct disk *d, struct source_status *out, struct err *e);
 /*
  * session_local.c: create, find, attach and drop disks as the state wants it; heeds what happened
  * to them.

@@ -228,9 +228,11 @@ static void reach(struct session *s, struct disk *d, const struct state_disk *kn
 	int r;
 
 	d->look_ns = clock_monotonic_ns() + LOOK_AGAIN_NS;
+	waiting_begin(s->a, WAIT_DISK, d->name);
 	r = locate(s, d, known, path, &e);
 	if (!r)
 		r = open_source(s, d, path, &src, &e);
+	waiting_end(s->a);
 	if (r == -EINPROGRESS)
 		d->look_ns = clock_monotonic_ns() + ANSWER_AGAIN_NS;
 	/* It was waited for, and the other disks wait meanwhile. */
@@ -315,11 +317,23 @@ static int status_failed(struct session *s, struct disk *d, const struct err *e)
 	return 0;
 }
 
+int session_ask(struct session *s, struct disk *d, struct source_status *out, struct err *e)
+{
+	int r;
+
+	if (d->source->ops->tracks)
+		return d->source->ops->status(d->source, out, e);
+	waiting_begin(s->a, WAIT_DISK, d->name);
+	r = d->source->ops->status(d->source, out, e);
+	waiting_end(s->a);
+	return r;
+}
+
 static int heed_events(struct session *s, struct disk *d, struct err *e)
 {
 	struct source_status st;
 
-	if (d->source->ops->status(d->source, &st, e))
+	if (session_ask(s, d, &st, e))
 		return status_failed(s, d, e);
 	if (!st.events)
 		return 0;

@@ -16,7 +16,8 @@ static void tick_disk(struct disk *d, uint64_t now)
 {
 	struct source_status st;
 
-	if (d->source && !d->source->ops->status(d->source, &st, NULL))
+	/* The file of a scan may not answer, and has nothing to tell. */
+	if (d->source && d->source->ops->tracks && !d->source->ops->status(d->source, &st, NULL))
 		meter_update(&d->churn, now, st.written_bytes);
 	if (d->state == DISK_PROTECTED)
 		memset(&d->progress, 0, sizeof(d->progress));
@@ -280,6 +281,17 @@ static void view_sealing(struct agent *a, struct status_view *v)
 	v->in_flight = atomic_load(&a->in_flight);
 }
 
+static void view_session(struct agent *a, struct status_view *v)
+{
+	uint64_t running = atomic_load(&a->running_since);
+
+	v->waiting = waiting_get(a);
+	v->waiting_ns = waiting_ns(&v->waiting);
+	v->silent_ns = agent_silent_ns(a);
+	v->hangs = v->silent_ns >= agent_silence_limit(a);
+	v->unheard_ns = running && !v->link.since_ns ? clock_monotonic_ns() - running : 0;
+}
+
 json_t *status_json(struct agent *a, struct err *e)
 {
 	struct status_view v = {.now_ns = clock_realtime_ns(),
@@ -302,6 +314,7 @@ json_t *status_json(struct agent *a, struct err *e)
 	agent_kmod_view(a, &v.kmod);
 	store_failing(a->store, &v.store);
 	view_sealing(a, &v);
+	view_session(a, &v);
 	r = view_disks(a, &st, &v, e);
 	if (!r) {
 		o = assemble(a, &st, &v);

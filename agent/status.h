@@ -49,6 +49,12 @@ struct status_view {
 	uint64_t cert_begin_ns, cert_expiry_ns; /* 0: unknown */
 	struct err renewal; /* why it could not be renewed; code 0: it could, or it was not time */
 	uint64_t app_interval_ns; /* 0: off */
+	struct waiting waiting;
+	uint64_t waiting_ns; /* how long for that */
+	uint64_t silent_ns; /* how long the session has shown no life */
+	bool hangs; /* longer than any request may take */
+	uint64_t
+		unheard_ns; /* how long it could have asked the appliance, and nothing came of that yet */
 	uint64_t sealing_ns, in_flight; /* how long a boundary has waited for so many writes */
 	struct disk_view *disk;
 	size_t disk_count;

@@ -46,6 +46,21 @@ START_TEST(a_disk_that_does_not_answer)
 }
 END_TEST
 
+START_TEST(a_session_that_waits)
+{
+	struct explain_in in = minute();
+
+	in.applications = true;
+	judged(&in, BOUND_APPLICATIONS);
+	in.stands = true;
+	judged(&in, BOUND_STANDS);
+	in.connected = false; /* it never came to ask */
+	judged(&in, BOUND_STANDS);
+	in.paused = true;
+	judged(&in, BOUND_PAUSED);
+}
+END_TEST
+
 START_TEST(a_slow_disk)
 {
 	struct explain_in in = minute();
@@ -170,6 +185,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, an_idle_agent_is_bound_by_nothing);
 	tcase_add_test(tc, a_disk_that_does_not_answer);
+	tcase_add_test(tc, a_session_that_waits);
 	tcase_add_test(tc, a_slow_disk);
 	tcase_add_test(tc, a_slow_processor);
 	tcase_add_test(tc, a_slow_network);

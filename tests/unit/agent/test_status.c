@@ -313,6 +313,122 @@ START_TEST(problems_of_a_disk)
 }
 END_TEST
 
+/* --- the session waits ------------------------------------------------------------------------- */
+
+static struct status_view waiting_for(enum waiting_for what, uint64_t seconds)
+{
+	struct status_view v = healthy();
+
+	v.waiting.what = what;
+	v.waiting_ns = seconds * NSEC_PER_SEC;
+	strcpy(v.waiting.name, "vda");
+	/* It explains that, which is not told as well. */
+	v.facts.point.time = NOW - 3600 * NSEC_PER_SEC;
+	return v;
+}
+
+START_TEST(what_is_waited_for_is_told)
+{
+	struct status_view v = waiting_for(WAIT_DISK, 90);
+
+	v.silent_ns = 90 * NSEC_PER_SEC;
+	expect_one(&v, "error", "vda has not answered for 1 min 30 s");
+	expect_remedy(&v, "mobilityctl unprotect vda, then restart mobilityd");
+	v = waiting_for(WAIT_PREPARE, 90);
+	expect_one(&v, "warning",
+		   "Replication has waited 1 min 30 s for vss-shim, which is to make");
+	v.waiting.what = WAIT_FREEZE;
+	expect_one(&v, "warning", "vss-shim, which is to hold");
+	v.waiting.what = WAIT_REPORT;
+	expect_one(&v, "warning", "vss-shim, which is to report");
+	v = waiting_for(WAIT_NONE, 0);
+	v.silent_ns = 90 * NSEC_PER_SEC;
+	expect_one(&v, "error", "stood still for 1 min 30 s");
+	v = waiting_for(WAIT_NONE, 0);
+	v.unheard_ns = 90 * NSEC_PER_SEC;
+	expect_one(&v, "error", "not been reached since the start, 1 min 30 s ago");
+}
+END_TEST
+
+START_TEST(a_moment_is_no_problem)
+{
+	static const enum waiting_for what[] = {WAIT_DISK, WAIT_PREPARE, WAIT_FREEZE, WAIT_NONE};
+
+	for (size_t i = 0; i < ARRAY_SIZE(what); i++) {
+		struct status_view v = waiting_for(what[i], 29);
+		_cleanup_json_ json_t *list = NULL;
+
+		v.facts.point.time = NOW;
+		v.silent_ns = v.unheard_ns = 29 * NSEC_PER_SEC;
+		list = status_problems(&v);
+		ck_assert_uint_eq(json_array_size(list), 0);
+	}
+}
+END_TEST
+
+/* A request to an appliance that is away takes its time; longer than that may take the session hangs. */
+START_TEST(silence_while_the_appliance_is_away)
+{
+	struct status_view v = healthy();
+	_cleanup_json_ json_t *list = NULL;
+
+	v.link.code = -EHOSTDOWN;
+	strcpy(v.link.error, "no answer");
+	v.silent_ns = v.unheard_ns = 90 * NSEC_PER_SEC;
+	expect_one(&v, "error", "no answer");
+	v.hangs = true;
+	list = status_problems(&v);
+	ck_assert_uint_eq(json_array_size(list), 2);
+}
+END_TEST
+
+static int edit_add(struct state *st, void *arg, struct err *e)
+{
+	(void)e;
+	*state_add(st) = *(const struct state_disk *)arg;
+	return 0;
+}
+
+static int never(struct source *s, struct source_status *out, struct err *e)
+{
+	(void)s, (void)out, (void)e;
+	ck_abort_msg("a scan's file was asked, which may not answer");
+	return 0;
+}
+
+static void never_closes(struct source *s)
+{
+	(void)s;
+}
+
+/* The main thread feeds the watchdog and takes commands: it must not be kept. */
+START_TEST(no_file_of_a_scan_is_asked)
+{
+	static const struct source_ops ops = {.name = "scan",
+					      .status = never,
+					      .close = never_closes};
+	static struct source source = {.ops = &ops, .size = 4096, .shift = 16, .poll_fd = -1};
+	static struct agent agent;
+	struct state_disk from = {.key = "path:/a", .name = "a", .path = "/a", .file = true};
+	struct disk_table *t = calloc(1, sizeof(*t) + sizeof(t->disk[0]));
+	_cleanup_json_ json_t *o = NULL;
+	struct err e;
+
+	agent_make(&agent);
+	t->disk[t->count++] = disk_new(&from);
+	disk_set_source(t->disk[0], &source);
+	disk_set_state(t->disk[0], DISK_PROTECTED, 4096, "");
+	free(agent.disks);
+	agent.disks = t;
+	ck_assert_int_eq(store_update(agent.store, true, edit_add, &from, &e), 0);
+	status_tick(&agent);
+	o = status_json(&agent, &e);
+	ck_assert_ptr_nonnull(o);
+	ck_assert_uint_eq(json_array_size(json_object_get(o, "disks")), 1);
+	agent_remove(&agent);
+}
+END_TEST
+
 static const char status_text[] =
 	"{\"schema\":1,\"time\":1,\"machine\":{\"id\":\"m-1\",\"hostname\":\"web1\"},"
 	"\"appliance\":{\"url\":\"https://a:443\",\"connected\":true,\"since\":1800000000000000000,\"error\":null},"
@@ -409,6 +525,10 @@ int main(void)
 	tcase_add_loop_test(tc, track_only_is_told_with_its_remedy, 0, ARRAY_SIZE(hindrances));
 	tcase_add_loop_test(tc, a_lost_point_is_told_with_its_remedy, 0, ARRAY_SIZE(losses));
 	tcase_add_test(tc, nothing_is_wrong);
+	tcase_add_test(tc, what_is_waited_for_is_told);
+	tcase_add_test(tc, a_moment_is_no_problem);
+	tcase_add_test(tc, silence_while_the_appliance_is_away);
+	tcase_add_test(tc, no_file_of_a_scan_is_asked);
 	tcase_add_test(tc, each_problem_by_itself);
 	tcase_add_test(tc, a_certificate_that_cannot_be_renewed);
 	tcase_add_test(tc, replication_that_keeps_failing);
