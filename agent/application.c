@@ -99,6 +99,20 @@ static void put_off(struct epoch *ep)
 	app->wanted = !app->put_off[0];
 }
 
+static int hold(struct agent *a, struct shim *shim, const char *disks, struct err *e)
+{
+	int r;
+
+	waiting_begin(a, WAIT_PREPARE, NULL);
+	r = shim_prepare(shim, disks, e);
+	if (!r) {
+		waiting_begin(a, WAIT_FREEZE, NULL);
+		r = shim_freeze(shim, e);
+	}
+	waiting_end(a);
+	return r;
+}
+
 void application_freeze(struct epoch *ep)
 {
 	struct application *app = &ep->app;
@@ -121,7 +135,7 @@ void application_freeze(struct epoch *ep)
 	}
 	app->tried = true;
 	shim_attend(app->shim, session_beat, ep->s, &ep->s->a->cancel);
-	if (!shim_prepare(app->shim, disks, &e) && !shim_freeze(app->shim, &e))
+	if (!hold(ep->s->a, app->shim, disks, &e))
 		return;
 	fail(app, "%s", e.text);
 	shim_close(app->shim);
@@ -241,7 +255,9 @@ void application_judge(struct epoch *ep)
 	if (!app->wanted)
 		return;
 	if (app->shim && app->thawed) {
+		waiting_begin(ep->s->a, WAIT_REPORT, NULL);
 		report = shim_report(app->shim, &e);
+		waiting_end(ep->s->a);
 		if (report)
 			take_report(app, report);
 		else

@@ -2,9 +2,11 @@
 #include "agent/shim.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -13,6 +15,11 @@
 
 #define ANSWER_BYTES (1u << 20)
 #define SLICE_MS 500
+/*
+ * One that runs takes an order at once, unless it is still busy with another requester: with its writers, or the end of
+ * its set.
+ */
+#define TAKE_NS (120 * NSEC_PER_SEC)
 /* Longer than the shim's own deadlines: identify, prepare (10m at most), the window (1m). */
 #define PREPARE_NS (760 * NSEC_PER_SEC)
 #define FREEZE_NS (75 * NSEC_PER_SEC)
@@ -153,6 +160,30 @@ static json_t *answer(struct shim *s, const char *word, uint64_t timeout_ns, str
 	return o;
 }
 
+/* Did it read the order, or say something since? One that is stopped, or hangs, does neither. */
+static bool taken(const struct shim *s)
+{
+	int unread = 0;
+
+	return s->used || ioctl(s->fd, SIOCOUTQ, &unread) || !unread;
+}
+
+static int wait_taken(struct shim *s, struct err *e)
+{
+	uint64_t until = clock_monotonic_ns() + TAKE_NS;
+	int r = 0;
+
+	while (!r && !taken(s)) {
+		if (clock_monotonic_ns() >= until)
+			return err_set(
+				e, -ETIMEDOUT,
+				"vss-shim did not take the order for 2 minutes: it is stopped or hangs, or is "
+				"busy with another requester");
+		r = more(s, e);
+	}
+	return r;
+}
+
 static int wait_for(struct shim *s, const char *word, uint64_t timeout_ns, struct err *e)
 {
 	_cleanup_json_ json_t *o = answer(s, word, timeout_ns, e);
@@ -170,6 +201,8 @@ int shim_prepare(struct shim *s, const char *disks, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory");
 	}
 	r = order(s, line, e);
+	if (!r)
+		r = wait_taken(s, e);
 	return r ? r : wait_for(s, "prepared", PREPARE_NS, e);
 }
 

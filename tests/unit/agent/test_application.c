@@ -11,6 +11,7 @@
 #include "lib/clock.h"
 #include "tests/unit/agent/support.h"
 
+static struct agent agent;
 static unsigned int holds;
 static char committed[4096];
 
@@ -33,12 +34,14 @@ int __wrap_shim_open(const char *socket, struct shim **out, struct err *e)
 int __wrap_shim_prepare(struct shim *s, const char *disks, struct err *e)
 {
 	(void)s, (void)disks, (void)e;
+	ck_assert_int_eq(waiting_get(&agent).what, WAIT_PREPARE);
 	return 0;
 }
 
 int __wrap_shim_freeze(struct shim *s, struct err *e)
 {
 	(void)s, (void)e;
+	ck_assert_int_eq(waiting_get(&agent).what, WAIT_FREEZE);
 	holds++;
 	return 0;
 }
@@ -48,12 +51,14 @@ static json_t *reported;
 json_t *__wrap_shim_report(struct shim *s, struct err *e)
 {
 	(void)s, (void)e;
+	ck_assert_int_eq(waiting_get(&agent).what, WAIT_REPORT);
 	return json_incref(reported);
 }
 
 void __wrap_shim_close(struct shim *s)
 {
 	(void)s;
+	ck_assert_int_eq(waiting_get(&agent).what, WAIT_NONE);
 }
 
 void __wrap_shim_attend(struct shim *s, void (*beat)(void *arg), void *arg,
@@ -82,7 +87,6 @@ int __wrap_uplink_until(struct uplink *u, uplink_fn once, void *request, struct 
 
 /* --- an epoch for a bookmark ------------------------------------------------------------------ */
 
-static struct agent agent;
 static struct session session = {.a = &agent};
 static struct {
 	struct disk_table table;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+/* wraps: clock_monotonic_ns */
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -8,7 +10,18 @@
 #include <unistd.h>
 
 #include "agent/shim.h"
+#include "lib/clock.h"
 #include "support.h"
+
+static _Atomic uint64_t passed_ns;
+
+uint64_t __real_clock_monotonic_ns(void);
+uint64_t __wrap_clock_monotonic_ns(void);
+
+uint64_t __wrap_clock_monotonic_ns(void)
+{
+	return __real_clock_monotonic_ns() + atomic_load(&passed_ns);
+}
 
 /* A shim that answers each order with the next line of its script. */
 struct server {
@@ -174,6 +187,69 @@ START_TEST(canceled)
 }
 END_TEST
 
+/* --- one that is stopped, and one that is slow ------------------------------------------------ */
+
+static int listener = -1, served = -1;
+static unsigned int beats;
+static bool takes; /* the order, at the first beat; it answers at the tenth */
+
+/* Half a minute goes by with each. */
+static void beat(void *arg)
+{
+	char line[64];
+
+	(void)arg;
+	atomic_fetch_add(&passed_ns, 30 * NSEC_PER_SEC);
+	beats++;
+	if (!takes)
+		return;
+	if (beats == 1) {
+		served = accept(listener, NULL, NULL);
+		ck_assert_int_gt((int)read(served, line, sizeof(line)), 0);
+	}
+	if (beats == 10)
+		ck_assert_int_eq((int)write(served, "prepared {}\n", 12), 12);
+}
+
+static int prepare(struct err *e)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct shim *s;
+	int r;
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", test_path("socket"));
+	unlink(addr.sun_path);
+	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	ck_assert_int_eq(listen(listener, 4), 0);
+	ck_assert_int_eq(shim_open(addr.sun_path, &s, e), 0);
+	shim_attend(s, beat, NULL, NULL);
+	r = shim_prepare(s, "8:0", e);
+	shim_close(s);
+	close(listener);
+	return r;
+}
+
+START_TEST(one_that_does_not_take_the_order_is_given_up)
+{
+	struct err e;
+
+	ck_assert_int_eq(prepare(&e), -ETIMEDOUT);
+	ck_assert_ptr_nonnull(strstr(e.text, "did not take the order"));
+	ck_assert_uint_le(beats, 5);
+}
+END_TEST
+
+START_TEST(one_that_took_it_may_be_slow)
+{
+	struct err e;
+
+	takes = true;
+	ck_assert_msg(!prepare(&e), "%s", e.text);
+	ck_assert_uint_ge(beats, 10);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("shim");
@@ -184,5 +260,7 @@ int main(void)
 	tcase_add_test(tc, nobody_listens);
 	tcase_add_test(tc, hangs);
 	tcase_add_test(tc, canceled);
+	tcase_add_test(tc, one_that_does_not_take_the_order_is_given_up);
+	tcase_add_test(tc, one_that_took_it_may_be_slow);
 	return run_tcase("shim", tc);
 }
