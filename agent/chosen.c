@@ -14,27 +14,35 @@ static void none(const char *text, struct err *e)
 	err_set(e, -ENOENT, "%s is not protected (see mobilityctl status)", text);
 }
 
-/* The agent has the disk open, so that its path is where it is now. */
-static bool open_at(struct agent *a, const char *path, const struct state_disk *known)
+enum place { NOT_OPEN, OPEN_THERE, OPEN_ELSEWHERE };
+
+/* What the agent has open is where its path says. */
+static enum place place_of(struct agent *a, const char *path, const struct state_disk *known)
 {
+	enum place place = NOT_OPEN;
 	struct disk *d;
-	bool at;
 
 	agent_rcu_lock();
 	d = disk_table_find(agent_rcu_read(a->disks), known->key);
-	if (d)
+	if (d) {
 		pthread_mutex_lock(&d->lock);
-	at = d && d->source && !strcmp(d->path, path);
-	if (d)
+		if (d->source)
+			place = strcmp(d->path, path) ? OPEN_ELSEWHERE : OPEN_THERE;
 		pthread_mutex_unlock(&d->lock);
+	}
 	agent_rcu_unlock();
-	return at;
+	return place;
 }
 
+static bool open_at(struct agent *a, const char *path, const struct state_disk *known)
+{
+	return place_of(a, path, known) == OPEN_THERE;
+}
+
+/* A copy has its key too, and so had every namespace of an NVMe controller. */
 static bool has_key(struct agent *a, const char *path, const struct state_disk *known)
 {
-	(void)a;
-	return identify_is(path, known->key);
+	return place_of(a, path, known) != OPEN_ELSEWHERE && identify_is(path, known->key);
 }
 
 static bool was_at(struct agent *a, const char *path, const struct state_disk *known)
@@ -160,4 +168,15 @@ struct state_disk *chosen_disk(struct state *st, const struct chosen *c, size_t 
 		return d;
 	none(c->q->disk[i], e);
 	return NULL;
+}
+
+struct state_disk *chosen_identity(struct state *st, const struct identity *id)
+{
+	struct state_disk *d = state_find(st, id->key);
+
+	if (d || !id->old_key[0])
+		return d;
+	/* Others had that key too, so that the path tells. */
+	d = state_find(st, id->old_key);
+	return d && !strcmp(d->path, id->path) ? d : NULL;
 }

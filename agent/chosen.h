@@ -28,4 +28,7 @@ void chosen_clear(struct chosen *c);
 /* Number i, in the state as it is now; NULL: it is not there any more, e is filled. */
 struct state_disk *chosen_disk(struct state *st, const struct chosen *c, size_t i, struct err *e);
 
+/* The disk of the state that this is, under the key that it has or the one of an earlier version; NULL: none. */
+struct state_disk *chosen_identity(struct state *st, const struct identity *id);
+
 #endif

@@ -85,7 +85,7 @@ static int add_disk(struct state *st, struct protection *p, const struct identit
 {
 	enum source_choice choice =
 		(enum source_choice)(p->q->source >= 0 ? p->q->source : p->a->config.source);
-	struct state_disk *d = state_find(st, id->key);
+	struct state_disk *d = chosen_identity(st, id);
 	int r;
 
 	if (id->file && choice == SOURCE_AUTO)

@@ -65,7 +65,7 @@ static void *search(void *arg)
 	struct finder *f = arg;
 	bool abandoned;
 
-	f->result = identify_find(f->key, f->hint, f->hint_holds, f->path, &f->e);
+	f->result = identify_find(f->key, f->hint, f->hint_holds, 0, f->path, &f->e);
 	pthread_mutex_lock(&f->lock);
 	f->stage = STAGE_FOUND;
 	abandoned = f->abandoned;

@@ -19,6 +19,7 @@ struct identity {
 	char path[PATH_MAX]; /* canonical: /dev/NAME, or the file's real path */
 	char name[256]; /* vda, dm-0; the file's basename, as the appliance takes it */
 	char key[256]; /* "serial:…" "ptuuid:…" "fsuuid:…" "path:…" */
+	char old_key[256]; /* what an earlier version would have called it; "" the same */
 	bool file;
 	dev_t rdev; /* of a block device */
 	uint64_t size;
@@ -40,13 +41,16 @@ bool identify_is(const char *path, const char *key);
 /*
  * Find a block device again by its key: path is where it is now. hint is where it was; with
  * hint_holds (names have not been given out anew since, as they are when the machine starts) it
- * decides when several match. -ENODEV: no such disk. -ENOTUNIQ: several, and nothing tells which.
+ * decides when several match; of several with one serial number also the size (0: not known), where one alone has it.
+ * -ENODEV: no such disk. -ENOTUNIQ: several, and nothing tells which.
  */
-int identify_find(const char *key, const char *hint, bool hint_holds, char path[PATH_MAX],
-		  struct err *e);
+int identify_find(const char *key, const char *hint, bool hint_holds, uint64_t size,
+		  char path[PATH_MAX], struct err *e);
 
 /* Does it read disks to find this one? */
 bool identify_reads(const char *key);
+/* Is it called by its serial number? */
+bool identify_by_serial(const char *key);
 
 /* Replace what a name on the appliance may not contain. In place. */
 void identify_clean(char *text);

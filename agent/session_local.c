@@ -168,7 +168,7 @@ static int locate(struct session *s, struct disk *d, const struct state_disk *kn
 	/* After a restart of the machine a copy of the disk may have the name that it had. */
 	same_life = s->boot_id[0] && !strcmp(known->path_boot_id, s->boot_id);
 	if (!identify_reads(d->key))
-		return identify_find(d->key, d->path, same_life, path, e);
+		return identify_find(d->key, d->path, same_life, d->size, path, e);
 	if (!s->finder)
 		s->finder = finder_new();
 	if (!s->finder)
@@ -196,7 +196,7 @@ static int open_source(struct session *s, struct disk *d, const char *path, stru
 	return r;
 }
 
-static const char *remedy_for(int code)
+static const char *remedy_for(int code, const char *key)
 {
 	switch (code) {
 	case -ENODEV:
@@ -214,6 +214,10 @@ static const char *remedy_for(int code)
 		return "Look in the kernel's log for the disk that does not answer; all others are "
 		       "replicated.";
 	case -ENOTUNIQ:
+		if (identify_by_serial(key))
+			return "Detach the others that have its serial number (namespaces of one NVMe controller, paths to one "
+			       "disk); or end its protection with mobilityctl unprotect and protect it again: it gets a name of its "
+			       "own.";
 		return "Give the disks different UUIDs, or detach the copy.";
 	default:
 		return "Remove the cause, or end its protection with mobilityctl unprotect.";
@@ -241,7 +245,7 @@ static void reach(struct session *s, struct disk *d, const struct state_disk *kn
 	if (r) {
 		if (!d->error[0])
 			log_error("%s cannot be protected now: %s", d->name, e.text);
-		disk_set_error(d, remedy_for(r), "%s", e.text);
+		disk_set_error(d, remedy_for(r, d->key), "%s", e.text);
 		return;
 	}
 	pthread_mutex_lock(&d->lock);
@@ -312,7 +316,7 @@ static int status_failed(struct session *s, struct disk *d, const struct err *e)
 	if (d->source->ops->tracks)
 		return e->code;
 	log_error("%s cannot be read now: %s", d->name, e->text);
-	disk_set_error(d, remedy_for(e->code), "%s", e->text);
+	disk_set_error(d, remedy_for(e->code, d->key), "%s", e->text);
 	let_go(s, d, clock_monotonic_ns() + LOOK_AGAIN_NS);
 	return 0;
 }
@@ -339,7 +343,8 @@ static int heed_events(struct session *s, struct disk *d, struct err *e)
 		return 0;
 	if (st.events & SOURCE_GONE) {
 		log_error("%s was removed or detached", d->name);
-		disk_set_error(d, remedy_for(-ENODEV), "%s was removed or detached", d->path);
+		disk_set_error(d, remedy_for(-ENODEV, d->key), "%s was removed or detached",
+			       d->path);
 		let_go(s, d, 0);
 		return 0;
 	}

@@ -173,6 +173,46 @@ START_TEST(what_the_agent_has_open_there_is_it)
 }
 END_TEST
 
+/* A copy of it, or another namespace of its controller: the wrong disk would be acted upon. */
+START_TEST(what_the_agent_has_open_elsewhere_is_not_it)
+{
+	static const struct source_ops ops = {.name = "fake", .close = fake_close};
+	static struct source source = {.ops = &ops, .size = 4096};
+	struct disk_table *t = calloc(1, sizeof(*t) + sizeof(t->disk[0])), *old = agent.disks;
+	struct state st;
+
+	ck_assert_int_eq(store_copy(agent.store, &st, &e), 0);
+	t->disk[t->count++] = disk_new(state_find(&st, "serial:B"));
+	strcpy(t->disk[0]->path, "/dev/elsewhere");
+	state_clear(&st);
+	agent.disks = t;
+	there = "serial:B";
+	chooses(place, "serial:B");
+	disk_set_source(t->disk[0], &source);
+	refuses(place, -ENOENT, "is not known to be it now");
+	disk_free(t->disk[0]);
+	free(t);
+	agent.disks = old;
+}
+END_TEST
+
+/* The key of an earlier version was that of all namespaces of a controller. */
+START_TEST(one_that_has_an_older_key)
+{
+	struct identity id = {.key = "serial:new", .old_key = "serial:B"};
+	struct state st;
+
+	ck_assert_int_eq(store_copy(agent.store, &st, &e), 0);
+	strcpy(id.path, place);
+	ck_assert_ptr_eq(chosen_identity(&st, &id), state_find(&st, "serial:B"));
+	strcpy(id.path, "/dev/elsewhere");
+	ck_assert_ptr_null(chosen_identity(&st, &id));
+	strcpy(id.key, "serial:A");
+	ck_assert_ptr_eq(chosen_identity(&st, &id), state_find(&st, "serial:A"));
+	state_clear(&st);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("chosen");
@@ -184,5 +224,7 @@ int main(void)
 	tcase_add_test(tc, what_cannot_be_told_is_refused);
 	tcase_add_test(tc, a_path_where_nothing_is);
 	tcase_add_test(tc, what_the_agent_has_open_there_is_it);
+	tcase_add_test(tc, what_the_agent_has_open_elsewhere_is_not_it);
+	tcase_add_test(tc, one_that_has_an_older_key);
 	return run_tcase("chosen", tc);
 }

@@ -11,15 +11,16 @@
 #include "lib/clock.h"
 #include "tests/unit/agent/support.h"
 
-int __wrap_identify_find(const char *key, const char *hint, bool hint_holds, char path[PATH_MAX],
-			 struct err *e);
+int __wrap_identify_find(const char *key, const char *hint, bool hint_holds, uint64_t size,
+			 char path[PATH_MAX], struct err *e);
 
 static atomic_bool answers = true;
 static atomic_uint searches;
 
-int __wrap_identify_find(const char *key, const char *hint, bool hint_holds, char path[PATH_MAX],
-			 struct err *e)
+int __wrap_identify_find(const char *key, const char *hint, bool hint_holds, uint64_t size,
+			 char path[PATH_MAX], struct err *e)
 {
+	ck_assert_uint_eq(size, 0);
 	atomic_fetch_add(&searches, 1);
 	while (!atomic_load(&answers))
 		usleep(1000);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agent/identify.h"
+#include "agent/identify_key.h"
 #include "lib/cleanup.h"
 #include "lib/io.h"
 #include "tests/unit/agent/support.h"
@@ -99,15 +100,15 @@ START_TEST(one_that_matches_is_found_wherever_it_is)
 
 	add_disk("sda", "wxyz");
 	put_attribute("sr0", "size", "0\n");
-	ck_assert_int_eq(identify_find(KEY, "/dev/sda", true, path, &e), -ENODEV);
+	ck_assert_int_eq(identify_find(KEY, "/dev/sda", true, 0, path, &e), -ENODEV);
 	ck_assert_str_eq(path, "/dev/as-it-was");
 	add_disk("sdb", "abcd");
 	for (int holds = 0; holds < 2; holds++) {
-		ck_assert_msg(!identify_find(KEY, "/dev/sda", holds, path, &e), "%s", e.text);
+		ck_assert_msg(!identify_find(KEY, "/dev/sda", holds, 0, path, &e), "%s", e.text);
 		ck_assert_str_eq(path, "/dev/sdb");
 	}
 	put_attribute("sdb", "serial", " 12 34\n");
-	ck_assert_msg(!identify_find("serial:12_34", "/dev/sda", false, path, &e), "%s", e.text);
+	ck_assert_msg(!identify_find("serial:12_34", "/dev/sda", false, 0, path, &e), "%s", e.text);
 	ck_assert_str_eq(path, "/dev/sdb");
 }
 END_TEST
@@ -119,11 +120,11 @@ START_TEST(a_name_tells_copies_apart_only_while_it_holds)
 
 	add_disk("sda", "abcd");
 	add_disk("sdb", "abcd");
-	ck_assert_msg(!identify_find(KEY, "/dev/sdb", true, path, &e), "%s", e.text);
+	ck_assert_msg(!identify_find(KEY, "/dev/sdb", true, 0, path, &e), "%s", e.text);
 	ck_assert_str_eq(path, "/dev/sdb");
-	ck_assert_int_eq(identify_find(KEY, "/dev/sdc", true, path, &e), -ENOTUNIQ);
+	ck_assert_int_eq(identify_find(KEY, "/dev/sdc", true, 0, path, &e), -ENOTUNIQ);
 	/* After a restart the copy may have the name. */
-	ck_assert_int_eq(identify_find(KEY, "/dev/sdb", false, path, &e), -ENOTUNIQ);
+	ck_assert_int_eq(identify_find(KEY, "/dev/sdb", false, 0, path, &e), -ENOTUNIQ);
 	ck_assert_ptr_nonnull(strstr(e.text, "2 disks of this machine are " KEY));
 }
 END_TEST
@@ -147,21 +148,99 @@ START_TEST(disks_that_udev_knows_to_be_others_are_not_read)
 
 	add_disk("hung", "wxyz");
 	put_record("hung", "8:0\n", "S:disk/by-id/x\nI:1\nE:ID_PART_TABLE_UUID=7a797877\n");
-	ck_assert_int_eq(identify_find(KEY, "/dev/sdb", true, path, &e), -ENODEV);
+	ck_assert_int_eq(identify_find(KEY, "/dev/sdb", true, 0, path, &e), -ENODEV);
 	put_record("hung", "8:0\n", "E:ID_FS_TYPE=LVM2_member\nE:ID_FS_UUID=Xy-1\n");
-	ck_assert_int_eq(identify_find(KEY, "/dev/sdb", true, path, &e), -ENODEV);
-	ck_assert_int_eq(identify_find("fsuuid:Xy-2", "/dev/sdb", true, path, &e), -ENODEV);
+	ck_assert_int_eq(identify_find(KEY, "/dev/sdb", true, 0, path, &e), -ENODEV);
+	ck_assert_int_eq(identify_find("fsuuid:Xy-2", "/dev/sdb", true, 0, path, &e), -ENODEV);
 	ck_assert_uint_eq(probes, 0);
 	/* What udev says is equal, does not know, or does not tell of, is. */
 	add_disk("sdb", "abcd");
 	put_record("sdb", "8:16\n", "E:ID_PART_TABLE_TYPE=dos\nE:ID_PART_TABLE_UUID=64636261\n");
-	ck_assert_msg(!identify_find(KEY, "/dev/sda", true, path, &e), "%s", e.text);
+	ck_assert_msg(!identify_find(KEY, "/dev/sda", true, 0, path, &e), "%s", e.text);
 	ck_assert_str_eq(path, "/dev/sdb");
 	put_record("sdb", "8:16\n", "E:DEVTYPE=disk\n");
-	ck_assert(!identify_find(KEY, "/dev/sda", true, path, &e));
+	ck_assert(!identify_find(KEY, "/dev/sda", true, 0, path, &e));
 	add_disk("sdc", "wxyz");
-	ck_assert(!identify_find(KEY, "/dev/sda", true, path, &e));
+	ck_assert(!identify_find(KEY, "/dev/sda", true, 0, path, &e));
 	ck_assert_uint_eq(probes, 4);
+}
+END_TEST
+
+/* --- namespaces of NVMe ----------------------------------------------------------------------- */
+
+static void add_namespace(const char *name, const char *wwid, const char *sectors)
+{
+	char folder[64];
+
+	put_attribute(name, "size", sectors);
+	put_attribute(name, "wwid", wwid);
+	snprintf(folder, sizeof(folder), "sys/block/%s/device", name);
+	make_folder(folder);
+	put_attribute(name, "device/serial", "CTRL 1   \n");
+}
+
+static const char *key_of(const char *name)
+{
+	static char key[256];
+
+	ck_assert(key_make(KEY_SERIAL, name, "/nowhere", key));
+	return key;
+}
+
+START_TEST(a_namespace_is_called_by_itself)
+{
+	char path[PATH_MAX], key[256];
+	struct err e;
+
+	add_namespace("nvme0n1", "uuid.11-1\n", "16384\n");
+	add_namespace("nvme0n2", "eui.22\n", "16384\n");
+	ck_assert_str_eq(key_of("nvme0n1"), "serial:uuid.11-1");
+	ck_assert_str_eq(key_of("nvme0n2"), "serial:eui.22");
+	ck_assert(key_make_old("nvme0n1", key));
+	ck_assert_str_eq(key, "serial:CTRL_1");
+	ck_assert(!identify_find("serial:eui.22", "/dev/nvme0n1", true, 0, path, &e));
+	ck_assert_str_eq(path, "/dev/nvme0n2");
+	/* Another disk keeps what it was called. */
+	add_namespace("sda", "naa.33\n", "16384\n");
+	ck_assert_str_eq(key_of("sda"), "serial:CTRL_1");
+}
+END_TEST
+
+/* It is found as long as that is one, where it was, or the one of its size. */
+START_TEST(a_namespace_that_has_the_key_of_its_controller)
+{
+	char path[PATH_MAX];
+	struct err e;
+
+	add_namespace("nvme0n1", "uuid.11\n", "16384\n");
+	ck_assert(!identify_find("serial:CTRL_1", "/dev/sdb", false, 0, path, &e));
+	ck_assert_str_eq(path, "/dev/nvme0n1");
+	add_namespace("nvme0n2", "uuid.22\n", "32768\n");
+	ck_assert(!identify_find("serial:CTRL_1", "/dev/nvme0n1", true, 0, path, &e));
+	ck_assert_str_eq(path, "/dev/nvme0n1");
+	ck_assert_int_eq(identify_find("serial:CTRL_1", "/dev/nvme0n1", false, 0, path, &e),
+			 -ENOTUNIQ);
+	ck_assert(!identify_find("serial:CTRL_1", "/dev/nvme0n1", false, 16 << 20, path, &e));
+	ck_assert_str_eq(path, "/dev/nvme0n2");
+	ck_assert_int_eq(identify_find("serial:CTRL_1", "/dev/nvme0n1", false, 4096, path, &e),
+			 -ENOTUNIQ);
+	add_namespace("nvme0n3", "uuid.33\n", "32768\n");
+	ck_assert_int_eq(identify_find("serial:CTRL_1", "/dev/nvme0n1", false, 16 << 20, path, &e),
+			 -ENOTUNIQ);
+}
+END_TEST
+
+START_TEST(a_hidden_path_is_no_disk)
+{
+	char path[PATH_MAX];
+	struct err e;
+
+	add_namespace("nvme0n1", "uuid.11\n", "16384\n");
+	add_namespace("nvme0c0n1", "uuid.11\n", "16384\n");
+	put_attribute("nvme0c0n1", "hidden", "1\n");
+	put_attribute("nvme0n1", "hidden", "0\n");
+	ck_assert_msg(!identify_find("serial:uuid.11", "/dev/x", false, 0, path, &e), "%s", e.text);
+	ck_assert_str_eq(path, "/dev/nvme0n1");
 }
 END_TEST
 
@@ -230,5 +309,8 @@ int main(void)
 	tcase_add_test(tc, one_that_matches_is_found_wherever_it_is);
 	tcase_add_test(tc, disks_that_udev_knows_to_be_others_are_not_read);
 	tcase_add_test(tc, a_name_tells_copies_apart_only_while_it_holds);
+	tcase_add_test(tc, a_namespace_is_called_by_itself);
+	tcase_add_test(tc, a_namespace_that_has_the_key_of_its_controller);
+	tcase_add_test(tc, a_hidden_path_is_no_disk);
 	return run_tcase("identify", tc);
 }

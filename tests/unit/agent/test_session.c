@@ -86,14 +86,16 @@ uint64_t __wrap_clock_monotonic_ns(void)
 
 static unsigned int searches;
 static bool name_held; /* what the last search was told */
+static uint64_t searched_size;
 static atomic_bool hung = true; /* a disk of the machine does not answer */
 
-int __wrap_identify_find(const char *key, const char *hint, bool hint_holds, char path[PATH_MAX],
-			 struct err *e);
+int __wrap_identify_find(const char *key, const char *hint, bool hint_holds, uint64_t size,
+			 char path[PATH_MAX], struct err *e);
 
-int __wrap_identify_find(const char *key, const char *hint, bool hint_holds, char path[PATH_MAX],
-			 struct err *e)
+int __wrap_identify_find(const char *key, const char *hint, bool hint_holds, uint64_t size,
+			 char path[PATH_MAX], struct err *e)
 {
+	searched_size = size;
 	(void)path;
 	while (identify_reads(key) && atomic_load(&hung))
 		usleep(1000);
@@ -290,6 +292,7 @@ START_TEST(a_name_counts_in_one_life_of_the_machine)
 	look_again();
 	ck_assert_uint_eq(searches, 1);
 	ck_assert(name_held);
+	ck_assert_uint_eq(searched_size, SIZE);
 	strcpy(session.boot_id, "the next");
 	session_remember(&session, disk(0), RECORD_KEEP); /* it was not seen in this one */
 	look_again();
