@@ -183,6 +183,12 @@ int disk_read(struct disk *d, struct source *s, struct reader *via, void *buf, s
 	return s->ops->read(s, via, buf, len, offset);
 }
 
+bool disk_hole(struct disk *d, struct reader *via, uint64_t offset, size_t len)
+{
+	via->reads = d->reads;
+	return d->source->ops->hole && d->source->ops->hole(d->source, via, offset, len);
+}
+
 uint64_t disk_reading_ns(const struct disk *d)
 {
 	return reads_hanging_ns(d->reads);

@@ -110,6 +110,8 @@ uint64_t disk_unread_told(struct disk *d); /* bytes, of the last epoch that was 
 /* Read of a source of the disk, its own or another, through a worker's reader: as its read. */
 int disk_read(struct disk *d, struct source *s, struct reader *via, void *buf, size_t len,
 	      uint64_t offset);
+/* Does its source know that there is nothing there? As its hole. */
+bool disk_hole(struct disk *d, struct reader *via, uint64_t offset, size_t len);
 /* For how long none of the reads under way has come back, one left behind included; 0: none is. Any thread. */
 uint64_t disk_reading_ns(const struct disk *d);
 void disk_set_state(struct disk *d, enum disk_state state, uint64_t replicated, const char *cause);

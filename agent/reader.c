@@ -121,23 +121,20 @@ static bool reading_ends(struct reading *g)
 	return ours;
 }
 
-ssize_t reader_pread(struct reader *r, int fd, void *buf, size_t len, uint64_t offset)
+int64_t reader_call(struct reader *r, int fd, int64_t (*fn)(int fd, const void *arg),
+		    const void *arg)
 {
 	/* Its own: whoever leaves it behind may close the other. */
 	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	struct reading *g = r->reading;
 	struct reads *reads = r->reads;
-	ssize_t n;
+	int64_t result;
 
 	if (own < 0)
 		return -errno;
 	read_begins(reads);
 	reading_begins(g);
-	do
-		n = pread(own, buf, len, (off_t)offset);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		n = -errno;
+	result = fn(own, arg);
 	close(own);
 	read_ends(reads);
 	if (!reading_ends(g)) {
@@ -145,7 +142,31 @@ ssize_t reader_pread(struct reader *r, int fd, void *buf, size_t len, uint64_t o
 		atomic_fetch_sub(&left_behind, 1);
 		pthread_exit(NULL);
 	}
-	return n;
+	return result;
+}
+
+struct range {
+	void *buf;
+	size_t len;
+	uint64_t offset;
+};
+
+static int64_t read_range(int fd, const void *arg)
+{
+	const struct range *range = arg;
+	ssize_t n;
+
+	do
+		n = pread(fd, range->buf, range->len, (off_t)range->offset);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+ssize_t reader_pread(struct reader *r, int fd, void *buf, size_t len, uint64_t offset)
+{
+	const struct range range = {buf, len, offset};
+
+	return (ssize_t)reader_call(r, fd, read_range, &range);
 }
 
 static bool may_leave(void)

@@ -45,6 +45,12 @@ void reader_clear(struct reader *r); /* no read is under way; one that is cleare
  */
 ssize_t reader_pread(struct reader *r, int fd, void *buf, size_t len, uint64_t offset);
 /*
+ * The same for whatever else asks the disk: fn on a descriptor of its own, with an arg that is the thread's (its stack stays
+ * where it is left behind). Its result, or a negative errno.
+ */
+int64_t reader_call(struct reader *r, int fd, int64_t (*fn)(int fd, const void *arg),
+		    const void *arg);
+/*
  * Leaves the read behind that has been under way for two seconds, and starts instead(arg), which has the reader from then on; *thread, which was the
  * reading one, is the new one. False: there is no such read, too many were left behind already, or there can be no thread.
  */

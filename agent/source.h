@@ -68,9 +68,9 @@ struct source_ops {
 	int (*read)(struct source *s, struct reader *via, void *buf, size_t len, uint64_t offset);
 	/*
 	 * [offset, offset + len) reads as zeros, without reading it; NULL: never known. Any thread,
-	 * between drain_open and drain_close as read.
+	 * between drain_open and drain_close as read, and like it does not return to a thread that was left behind.
 	 */
-	bool (*hole)(struct source *s, uint64_t offset, size_t len);
+	bool (*hole)(struct source *s, struct reader *via, uint64_t offset, size_t len);
 	int (*detach)(struct source *s, struct err *e); /* end tracking; close it after */
 	void (*close)(struct source *s); /* tracking goes on without us */
 };

@@ -34,14 +34,6 @@ static bool file_gone(const struct scan *scan)
 	       named.st_dev != open.st_dev;
 }
 
-static bool file_shorter(const struct scan *scan)
-{
-	struct stat st;
-
-	return fstat(scan->fd, &st) || !S_ISREG(st.st_mode) ||
-	       (uint64_t)st.st_size < scan->source.size;
-}
-
 static int scan_status(struct source *s, struct source_status *out, struct err *e)
 {
 	struct scan *scan = (struct scan *)s;
@@ -113,16 +105,35 @@ static int scan_read(struct source *s, struct reader *via, void *buf, size_t len
 	return 0;
 }
 
-/* A part of a plain file that was never written; false where the filesystem cannot tell. */
-static bool scan_hole(struct source *s, uint64_t offset, size_t len)
+struct part {
+	uint64_t offset, size; /* size: of the disk */
+	size_t len;
+};
+
+static bool file_shorter(int fd, uint64_t size)
 {
-	struct scan *scan = (struct scan *)s;
-	off_t data = lseek(scan->fd, (off_t)offset, SEEK_DATA);
+	struct stat st;
+
+	return fstat(fd, &st) || !S_ISREG(st.st_mode) || (uint64_t)st.st_size < size;
+}
+
+static int64_t is_hole(int fd, const void *arg)
+{
+	const struct part *p = arg;
+	off_t data = lseek(fd, (off_t)p->offset, SEEK_DATA);
 
 	/* ENXIO: nothing up to the end of the file, which must still be where it was. */
 	if (data < 0 && errno == ENXIO)
-		return offset + len <= s->size && !file_shorter(scan);
-	return data >= 0 && (uint64_t)data >= offset + len;
+		return p->offset + p->len <= p->size && !file_shorter(fd, p->size);
+	return data >= 0 && (uint64_t)data >= p->offset + p->len;
+}
+
+/* A part of a plain file that was never written; false where the filesystem cannot tell. */
+static bool scan_hole(struct source *s, struct reader *via, uint64_t offset, size_t len)
+{
+	const struct part part = {.offset = offset, .size = s->size, .len = len};
+
+	return reader_call(via, ((struct scan *)s)->fd, is_hole, &part) > 0;
 }
 
 static int scan_detach(struct source *s, struct err *e)

@@ -304,7 +304,7 @@ static int part_of_run(struct worker *w, const struct piece *p, uint64_t offset,
 {
 	struct disk *d = p->owner;
 	uint64_t began = clock_monotonic_ns();
-	bool empty = d->source->ops->hole && d->source->ops->hole(d->source, offset, len);
+	bool empty = disk_hole(d, &w->reader, offset, len);
 	int r = 0;
 
 	/* What the appliance has is asked for below, about bytes in the buffer. */

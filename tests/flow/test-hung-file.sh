@@ -15,7 +15,7 @@ agent_config agent
 appliance_init
 start_appliance
 start_hanging() {
-	LD_PRELOAD=$tmp/hung_file.so HUNG=$tmp/hung HUNG_FILE=$tmp/a \
+	LD_PRELOAD=$tmp/hung_file.so HUNG=$tmp/hung HUNG_SEEK=$tmp/hung-seek HUNG_FILE=$tmp/a \
 		ASAN_OPTIONS=verify_asan_link_order=0:${ASAN_OPTIONS:-} start_agent agent
 }
 told='.problems | any((.what | test("^a has not answered for")) and (.remedy | test("unprotect a,")))'
@@ -46,8 +46,20 @@ bookmark agent without
 point_equals agent without b
 [ -e hung ] || fail "it answered: nothing was shown"
 
-note "it answers, and is protected again"
+note "it is open, and does not tell where it has holes: without it the others go on at once"
 rm hung
+ctl agent protect a >protect.out
+wait_protected agent
+: >hung-seek
+wait_for agent 60 '.problems | any((.what | test("^a does not answer: a read of it has taken")))'
+python3 "$flow/image.py" edit b 3 7
+(cd / && ctl agent unprotect a >"$tmp/unprotect.out")
+bookmark agent beside
+point_equals agent beside b
+[ -e hung-seek ] || fail "it answered: nothing was shown"
+
+note "it answers, and is protected again"
+rm hung-seek
 ctl agent protect a >protect.out
 wait_protected agent
 bookmark agent again

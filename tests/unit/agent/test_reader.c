@@ -238,6 +238,55 @@ START_TEST(not_without_bound)
 }
 END_TEST
 
+static int64_t add(int fd, const void *arg)
+{
+	struct stat own, ours;
+
+	/* It is the same, under another number. */
+	ck_assert_int_ne(fd, disk);
+	ck_assert(!fstat(fd, &own) && !fstat(disk, &ours));
+	ck_assert_uint_eq(own.st_rdev, ours.st_rdev);
+	return *(const int64_t *)arg + 1;
+}
+
+static int64_t ask_hanging(int fd, const void *arg)
+{
+	(void)fd;
+	while (!atomic_load(&answers))
+		usleep(1000);
+	return *(const int64_t *)arg;
+}
+
+static void *call_hanging(void *arg)
+{
+	struct side *s = arg;
+	int64_t value = 5;
+
+	atomic_store(&s->result, (ssize_t)reader_call(&s->reader, disk, ask_hanging, &value));
+	return NULL;
+}
+
+START_TEST(another_question)
+{
+	struct reads *reads = reads_new();
+	int64_t value = 41;
+	struct side s;
+
+	side_make(&s, reads);
+	ck_assert_int_eq(reader_call(&s.reader, disk, add, &value), 42);
+	ck_assert_uint_eq(reads_hanging_ns(reads), 0);
+	ck_assert_int_eq(pthread_create(&s.thread, NULL, call_hanging, &s), 0);
+	while (!left(&s))
+		usleep(1000);
+	pthread_join(s.thread, NULL);
+	ck_assert_uint_gt(reads_hanging_ns(reads), 0);
+	wait_answered(reads);
+	ck_assert_int_eq(atomic_load(&s.result), 0);
+	side_clear(&s);
+	reads_put(reads);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("reader");
@@ -248,5 +297,6 @@ int main(void)
 	tcase_add_test(t, left_behind);
 	tcase_add_test(t, waited_for_while_nobody_leaves);
 	tcase_add_test(t, not_without_bound);
+	tcase_add_test(t, another_question);
 	return run_tcase("reader", t);
 }
