@@ -96,13 +96,28 @@ static void sync_one(struct freezer *f, struct frozen_fs *fs)
 		set_result(fs, FS_RESULT_FAILED, "it cannot be written back: %s", strerror(-r));
 }
 
+/*
+ * What held applications gave to a filesystem of another kind is on disk once it was synced, and they
+ * change nothing until the thaw. A sync of ZFS need not write anything (its property sync=disabled).
+ */
+static bool sync_suffices(const struct frozen_fs *fs)
+{
+	return strcmp(fs->type, "zfs") != 0;
+}
+
 static void judge_freeze(struct frozen_fs *fs, int r)
 {
 	if (r == -EBUSY)
 		set_result(fs, FS_RESULT_FAILED,
 			   "it is frozen already, by somebody else, who may thaw it at any time");
-	else if (r == -EOPNOTSUPP || r == -ENOTTY)
+	else if ((r == -EOPNOTSUPP || r == -ENOTTY) && sync_suffices(fs))
 		set_result(fs, FS_RESULT_SKIPPED, "%s cannot be frozen; it was synced", fs->type);
+	else if (r == -EOPNOTSUPP || r == -ENOTTY)
+		set_result(
+			fs, FS_RESULT_FAILED,
+			"%s cannot be frozen, and a sync is no promise of it: keep what has to be "
+			"consistent on ext4, xfs or btrfs",
+			fs->type);
 	else if (r == -EROFS)
 		set_result(fs, FS_RESULT_SKIPPED, "it has become read-only");
 	else

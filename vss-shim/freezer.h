@@ -21,7 +21,7 @@ struct frozen_fs {
 	dev_t dev;
 	int fd;
 	enum fs_result result;
-	char text[160]; /* why it was skipped, or failed */
+	char text[320]; /* why it was skipped, or failed */
 	uint64_t frozen_ns, freeze_us, held_us;
 	_Atomic bool thawing; /* somebody thaws it: the thread or the main thread, not both */
 };

@@ -165,10 +165,16 @@ void mounts_clear(struct mounts *m)
 bool mounted_on_block(const struct mounted *m)
 {
 	/*
-	 * Btrfs and bcachefs have an anonymous number and are on devices nevertheless, also when their
-	 * source cannot be looked up: /dev/root, or a list of devices.
+	 * These have an anonymous number and are on devices nevertheless, also when their source
+	 * cannot be looked up: /dev/root, a list of devices, or the name of a dataset.
 	 */
-	return major(m->dev) || !strcmp(m->type, "btrfs") || !strcmp(m->type, "bcachefs");
+	static const char *const anonymous[] = {"btrfs", "bcachefs", "zfs"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(anonymous); i++) {
+		if (!strcmp(m->type, anonymous[i]))
+			return true;
+	}
+	return major(m->dev) != 0;
 }
 
 static int open_any(const char *path)

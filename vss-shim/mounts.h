@@ -19,7 +19,7 @@ struct mount_point {
 
 /* One filesystem (superblock), however often it is mounted. */
 struct mounted {
-	dev_t dev; /* of the superblock; major 0 for btrfs and what is on no block device */
+	dev_t dev; /* of the superblock; major 0 for btrfs, ZFS and what is on no block device */
 	char *point; /* first mount point */
 	unsigned int id; /* of that mount */
 	struct mount_point *again; /* the others; may be NULL */

@@ -14,7 +14,9 @@ static const char table[] =
 	"25 22 8:1 /srv /mnt/bind ro,relatime - ext4 /dev/sda1 rw\n"
 	"26 22 8:33 / /media ro - iso9660 /dev/sdc1 ro,norock\n"
 	"27 22 0:40 / /net rw - nfs4 server:/x rw,retrans=2\n"
-	"28 24 0:41 /@home /home rw - btrfs /dev/null rw,space_cache,subvol=/@home\n";
+	"28 24 0:41 /@home /home rw - btrfs /dev/null rw,space_cache,subvol=/@home\n"
+	"29 22 0:42 / /tank rw - zfs tank/data rw,xattr,noacl\n"
+	"30 22 0:43 / /dev/shm rw - tmpfs zfs rw\n";
 
 static void must_parse(const char *text, struct mounts *m)
 {
@@ -28,7 +30,7 @@ START_TEST(parsed)
 	struct mounts m;
 
 	must_parse(table, &m);
-	ck_assert_uint_eq(m.count, 6); /* the bind mount is no filesystem of its own */
+	ck_assert_uint_eq(m.count, 8); /* the bind mount is no filesystem of its own */
 	ck_assert_uint_eq(m.fs[0].dev, makedev(8, 1));
 	ck_assert_uint_eq(m.fs[0].again_count, 1);
 	ck_assert_str_eq(m.fs[0].again[0].path, "/mnt/bind");
@@ -40,6 +42,8 @@ START_TEST(parsed)
 	ck_assert(!mounted_on_block(&m.fs[1]));
 	ck_assert(!mounted_on_block(&m.fs[4]));
 	ck_assert(mounted_on_block(&m.fs[5])); /* whatever its source is called */
+	ck_assert(mounted_on_block(&m.fs[6]));
+	ck_assert(!mounted_on_block(&m.fs[7]));
 	mounts_clear(&m);
 }
 END_TEST

@@ -5,13 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
 #include "support.h"
 
-/* wraps: waitid */
+/* wraps: waitid mounts_read */
 
 static struct settings settings;
 static struct set set;
@@ -25,6 +26,17 @@ int __wrap_waitid(idtype_t type, id_t id, siginfo_t *info, int options)
 {
 	usleep(look_us);
 	return __real_waitid(type, id, info, options);
+}
+
+/* The list of mounts that is fed instead of the machine's; NULL: none is. */
+static const char *fed_mounts;
+int __real_mounts_read(struct mounts *out, struct err *e);
+int __wrap_mounts_read(struct mounts *out, struct err *e);
+
+int __wrap_mounts_read(struct mounts *out, struct err *e)
+{
+	return fed_mounts ? mounts_parse(fed_mounts, strlen(fed_mounts), out, e)
+			  : __real_mounts_read(out, e);
 }
 
 static void begin(void)
@@ -319,6 +331,43 @@ START_TEST(refused_filesystem)
 }
 END_TEST
 
+/* A list with one mount, which is /proc and says that it is of this type. */
+static const char *mounted_as(const char *type)
+{
+	static char text[128];
+	struct mounts m;
+	struct err e;
+
+	text[0] = '\0';
+	assert_ok(__real_mounts_read(&m, &e), &e);
+	for (size_t i = 0; i < m.count; i++) {
+		if (!strcmp(m.fs[i].point, "/proc"))
+			snprintf(text, sizeof(text), "%u 1 %u:%u / /proc rw - %s pool/data rw\n",
+				 m.fs[i].id, major(m.fs[i].dev), minor(m.fs[i].dev), type);
+	}
+	mounts_clear(&m);
+	ck_assert_str_ne(text, "");
+	return text;
+}
+
+/* It cannot be frozen, and its sync may do nothing: the set must not be called consistent. */
+START_TEST(zfs)
+{
+	settings.filesystems = true;
+	put_writer("20-a", "");
+	fed_mounts = mounted_as("zfs");
+	atomic_store(&fake->answer, -EOPNOTSUPP);
+	whole();
+	ck_assert_uint_eq(set.freezer.count, 1);
+	ck_assert_int_eq(set.freezer.fs[0].result, FS_RESULT_FAILED);
+	ck_assert_int_eq(atomic_load(&fake->syncs), 2); /* in prepare, and when the writers hold */
+	ck_assert_msg(strstr(set.reason, "filesystem /proc: zfs cannot be frozen"), "%s",
+		      set.reason);
+	ck_assert_int_eq(writer("20-a")->result, RESULT_OK);
+	set_end(&set);
+}
+END_TEST
+
 START_TEST(thawed_by_somebody_else)
 {
 	settings.filesystems = true;
@@ -371,6 +420,7 @@ static void setup(void)
 {
 	shim_setup();
 	test_settings(&settings);
+	fed_mounts = NULL;
 }
 
 static void teardown(void)
@@ -399,6 +449,7 @@ int main(void)
 	tcase_add_test(t, window_is_over);
 	tcase_add_test(t, filesystems);
 	tcase_add_loop_test(t, refused_filesystem, 0, ARRAY_SIZE(refusals));
+	tcase_add_test(t, zfs);
 	tcase_add_test(t, thawed_by_somebody_else);
 	tcase_add_test(t, slow_filesystem);
 	tcase_add_test(t, watchdog_is_killed);
