@@ -124,6 +124,18 @@ static void judge_freeze(struct frozen_fs *fs, int r)
 		set_result(fs, FS_RESULT_FAILED, "it cannot be frozen: %s", strerror(-r));
 }
 
+/* One that is not thawed stays frozen in the ledger: the watchdog goes on with it, and the next shim. */
+static void note_thaw(struct frozen_fs *fs, _Atomic int *state, int r)
+{
+	if (fs_thawed(r))
+		atomic_store(state, FS_THAWED);
+	else
+		set_result(fs, FS_RESULT_FAILED,
+			   "it cannot be thawed (%s), and is tried again: if it stays so, run "
+			   "'fsfreeze --unfreeze %s'",
+			   strerror(-r), fs->point);
+}
+
 static void freeze_one(struct freezer *f, struct frozen_fs *fs, _Atomic int *state)
 {
 	uint64_t began = clock_monotonic_ns();
@@ -143,7 +155,8 @@ static void freeze_one(struct freezer *f, struct frozen_fs *fs, _Atomic int *sta
 	if (atomic_compare_exchange_strong(state, &freezing, FS_FROZEN))
 		return;
 	/* The watchdog has settled it, perhaps before there was something to thaw. */
-	f->ops->thaw(fs->fd);
+	atomic_store(state, FS_FROZEN);
+	note_thaw(fs, state, f->ops->thaw(fs->fd));
 	set_result(fs, FS_RESULT_FAILED, "its freeze took longer than the window");
 }
 
@@ -152,8 +165,7 @@ static void undo_one(struct freezer *f, struct frozen_fs *fs, _Atomic int *state
 {
 	if (atomic_load(state) != FS_FROZEN || atomic_exchange(&fs->thawing, true))
 		return;
-	f->ops->thaw(fs->fd);
-	atomic_store(state, FS_THAWED);
+	note_thaw(fs, state, f->ops->thaw(fs->fd));
 	set_result(fs, FS_RESULT_FAILED, "its freeze took longer than the window");
 }
 
@@ -244,14 +256,12 @@ static void thaw_one(struct freezer *f, struct frozen_fs *fs, _Atomic int *state
 	}
 	r = f->ops->thaw(fs->fd);
 	fs->held_us = (clock_monotonic_ns() - fs->frozen_ns) / 1000;
-	atomic_store(state, FS_THAWED);
-	if (r == -EINVAL)
+	note_thaw(fs, state, r);
+	if (r)
 		set_result(fs, FS_RESULT_FAILED,
 			   atomic_load(&f->ledger->fired)
 				   ? "the watchdog thawed it: the window was over"
 				   : "somebody else thawed it before the end");
-	else if (r)
-		set_result(fs, FS_RESULT_FAILED, "it cannot be thawed: %s", strerror(-r));
 }
 
 void freezer_thaw(struct freezer *f)

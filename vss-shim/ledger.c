@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -33,6 +32,12 @@ static int kernel_thaw(int fd)
 }
 
 const struct fs_ops fs_kernel = {kernel_sync, kernel_freeze, kernel_thaw};
+
+bool fs_thawed(int r)
+{
+	/* EINVAL: it is not frozen. The other two: it is of a kind that cannot be. */
+	return !r || r == -EINVAL || r == -EOPNOTSUPP || r == -ENOTTY;
+}
 
 static int open_file(const char *path, int flags)
 {
@@ -76,8 +81,11 @@ void ledger_close(struct ledger *l)
 		munmap(l, sizeof(*l));
 }
 
-/* By its number: the mount point that was noted may be covered, or too long to be noted. */
-static bool recover_one(struct ledger_fs *fs, const struct mounts *m, const struct fs_ops *ops)
+/*
+ * By its number: the mount point that was noted may be covered, or too long to be noted. 1: it was
+ * thawed; 0: it was not frozen, or is out of reach; else a negative errno.
+ */
+static int recover_one(struct ledger_fs *fs, const struct mounts *m, const struct fs_ops *ops)
 {
 	const struct mounted *mounted = mounts_find(m, fs->dev);
 	_cleanup_close_ int fd = mounted ? mounted_open(mounted) : -1;
@@ -88,32 +96,41 @@ static bool recover_one(struct ledger_fs *fs, const struct mounts *m, const stru
 		log_error("%s may still be frozen and cannot be reached: thaw it with "
 			  "'fsfreeze --unfreeze'",
 			  fs->point);
-		return false;
+		return 0;
 	}
 	r = ops->thaw(fd);
+	if (!fs_thawed(r))
+		return r;
 	atomic_store(&fs->state, FS_THAWED);
 	if (!r)
 		log_warning("%s was left frozen and is thawed", fs->point);
-	else if (r != -EINVAL) /* it was not frozen */
-		log_error("%s cannot be thawed: %s", fs->point, strerror(-r));
 	return !r;
 }
 
 static int recover_all(struct ledger *l, const struct fs_ops *ops, struct err *e)
 {
 	struct mounts m;
-	int n = 0, r = mounts_read(&m, e);
+	int n = 0, stuck = 0, r = mounts_read(&m, e);
 
 	if (r)
 		return r;
 	for (int i = 0; l->magic == MAGIC && i < atomic_load(&l->count) && i < LEDGER_FS_MAX; i++) {
-		int state = atomic_load(&l->fs[i].state);
+		struct ledger_fs *fs = &l->fs[i];
+		int state = atomic_load(&fs->state);
 
-		if (state == FS_FREEZING || state == FS_FROZEN)
-			n += recover_one(&l->fs[i], &m, ops);
+		if (state != FS_FREEZING && state != FS_FROZEN)
+			continue;
+		r = recover_one(fs, &m, ops);
+		if (r >= 0)
+			n += r;
+		else
+			stuck = err_set(e, -EBUSY,
+					"%s was left frozen and cannot be thawed (%s): run "
+					"'fsfreeze --unfreeze %s'",
+					fs->point, strerror(-r), fs->point);
 	}
 	mounts_clear(&m);
-	return n;
+	return stuck ? stuck : n;
 }
 
 int ledger_recover(const char *path, const struct fs_ops *ops, struct err *e)

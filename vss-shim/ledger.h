@@ -5,7 +5,8 @@
  * the others have died.
  *
  *	member		written by
- *	fs[].state	IDLE → FREEZING → FROZEN or IDLE: the freezing thread; → THAWED: who thawed it
+ *	fs[].state	IDLE → FREEZING → FROZEN or IDLE: the freezing thread; → THAWED: who thawed it,
+ *			and not who tried in vain
  *	fs[].dev, point	the shim, before anything is frozen
  *	deadline_ns	the shim; 0: not armed
  *	group[]		the shim: process group of a writer, negative for a hook; 0: none
@@ -15,6 +16,7 @@
 #define VSS_SHIM_LEDGER_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -50,10 +52,16 @@ struct fs_ops {
 
 extern const struct fs_ops fs_kernel;
 
+/* After thaw() said r: it is not frozen (any more). Else it may still be, and is to be tried again. */
+bool fs_thawed(int r);
+
 /* path NULL: in memory alone. Emptied. Unmap with ledger_close. */
 int ledger_open(const char *path, struct ledger **out, struct err *e);
 void ledger_close(struct ledger *l);
-/* Thaw what a shim that died left frozen, as the file at path says; the number, or a negative errno. */
+/*
+ * Thaw what a shim left frozen, as the file at path says; the number, or a negative errno. -EBUSY: one
+ * cannot be thawed, and stays in the file; the others are.
+ */
 int ledger_recover(const char *path, const struct fs_ops *ops, struct err *e);
 
 #endif

@@ -159,9 +159,13 @@ static void serve_requester(struct server *v)
 {
 	struct order first = {.kind = ORDER_SET}, o;
 	struct err e;
-	int r = set_begin(&v->set, v->s, &fs_kernel, v->ledger, &first, &e);
+	int r;
 
 	v->from.used = 0;
+	/* What cannot be thawed stays in the list, which a set would make anew. */
+	r = ledger_recover(v->ledger, &fs_kernel, &e);
+	if (r >= 0)
+		r = set_begin(&v->set, v->s, &fs_kernel, v->ledger, &first, &e);
 	if (r) {
 		tell_error(v, e.text);
 		return;
@@ -291,7 +295,9 @@ int serve(const struct settings *s, int signals, struct err *e)
 	if (listener < 0)
 		return listener;
 	r = ledger_recover(ledger, &fs_kernel, e);
-	if (r < 0)
+	if (r == -EBUSY)
+		log_error("%s", e->text);
+	else if (r < 0)
 		return r;
 	v = (struct server){.s = s,
 			    .listener = listener,

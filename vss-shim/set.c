@@ -407,7 +407,7 @@ static bool is_ours(pid_t pid, void *arg)
 {
 	const struct set *set = arg;
 
-	if (pid == set->watchdog.pid)
+	if (pid == set->watchdog.pid || watchdog_left(pid))
 		return true;
 	for (size_t i = 0; i < set->count; i++) {
 		if (set->writer[i].child.pid == pid)
@@ -439,6 +439,7 @@ void set_end(struct set *set)
 	watchdog_stop(&set->watchdog);
 	for (size_t i = 0; i < set->count; i++)
 		writer_clear(&set->writer[i]);
+	forget_groups(set);
 	set->count = set->pump.count = 0;
 	ledger_close(set->ledger);
 }

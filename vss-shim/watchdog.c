@@ -20,6 +20,9 @@
 #define READY_MS 10000
 #define GIVEN_MS 2000
 #define RETRY_NS (20 * MS)
+#define EAGER_NS (2000 * MS) /* so long; what fails then may do so for hours */
+#define SLOW_RETRY_NS (200 * MS)
+#define LEFT_MAX 16
 #define GRACE_NS (400 * MS) /* writers that see the shim's end let go by themselves */
 
 enum message { READY = 'r', UNLOCKED = 'u', GIVEN = 'g', DOORBELL = 'd' };
@@ -93,7 +96,7 @@ static bool thaw_all(struct dog *d)
 		 * Who is still in the midst of freezing cannot be thawed yet. When the shim has
 		 * died, so has its thread, and nothing is in the midst of anything.
 		 */
-		if (r && is == FS_FREEZING && !d->alone)
+		if (!fs_thawed(r) || (r && is == FS_FREEZING && !d->alone))
 			more = true;
 		else
 			atomic_store(state, FS_THAWED);
@@ -124,17 +127,24 @@ static void dog_wait(struct dog *d, uint64_t at_ns)
 		receive(d);
 }
 
+/* However long it takes: a thaw that fails is tried again, the groups are killed all the same. */
 static void fire(struct dog *d)
 {
-	uint64_t kill_at = clock_monotonic_ns() + GRACE_NS;
+	uint64_t began = clock_monotonic_ns(), kill_at = began + GRACE_NS, now = began;
+	bool more, killed = false;
 
 	atomic_store(&d->ledger->fired, 1);
-	while (thaw_all(d))
-		dog_wait(d, clock_monotonic_ns() + RETRY_NS);
-	while (clock_monotonic_ns() < kill_at)
-		dog_wait(d, kill_at);
-	thaw_all(d);
-	kill_groups(d);
+	for (more = thaw_all(d); more || !killed; more = thaw_all(d)) {
+		uint64_t again = now - began < EAGER_NS ? RETRY_NS : SLOW_RETRY_NS;
+
+		if (!killed && now >= kill_at) {
+			kill_groups(d);
+			killed = true;
+		} else {
+			dog_wait(d, more ? now + again : kill_at);
+		}
+		now = clock_monotonic_ns();
+	}
 }
 
 static void dog_main(struct dog *d)
@@ -173,6 +183,36 @@ static bool nothing_left(const struct ledger *l)
 
 /* --- the shim's side -------------------------------------------------------------------------- */
 
+/* Those that outlive their set, since they still have something to thaw: our children until they end. */
+static pid_t left[LEFT_MAX];
+
+bool watchdog_left(pid_t pid)
+{
+	for (int i = 0; i < LEFT_MAX; i++) {
+		if (left[i] && left[i] == pid)
+			return true;
+	}
+	return false;
+}
+
+static void reap_left(void)
+{
+	for (int i = 0; i < LEFT_MAX; i++) {
+		if (left[i] && waitpid(left[i], NULL, WNOHANG) != 0)
+			left[i] = 0;
+	}
+}
+
+static void leave(pid_t pid)
+{
+	for (int i = 0; i < LEFT_MAX; i++) {
+		if (!left[i]) {
+			left[i] = pid;
+			return;
+		}
+	}
+}
+
 /* The next message, or a negative errno. */
 static int answer(struct watchdog *w, int timeout_ms)
 {
@@ -201,6 +241,7 @@ int watchdog_start(struct watchdog *w, struct ledger *l, const struct fs_ops *op
 {
 	int pair[2], r;
 
+	reap_left();
 	*w = (struct watchdog){.channel = -1, .ledger = l};
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return err_errno(e, -errno, "cannot make a socket for the watchdog");
@@ -267,6 +308,7 @@ void watchdog_stop(struct watchdog *w)
 	/* It may be stopped, or hang in a thaw that the kernel does not finish. */
 	if (nothing_left(w->ledger))
 		kill(w->pid, SIGKILL);
-	waitpid(w->pid, NULL, nothing_left(w->ledger) ? 0 : WNOHANG);
+	if (!waitpid(w->pid, NULL, nothing_left(w->ledger) ? 0 : WNOHANG))
+		leave(w->pid);
 	w->pid = 0;
 }

@@ -25,7 +25,9 @@ int watchdog_start(struct watchdog *w, struct ledger *l, const struct fs_ops *op
 int watchdog_give(struct watchdog *w, const int *fd, int count, struct err *e);
 /* Set the deadline. */
 int watchdog_arm(struct watchdog *w, uint64_t deadline_ns, struct err *e);
-/* Nothing is frozen any more: end it. */
+/* The set is over: end it; where something is still frozen it goes on until that is thawed. */
 void watchdog_stop(struct watchdog *w);
+/* Is it one that goes on so? */
+bool watchdog_left(pid_t pid);
 
 #endif

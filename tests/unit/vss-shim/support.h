@@ -28,6 +28,7 @@ void put_writer(const char *name, const char *cases);
 struct fake {
 	_Atomic int syncs, freezes, thaws, held;
 	_Atomic int answer; /* of freeze: 0 or a negative errno */
+	_Atomic int thaw_answer, thaw_tries; /* the same of thaw, while something is held */
 	_Atomic int freeze_ms; /* how long a freeze takes */
 };
 extern struct fake *fake;

@@ -396,6 +396,54 @@ START_TEST(slow_filesystem)
 }
 END_TEST
 
+static void assert_still_tried(void)
+{
+	ck_assert_int_eq(atomic_load(&set.ledger->fs[0].state), FS_FROZEN);
+	ck_assert_int_eq(set.freezer.fs[0].result, FS_RESULT_FAILED);
+	ck_assert_msg(strstr(set.freezer.fs[0].text, "'fsfreeze --unfreeze /proc'"), "%s",
+		      set.freezer.fs[0].text);
+	ck_assert_str_ne(set.reason, "");
+	set_end(&set);
+	atomic_store(&fake->answer, -EBUSY);
+	whole();
+	set_end(&set);
+	ck_assert_int_eq(atomic_load(&fake->held), 1);
+	atomic_store(&fake->thaw_answer, 0);
+	for (int i = 0; i < 2000 && atomic_load(&fake->held); i++)
+		usleep(10000);
+	ck_assert_int_eq(atomic_load(&fake->held), 0);
+}
+
+/* The set says so, and ends; the watchdog outlives it, and the next set, until it is thawed. */
+START_TEST(thaw_fails)
+{
+	settings.filesystems = true;
+	put_writer("20-a", "");
+	fed_mounts = mounted_as("btrfs");
+	atomic_store(&fake->thaw_answer, -EIO);
+	freeze();
+	set_thaw(&set);
+	assert_still_tried();
+}
+END_TEST
+
+/* The kernel comes back from the freeze when the watchdog has given it up. */
+START_TEST(late_thaw_fails)
+{
+	settings.filesystems = true;
+	settings.window = 200 * UINT64_C(1000000);
+	put_writer("20-a", "");
+	fed_mounts = mounted_as("btrfs");
+	atomic_store(&fake->freeze_ms, 700);
+	atomic_store(&fake->thaw_answer, -EIO);
+	freeze();
+	set_thaw(&set);
+	while (freezer_busy(&set.freezer))
+		usleep(1000);
+	assert_still_tried();
+}
+END_TEST
+
 static void kill_watchdog(void)
 {
 	kill(set.watchdog.pid, SIGKILL);
@@ -452,6 +500,8 @@ int main(void)
 	tcase_add_test(t, zfs);
 	tcase_add_test(t, thawed_by_somebody_else);
 	tcase_add_test(t, slow_filesystem);
+	tcase_add_test(t, thaw_fails);
+	tcase_add_test(t, late_thaw_fails);
 	tcase_add_test(t, watchdog_is_killed);
 	return run_tcase("set", t);
 }

@@ -86,6 +86,86 @@ START_TEST(in_the_midst)
 }
 END_TEST
 
+static void wait_tries(int n)
+{
+	while (atomic_load(&fake->thaw_tries) < n)
+		usleep(1000);
+}
+
+/* It is tried again, with pauses, until it is thawed; the writers are not spared meanwhile. */
+START_TEST(thaw_fails)
+{
+	uint64_t began;
+	struct err e;
+	pid_t group = fork();
+
+	if (!group) {
+		setsid();
+		pause();
+		_exit(0);
+	}
+	start();
+	atomic_store(&ledger->group[3], group);
+	atomic_store(&fake->thaw_answer, -EIO);
+	freeze(0);
+	began = clock_monotonic_ns();
+	assert_ok(watchdog_arm(&dog, began, &e), &e);
+	ck_assert_int_eq(waitpid(group, NULL, 0), group);
+	wait_tries(10);
+	ck_assert_int_eq(atomic_load(&ledger->fs[0].state), FS_FROZEN);
+	/* At most one in 20 ms, and one for each of what happens besides. */
+	ck_assert_uint_le((uint64_t)atomic_load(&fake->thaw_tries),
+			  (clock_monotonic_ns() - began) / (20 * MS) + 8);
+	atomic_store(&fake->thaw_answer, 0);
+	ck_assert(wait_thawed(20000));
+	while (atomic_load(&ledger->fs[0].state) != FS_THAWED)
+		usleep(1000);
+	atomic_store(&ledger->group[3], 0);
+	watchdog_stop(&dog);
+}
+END_TEST
+
+/* Its set is over, and it goes on alone; then it ends. */
+START_TEST(outlives_its_set)
+{
+	siginfo_t info;
+	pid_t pid;
+
+	start();
+	pid = dog.pid;
+	atomic_store(&fake->thaw_answer, -EIO);
+	freeze(0);
+	watchdog_stop(&dog);
+	ck_assert(watchdog_left(pid));
+	wait_tries(5);
+	ck_assert_int_eq(atomic_load(&ledger->fs[0].state), FS_FROZEN);
+	atomic_store(&fake->thaw_answer, 0);
+	ck_assert(wait_thawed(20000));
+	ck_assert_int_eq(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	start();
+	ck_assert(!watchdog_left(pid));
+	watchdog_stop(&dog);
+}
+END_TEST
+
+/* A kind that cannot be frozen was not: its shim died between asking and being told so. */
+START_TEST(could_not_be_frozen)
+{
+	static const int answer[] = {-EINVAL, -EOPNOTSUPP, -ENOTTY};
+	pid_t pid;
+
+	start();
+	pid = dog.pid;
+	freeze(0);
+	atomic_store(&fake->thaw_answer, answer[_i]);
+	atomic_store(&ledger->fs[0].state, FS_FREEZING);
+	watchdog_stop(&dog);
+	while (waitpid(pid, NULL, 0) == pid)
+		;
+	ck_assert_int_eq(atomic_load(&ledger->fs[0].state), FS_THAWED);
+}
+END_TEST
+
 /* The shim is this process's child here, and is killed. */
 START_TEST(shim_dies)
 {
@@ -171,6 +251,33 @@ START_TEST(recovered)
 }
 END_TEST
 
+/* It stays in the list, whoever looks, until it is thawed. */
+START_TEST(recovery_fails)
+{
+	const char *path = temp_path("ledger");
+	struct ledger *l;
+	struct stat st;
+	struct err e;
+
+	ck_assert_int_eq(stat("/", &st), 0);
+	assert_ok(ledger_open(path, &l, &e), &e);
+	snprintf(l->fs[0].point, sizeof(l->fs[0].point), "/some/where");
+	l->fs[0].dev = st.st_dev;
+	atomic_store(&l->count, 1);
+	atomic_store(&l->fs[0].state, FS_FROZEN);
+	ledger_close(l);
+	atomic_store(&fake->held, 1);
+	atomic_store(&fake->thaw_answer, -EIO);
+	for (int i = 0; i < 2; i++) {
+		assert_code(ledger_recover(path, &fake_ops, &e), -EBUSY, &e);
+		ck_assert_ptr_nonnull(strstr(e.text, "'fsfreeze --unfreeze /some/where'"));
+	}
+	atomic_store(&fake->thaw_answer, 0);
+	ck_assert_int_eq(ledger_recover(path, &fake_ops, &e), 1);
+	ck_assert_int_eq(ledger_recover(path, &fake_ops, &e), 0);
+}
+END_TEST
+
 /* Its mount point is covered by another filesystem, or its path was cut off: it is found by its number. */
 START_TEST(recovered_elsewhere)
 {
@@ -218,11 +325,15 @@ int main(void)
 	tcase_add_checked_fixture(t, shim_setup, NULL);
 	tcase_add_test(t, deadline);
 	tcase_add_test(t, in_the_midst);
+	tcase_add_test(t, thaw_fails);
+	tcase_add_test(t, outlives_its_set);
+	tcase_add_loop_test(t, could_not_be_frozen, 0, 3);
 	tcase_add_test(t, shim_dies);
 	tcase_add_test(t, watchdog_dies);
 	tcase_add_test(t, watchdog_is_stopped);
 	tcase_add_test(t, recovered);
 	tcase_add_test(t, recovered_elsewhere);
+	tcase_add_test(t, recovery_fails);
 	tcase_add_test(t, ledgers_apart);
 	return run_tcase("watchdog", t);
 }
