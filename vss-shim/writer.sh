@@ -206,18 +206,31 @@ find_servers() {
 	done
 }
 
-# reachable PID PATH: the path of a socket of that process, also if it has a /tmp of its own
+# reachable PID PATH: the path of a socket of that process, also if it has a /tmp of its own, where another's may have that path in ours
 reachable() {
-	if [ -S "$2" ]; then
+	if [ "$2" -ef "/proc/$1/root$2" ]; then
 		echo "$2"
 	else
 		echo "/proc/$1/root$2"
 	fi
 }
 
-# The sockets that a process listens on: "unix PATH" and "tcp PORT" lines. The kernel's list may leave one out when others come
-# and go while it is read: one of KIND (unix, tcp, or either) is looked for three times.
-listening() {		# PID [KIND]
+# Sets uid to the one user that a process belongs to; "" if it has the rights of several (set-uid), or is gone.
+process_user() {	# PID
+	local IFS=$' \t' key real others
+
+	uid=
+	while read -r key real others; do
+		[ "$key" = Uid: ] || continue
+		[ "${others//[[:space:]]/ }" != "$real $real $real" ] || uid=$real
+		return 0
+	done < <(cat "/proc/$1/status" 2>/dev/null)
+}
+
+# The sockets that a process listens on, and that it or root made: "unix PATH" and "tcp ADDRESS:PORT" lines, an address by which
+# it is reached from here. The kernel's list may leave one out when others come and go while it is read: one that begins like this is
+# looked for three times.
+listening() {		# PID [BEGINNING]
 	local sockets
 
 	for _ in 1 2 3; do
@@ -230,17 +243,88 @@ listening() {		# PID [KIND]
 
 listening_now() {	# PID
 	local -A owned=()
-	local inode
+	local inode maker uid address port
 
-	while read -r inode; do
-		owned[$inode]=1
-	done < <(find "/proc/$1/fd" -lname 'socket:*' -printf '%l\n' 2>/dev/null | tr -dc '0-9\n')
+	process_user "$1"
+	while read -r inode maker; do
+		[ "$maker" != 0 ] && [ "$maker" != "$uid" ] || owned[$inode]=1
+	done < <(find "/proc/$1/fd" -lname 'socket:*' -exec stat -L -c '%i %u' {} + 2>/dev/null)
 	while read -r _ _ _ flags _ _ inode path; do
 		[ "$flags" != 00010000 ] || [ -z "${owned[$inode]-}" ] || [[ $path != /* ]] || echo "unix $path"
 	done < <(cat /proc/net/unix)
 	while read -r _ address _ state _ _ _ _ _ inode _; do
-		[ "$state" != 0A ] || [ -z "${owned[$inode]-}" ] || echo "tcp $((16#${address##*:}))"
+		[[ $state == 0A && -n ${owned[$inode]-} ]] || continue
+		port=$((16#${address##*:}))
+		readable_address "${address%:*}"
+		echo "tcp $address:$port"
 	done < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null)
+}
+
+# Sets address from the kernel's: hexadecimal words, each with its last byte first. For "any" it is this machine's own.
+readable_address() {	# HEX
+	local i word words=()
+
+	case $1 in
+	00000000) address=127.0.0.1 && return ;;
+	00000000000000000000000000000000) address=::1 && return ;;
+	esac
+	for ((i = 0; i < ${#1}; i += 8)); do
+		word=${1:i:8}
+		words+=("${word:6:2}${word:4:2}" "${word:2:2}${word:0:2}")
+	done
+	printf -v address '%s:' "${words[@]}"
+	address=${address%:}
+	[ ${#1} -ne 8 ] || printf -v address '%d.%d.%d.%d' "0x${1:6:2}" "0x${1:4:2}" "0x${1:2:2}" "0x${1:0:2}"
+}
+
+# --- whom a password is told ---------------------------------------------------------------------
+
+# The accounts whose servers may have it, besides root: those that the writer knows (accounts), and those that its configuration
+# (conf_file) names in its section [mobility].
+accounts=()
+conf_file=
+
+configured_accounts() {
+	[ ! -f "$conf_file" ] ||
+		sed -n '/^[[:space:]]*\[/h; /=/{G; s/^[[:space:]]*accounts[[:space:]]*=\(.*\)\n[[:space:]]*\[mobility\].*/\1/p}' "$conf_file" | tr ',' ' '
+}
+
+may_be_told() {		# UID
+	local IFS=$' \t\n' account named
+
+	[ -n "$1" ] || return 1
+	read -r -d '' -a named < <(configured_accounts)
+	for account in root "${accounts[@]}" "${named[@]}"; do
+		[ "$1" != "$account" ] && [ "$1" != "$(id -u "$account" 2>/dev/null)" ] || return 0
+	done
+	return 1
+}
+
+refuse_user() {		# PID UID
+	local user=${2:-"several users"} name
+
+	name=$(cat "/proc/$1/comm" 2>/dev/null)
+	[ -z "$2" ] || user="user $(id -nu "$2" 2>/dev/null || echo "$2")"
+	fail "process $1 ($name) of $user is not told the password: end it, or name its user as accounts in section [mobility] of $conf_file"
+}
+
+# Anybody may call a program like a server, or listen where one did: 0 if this process is a server of an account above, and what is
+# connected to at that "unix PATH" or "tcp ADDRESS:PORT" is it; else the phase fails.
+is_believed() {		# PID SOCKET
+	local uid path
+
+	process_user "$1"
+	may_be_told "$uid" || {
+		refuse_user "$1" "$uid"
+		return
+	}
+	listening "$1" "${2%?}" | grep -qxF -e "$2" || { fail "$2: process $1 does not listen there any more"; return; }
+	[[ $2 == unix* ]] || return 0
+	path=$(reachable "$1" "${2#unix }")
+	case $(stat -L -c %u "$path" 2>/dev/null) in
+	0 | "$uid") ;;
+	*) fail "$path: it is not the socket of process $1 any more" ;;
+	esac
 }
 
 on_hold() {

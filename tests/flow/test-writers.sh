@@ -123,6 +123,56 @@ test_postgres_gone() {
 	session_ends
 }
 
+# --- programs that are called like servers -------------------------------------------------------
+
+# false_told WRITER WHERE: the password is kept from one of nobody's, which is named with what can be done about it; and it is told
+# one whose user the configuration names, or this would show nothing.
+false_told() {
+	local name=$1 kind=${1#*-} conf=/etc/mobility/writer-${1#*-}.conf where=$2
+	start_false "$kind" "$where" nobody
+	identify "$name" || fail "$name does not see the false server: $?"
+	session "$name"
+	expect prepare "fail process * of user nobody is not told the password: end it, or name its user as accounts * $conf"
+	session_ends
+	[ ! -s "$tmp/told" ] || fail "a false server was told: $(cat "$tmp/told")"
+	printf '\n[other]\naccounts = nobody\n[mobility]\n# accounts = nobody\naccounts = daemon\n' >>"$conf"
+	session "$name"
+	expect prepare "fail process * is not told the password: *"
+	session_ends
+	[ ! -s "$tmp/told" ] || fail "a false server was told: $(cat "$tmp/told")"
+	printf 'accounts=daemon, nobody\n' >>"$conf"
+	session "$name" 10000 5000 15000
+	tell prepare
+	end_by group
+	grep -q 'pass word' "$tmp/told" || fail "a server of a user who is named was not told: $reply"
+	end_false
+	rm "$conf"
+}
+
+test_false() {
+	printf '[client]\nuser=shim\npassword="pass word"\n' >/etc/mobility/writer-mariadb.conf
+	false_told 21-mariadb "$tmp/false/sock"
+	printf 'requirepass "pass word"\nport 7007\nunixsocket %s\n' "$tmp/false/sock" >/etc/redis/false.conf
+	false_told 22-redis 127.0.0.1:7007
+	false_told 22-redis "$tmp/false/sock"
+	rm /etc/redis/false.conf
+}
+
+# Somebody else's socket is where that of a server was.
+test_mariadb_replaced() {
+	mv "$tmp/my/sock" "$tmp/my/kept"
+	printf '[client]\nuser=shim\npassword="pass word"\n' >/etc/mobility/writer-mariadb.conf
+	start_false mariadb "$tmp/false/sock" nobody nobodys
+	mv "$tmp/false/sock" "$tmp/my/sock"
+	session 21-mariadb
+	expect prepare "fail *my/sock: it is not the socket of process * any more"
+	session_ends
+	end_false
+	[ ! -s "$tmp/told" ] || fail "who put a socket in a server's place was told: $(cat "$tmp/told")"
+	mv "$tmp/my/kept" "$tmp/my/sock"
+	rm /etc/mobility/writer-mariadb.conf
+}
+
 # --- MariaDB -------------------------------------------------------------------------------------
 
 my_sessions() { [ "$(my "SELECT count(*) FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user = 'root'")" = "$1" ]; }
@@ -278,6 +328,34 @@ red_released() { # WHAT SECONDS
 	wait $held || fail "the write that waited failed after $1"
 }
 
+# A server that talks to its own address alone, while somebody else has the port of the loopback.
+test_redis_beside() {
+	red_host=127.0.0.3 start_redis beside 7005 'pass word'
+	start_false redis 127.0.0.1:7005 nobody nobodys
+	session 22-redis
+	expect prepare 'ok *127.0.0.3:7005: *'
+	expect freeze ok
+	expect thaw ok
+	session_ends
+	end_false
+	[ ! -s "$tmp/told" ] || fail "who listens beside a server was told: $(cat "$tmp/told")"
+	kill9 beside
+}
+
+# It ends after it was found; whoever takes its place is not told the password again.
+test_redis_replaced() {
+	start_redis replaced 7006 'pass word' 'appendonly yes' 'save ""'
+	session 22-redis
+	expect prepare 'ok *7006: append-only file*'
+	kill9 replaced
+	start_false redis 127.0.0.1:7006 nobody nobodys
+	expect freeze 'fail *'
+	end_false # it has the session's pipes, too
+	session_ends
+	grep -q PAUSE "$tmp/told" || fail "nobody talked to who took the place: this shows nothing"
+	! grep -q 'pass word' "$tmp/told" || fail "who took a server's place was told the password"
+}
+
 test_redis() {
 	local way dump
 	identify 22-redis || fail "identify: $?"
@@ -359,7 +437,8 @@ test_redis_gone() {
 
 test_absent
 test_postgres_false
-note "no server: nothing to do"
+test_false
+note "no server: nothing to do, and nothing told to who is called like one"
 make_mariadb &
 making=$!
 start_postgres
@@ -376,6 +455,8 @@ test_redis_stopped
 test_redis_saves
 test_redis_gone
 test_redis_cluster
+test_redis_beside
+test_redis_replaced
 note "Redis: append-only file, dump, neither"
 wait $making || fail "mariadb-install-db: $(tail -n 3 "$tmp/install-db.log")"
 start_mariadb
@@ -385,6 +466,7 @@ test_mariadb_window
 test_mariadb_locks
 test_mariadb_lost
 test_mariadb_password
+test_mariadb_replaced
 note "MariaDB: backup stages"
 test_tables
 note "MariaDB: read lock"

@@ -4,6 +4,7 @@
 # process, mount and network namespaces of its own: the writers find the servers of this test, and nobody else's.
 #
 #   start_postgres, start_mariadb [OPTION…], start_redis NAME PORT [PASSWORD] [SETTING…]
+#   start_false KIND WHERE USER [COMM], end_false   one that is none, and what it is told in $tmp/told
 #   pg PORT SQL, my SQL, red PORT COMMAND…   one question, the answer on stdout
 #   identify WRITER           its output in $identity, its status as status
 #   session WRITER [WINDOW_MS [FREEZE_MS [PREPARE_MS]]]   starts one: $writer is its process group
@@ -58,16 +59,30 @@ start_mariadb() {
 	until_true 20 "MariaDB" my 'SELECT 1'
 }
 
-red() { redis-cli -e -h 127.0.0.1 -p "$@"; }
+red() { redis-cli -e -h "${red_host:-127.0.0.1}" -p "$@"; }
 
 # start_redis NAME PORT PASSWORD SETTING… (a word or more, as in its configuration file)
 start_redis() {
 	local name=$1 port=$2 password=$3
 	shift 3
 	install -d -o redis "$tmp/$name"
-	printf '%s\n' "port $port" "bind 127.0.0.1" "dir $tmp/$name" ${password:+"requirepass \"$password\""} "$@" >"/etc/redis/$name.conf"
+	printf '%s\n' "port $port" "bind ${red_host:-127.0.0.1}" "dir $tmp/$name" ${password:+"requirepass \"$password\""} "$@" >"/etc/redis/$name.conf"
 	start "$name" "$tmp/$name.log" "${as_redis[@]}" redis-server "/etc/redis/$name.conf"
 	REDISCLI_AUTH=$password until_true 10 "Redis $name" red "$port" ping
+}
+
+# start_false KIND WHERE USER [COMM]: a program of that user which is called like a server of that kind (or COMM), listens at WHERE (a
+# path in $tmp/false, or 127.0.0.1:PORT), and writes what it is told to $tmp/told
+start_false() {
+	install -d -o "$3" "$tmp/false"
+	install -m 666 /dev/null "$tmp/told"
+	start false "$tmp/false.log" python3 "$flow/false_server.py" "$1" "$2" "$tmp/told" "$3" ${4:+"$4"}
+	until_true 10 "the false server" grep -qs listening "$tmp/false.log"
+}
+
+end_false() {
+	kill9 false
+	rm -f "$tmp/false/sock" "$tmp/false.log"
 }
 
 # --- writers -------------------------------------------------------------------------------------
