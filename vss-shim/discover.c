@@ -12,9 +12,11 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/text.h"
 #include "vss-shim/trust.h"
 
 #define SELF "/proc/self/exe"
+#define HOOK_FILE_MAX 48 /* bytes of a hook's file name, which is part of its own */
 
 struct found {
 	const struct settings *s;
@@ -36,7 +38,7 @@ bool discover_name_ok(const char *name)
 	return true;
 }
 
-static struct writer *find(struct found *f, const char *name)
+static struct writer *find(const struct found *f, const char *name)
 {
 	for (size_t i = 0; i < f->count; i++) {
 		if (!strcmp(f->list[i].name, name))
@@ -45,22 +47,31 @@ static struct writer *find(struct found *f, const char *name)
 	return NULL;
 }
 
+static int name_it(struct writer *w, const char *name, const char *path, struct err *e)
+{
+	snprintf(w->name, sizeof(w->name), "%s", name);
+	w->path = strdup(path);
+	return w->path ? 0 : err_set(e, -ENOMEM, "out of memory");
+}
+
+static int append(struct found *f, const char *name, const char *path, struct writer **out,
+		  struct err *e)
+{
+	if (f->count == WRITERS_MAX)
+		return err_set(e, -E2BIG, "there are more than %d writers", WRITERS_MAX);
+	writer_init(*out = &f->list[f->count++]);
+	return name_it(*out, name, path, e);
+}
+
 /* A new writer, or the one of that name, emptied. */
 static int place(struct found *f, const char *name, const char *path, struct writer **out,
 		 struct err *e)
 {
-	struct writer *w = find(f, name);
-
-	if (w)
-		writer_clear(w);
-	else if (f->count == WRITERS_MAX)
-		return err_set(e, -E2BIG, "there are more than %d writers", WRITERS_MAX);
-	else
-		writer_init(w = &f->list[f->count++]);
-	snprintf(w->name, sizeof(w->name), "%s", name);
-	w->path = strdup(path);
-	*out = w;
-	return w->path ? 0 : err_set(e, -ENOMEM, "out of memory");
+	*out = find(f, name);
+	if (!*out)
+		return append(f, name, path, out, e);
+	writer_clear(*out);
+	return name_it(*out, name, path, e);
 }
 
 static bool off(const struct settings *s, struct writer *w)
@@ -113,26 +124,49 @@ static int add_writer(struct found *f, const char *folder, const char *name, str
 	return 0;
 }
 
-/* hook KIND FREEZE THAW; the adapter is this program (vss-shim/hook.h). */
-static int add_hook(struct found *f, const char *name, const char *kind, const char *freeze,
-		    const char *thaw, struct err *e)
+struct hook_files {
+	const char *name, *kind, *freeze, *thaw; /* one of the latter may be NULL */
+	bool cut; /* the name is not all of it */
+};
+
+/* Only a writer in /etc replaces one. Of two hooks of one name, or a hook and a writer, none is passed over. */
+static bool may_be_called(const struct found *f, struct writer *w, const struct hook_files *h)
 {
-	const char *path = freeze ? freeze : thaw;
+	const struct writer *other = find(f, w->name);
+
+	if (h->cut)
+		text_format(w->text, sizeof(w->text),
+			    "refused: the file name of %.300s is longer than %d bytes: rename it",
+			    w->path, HOOK_FILE_MAX);
+	else if (other != w)
+		text_format(w->text, sizeof(w->text),
+			    "refused: the hook %.200s would have the name of %.200s: rename one",
+			    w->path, other->path);
+	else
+		return true;
+	w->result = RESULT_REFUSED;
+	return false;
+}
+
+/* hook KIND FREEZE THAW; the adapter is this program (vss-shim/hook.h). */
+static int add_hook(struct found *f, const struct hook_files *h, struct err *e)
+{
 	char *first = NULL, *second = NULL;
 	struct writer *w;
-	int r = place(f, name, path, &w, e);
+	int r = append(f, h->name, h->freeze ? h->freeze : h->thaw, &w, e);
 
 	if (r)
 		return r;
 	w->hook = true;
-	if (off(f->s, w) || (freeze && !may_run(w, freeze, &first)) ||
-	    (thaw && !may_run(w, thaw, &second))) {
+	if (off(f->s, w) || !may_be_called(f, w, h) ||
+	    (h->freeze && !may_run(w, h->freeze, &first)) ||
+	    (h->thaw && !may_run(w, h->thaw, &second))) {
 		free(first);
 		return 0;
 	}
 	w->args[0] = strdup(SELF);
 	w->args[1] = strdup("hook");
-	w->args[2] = strdup(kind);
+	w->args[2] = strdup(h->kind);
 	w->args[3] = first ? first : strdup("-");
 	w->args[4] = second ? second : strdup("-");
 	for (int i = 0; i < 5; i++) {
@@ -194,6 +228,7 @@ static int add_file_hook(struct found *f, const char *folder, const char *file, 
 			 const char *kind, struct err *e)
 {
 	char path[PATH_MAX], name[WRITER_NAME_BYTES];
+	struct hook_files h = {name, kind, path, path, strlen(file) > HOOK_FILE_MAX};
 
 	if (leftover(file) ||
 	    snprintf(path, sizeof(path), "%s/%s", folder, file) >= (int)sizeof(path))
@@ -201,8 +236,9 @@ static int add_file_hook(struct found *f, const char *folder, const char *file, 
 	/* What is not executable its own agent does not run either. */
 	if (access(path, X_OK))
 		return 0;
-	snprintf(name, sizeof(name), "%s.%.48s", prefix, file);
-	return add_hook(f, name, kind, path, path, e);
+	snprintf(name, sizeof(name), "%s.%.*s", prefix, HOOK_FILE_MAX, file);
+	text_whole(name);
+	return add_hook(f, &h, e);
 }
 
 static int add_qemu(struct found *f, const char *folder, const char *file, struct err *e)
@@ -220,16 +256,19 @@ static int add_hooks(struct found *f, struct err *e)
 	const struct settings *s = f->s;
 	const char *freeze = exists(s->vmware_freeze) ? s->vmware_freeze : NULL;
 	const char *thaw = exists(s->vmware_thaw) ? s->vmware_thaw : NULL;
+	const struct hook_files scripts = {"60-vmware-scripts", "vmware", freeze, thaw, false},
+				azure = {"70-azure", "azure", s->azure_script, s->azure_script,
+					 false};
 	int r = 0;
 
 	if (s->qemu_ga)
 		r = each_name(f, s->qemu_ga_dir, add_qemu, e);
 	if (!r && s->vmware && (freeze || thaw))
-		r = add_hook(f, "60-vmware-scripts", "vmware", freeze, thaw, e);
+		r = add_hook(f, &scripts, e);
 	if (!r && s->vmware)
 		r = each_name(f, s->vmware_dir, add_vmware, e);
 	if (!r && s->azure && exists(s->azure_script))
-		r = add_hook(f, "70-azure", "azure", s->azure_script, s->azure_script, e);
+		r = add_hook(f, &azure, e);
 	return r;
 }
 

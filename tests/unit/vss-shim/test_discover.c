@@ -102,6 +102,58 @@ START_TEST(hooks)
 }
 END_TEST
 
+static const struct writer *find_path(const char *name)
+{
+	const char *path = temp_path(name);
+
+	for (size_t i = 0; i < count; i++) {
+		if (!strcmp(list[i].path, path))
+			return &list[i];
+	}
+	ck_abort_msg("there is no writer %s", path);
+	return NULL;
+}
+
+/* Two that would have one name are two all the same, and say why neither is run. */
+START_TEST(long_names)
+{
+#define A8 "aaaaaaaa"
+#define A47 A8 A8 A8 A8 A8 "aaaaaaa"
+	static const char *const hook[] = {"hooks.d/" A47 "a", "hooks.d/" A47 "a1",
+					   "hooks.d/" A47 "a2", "hooks.d/" A47 "\u00e9"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(hook); i++)
+		put(hook[i], 0755, "");
+	look();
+	ck_assert_uint_eq(count, 4);
+	for (size_t i = 1; i < ARRAY_SIZE(hook); i++) {
+		ck_assert_int_eq(find_path(hook[i])->result, RESULT_REFUSED);
+		ck_assert_ptr_nonnull(strstr(find_path(hook[i])->text, "longer than 48 bytes"));
+	}
+	ck_assert_int_eq(find_path(hook[0])->result, RESULT_READY);
+	ck_assert_str_eq(find_path(hook[3])->name, "50-qemu-ga." A47); /* no half character */
+}
+END_TEST
+
+START_TEST(name_is_taken)
+{
+	put("writers.d/50-qemu-ga.a", 0755, "");
+	put("local.d/70-azure", 0755, "");
+	put("hooks.d/a", 0755, "");
+	put("customscript.sh", 0755, "");
+	look();
+	ck_assert_uint_eq(count, 4);
+	ck_assert_int_eq(find_path("writers.d/50-qemu-ga.a")->result, RESULT_READY);
+	ck_assert_int_eq(find_path("local.d/70-azure")->result, RESULT_READY);
+	ck_assert_int_eq(find_path("hooks.d/a")->result, RESULT_REFUSED);
+	ck_assert_int_eq(find_path("customscript.sh")->result, RESULT_REFUSED);
+	ck_assert_ptr_nonnull(strstr(find_path("customscript.sh")->text, "local.d/70-azure"));
+	settings.disable = strdup("70-azure");
+	look();
+	ck_assert_int_eq(find_path("customscript.sh")->result, RESULT_DISABLED);
+}
+END_TEST
+
 static void setup(void)
 {
 	shim_setup();
@@ -124,5 +176,7 @@ int main(void)
 	tcase_add_test(t, order_and_precedence);
 	tcase_add_test(t, untrusted);
 	tcase_add_test(t, hooks);
+	tcase_add_test(t, long_names);
+	tcase_add_test(t, name_is_taken);
 	return run_tcase("discover", t);
 }
