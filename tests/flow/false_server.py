@@ -47,6 +47,7 @@ def serve(talk, connection, told):
 def main(kind, where, told, user, comm=None):
     with open("/proc/self/comm", "w", encoding="ascii") as file:
         file.write(comm or COMM[kind])
+    os.closerange(3, 1024)  # a session's pipes, whose end would not be seen
     account = pwd.getpwnam(user)
     os.setgroups([])
     os.setresgid(account.pw_gid, account.pw_gid, account.pw_gid)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# timeout: 180
+# timeout: 240
 # The shipped writers with a real PostgreSQL (a primary that archives, and its standby), MariaDB and Redis: what a freeze holds, and
 # that nothing holds it any longer than the session lives, however it ends; the databases' own backup history; locks that are not to
 # be had; servers that are absent, or go away.
@@ -120,6 +120,27 @@ test_postgres_gone() {
 	wait "${pid_of[two]}" || true
 	unset "pid_of[two]"
 	expect freeze "fail *two: gone since it was prepared*"
+	session_ends
+	session 20-postgresql
+	expect prepare 'ok *'
+	expect freeze 'ok *'
+	kill -QUIT "${pid_of[one]}"
+	wait "${pid_of[one]}" || true
+	unset "pid_of[one]"
+	expect thaw "fail *one: gone before the thaw*"
+	session_ends
+}
+
+# It crashed and has recovered by itself: it is there, and is not what was held.
+test_postgres_begins_anew() {
+	local backend
+	session 20-postgresql
+	expect prepare 'ok *'
+	expect freeze 'ok *'
+	backend=$(pg 5401 "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'")
+	kill -KILL "$backend"
+	until_true 20 "the cluster after its crash" pg 5401 'SELECT 1'
+	expect thaw "fail *one: gone before the thaw*"
 	session_ends
 }
 
@@ -350,8 +371,8 @@ test_redis_replaced() {
 	kill9 replaced
 	start_false redis 127.0.0.1:7006 nobody nobodys
 	expect freeze 'fail *'
-	end_false # it has the session's pipes, too
 	session_ends
+	end_false
 	grep -q PAUSE "$tmp/told" || fail "nobody talked to who took the place: this shows nothing"
 	! grep -q 'pass word' "$tmp/told" || fail "who took a server's place was told the password"
 }
@@ -444,8 +465,8 @@ making=$!
 start_postgres
 test_postgres
 test_postgres_late
+test_postgres_begins_anew
 test_postgres_gone
-kill9 one
 note "PostgreSQL: checkpoints of a primary and a standby"
 start_redis log 7001 'pass word' 'appendonly yes' 'save ""'
 start_redis dump 7002 '' 'save 3600 1'
