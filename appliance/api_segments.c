@@ -41,7 +41,8 @@ static void store_segment(struct request *r, struct live_machine *m, const struc
 		reply_error(r, API_CONFLICT, "the disk %s is no longer protected", d.name);
 		return;
 	}
-	if (row.open_epoch != r->epoch) {
+	/* 0 says that none is open. */
+	if (!r->epoch || row.open_epoch != r->epoch) {
 		reply_error(r, API_CONFLICT, "epoch %llu is not the open one",
 			    (unsigned long long)r->epoch);
 		return;

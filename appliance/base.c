@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
 #include "appliance/base.h"
 #include "appliance/names.h"
+#include "lib/cleanup.h"
 #include "lib/log.h"
 
 const uint8_t base_damaged[DIGEST_BYTES] = {
@@ -78,6 +80,82 @@ int base_open(const struct base_of *of, bool write, struct base *b, struct err *
 		rc = open_both(of, STORE_WRITE | STORE_CREATE, b, e);
 	if (rc < 0)
 		base_close(b);
+	return rc;
+}
+
+/* base.epoch, little-endian. Small enough to be written as a whole or not at all; where a disk does worse, the check tells. */
+struct epoch_note {
+	uint64_t epoch;
+	uint8_t check[8]; /* the beginning of the SHA-256 of the disk's id and the epoch */
+};
+
+static struct epoch_note note_of(const struct base_of *of, uint64_t epoch)
+{
+	struct epoch_note n = {.epoch = htole64(epoch)};
+	uint8_t bytes[UUID_TEXT_BYTES + sizeof(n.epoch)] = {0}, digest[DIGEST_BYTES];
+
+	memcpy(bytes, of->disk, strnlen(of->disk, UUID_TEXT_BYTES));
+	memcpy(bytes + UUID_TEXT_BYTES, &n.epoch, sizeof(n.epoch));
+	digest_sha256(bytes, sizeof(bytes), digest);
+	memcpy(n.check, digest, sizeof(n.check));
+	return n;
+}
+
+int base_note_epoch(const struct base_of *of, uint64_t epoch, struct err *e)
+{
+	_cleanup_(store_closep) struct store_object *o = NULL;
+	struct epoch_note n = note_of(of, epoch);
+	char name[STORE_NAME_MAX];
+	int rc = store_open(of->store, name_base_epoch(name, of->machine, of->disk),
+			    STORE_WRITE | STORE_CREATE, &o, e);
+
+	if (rc == 0)
+		rc = store_write(o, &n, sizeof(n), 0, e);
+	return rc == 0 ? store_sync(o, e) : rc;
+}
+
+int base_check_epoch(const struct base_of *of, uint64_t target, struct err *e)
+{
+	_cleanup_(store_closep) struct store_object *o = NULL;
+	struct epoch_note n, right;
+	char name[STORE_NAME_MAX];
+	uint64_t epoch;
+	int rc = store_open(of->store, name_base_epoch(name, of->machine, of->disk), STORE_READ, &o,
+			    e);
+
+	if (rc == 0)
+		rc = store_read(o, &n, sizeof(n), 0, e);
+	if (rc == -ENOENT || rc == -ENODATA || rc == -EIO)
+		return 0;
+	if (rc < 0)
+		return rc;
+	epoch = le64toh(n.epoch);
+	right = note_of(of, epoch);
+	if (memcmp(n.check, right.check, sizeof(n.check)) || epoch == of->epoch ||
+	    (target && epoch == target))
+		return 0;
+	return err_set(e, -EUCLEAN,
+		       "the store has disk %s of machine %s as of epoch %llu, and the catalog says "
+		       "%llu: catalog.db and machines/ do not belong together; restore both from "
+		       "one backup, or forget the machine with `mobility-appliance remove %s`",
+		       of->disk, of->machine, (unsigned long long)epoch,
+		       (unsigned long long)of->epoch, of->machine);
+}
+
+int base_whole_or_gone(const struct base_of *of, struct err *e)
+{
+	char name[STORE_NAME_MAX];
+	struct base b = {0};
+	bool whole;
+	int rc = open_both(of, STORE_READ, &b, e);
+
+	whole = b.image && b.digests;
+	base_close(&b);
+	if (rc < 0 || whole)
+		return rc < 0 ? rc : 1;
+	rc = store_remove(of->store, name_base(name, of->machine, of->disk), e);
+	if (rc == 0)
+		rc = store_remove(of->store, name_base_digests(name, of->machine, of->disk), e);
 	return rc;
 }
 

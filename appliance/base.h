@@ -36,6 +36,15 @@ struct base {
 
 /* write: create what is missing; of a base that is lost all blocks are durably marked as damaged before. */
 int base_open(const struct base_of *of, bool write, struct base *b, struct err *e);
+/*
+ * The store says itself which epoch its base is of, durably, before the catalog does. Is it the one that the catalog says, or `target`, to which a fold was
+ * under way (0: none)? -EUCLEAN: it is another one, so that catalog and store do not belong together. Where it is not noted, or the note is damaged, nobody
+ * can tell: 0.
+ */
+int base_note_epoch(const struct base_of *of, uint64_t epoch, struct err *e);
+int base_check_epoch(const struct base_of *of, uint64_t target, struct err *e);
+/* Are both objects there? 1, or 0 with neither left: only for a base that nothing was folded into for good (epoch 0). */
+int base_whole_or_gone(const struct base_of *of, struct err *e);
 void base_close(struct base *b);
 /* After writing to the objects, before reading from the base again. */
 int base_refresh(struct base *b, struct err *e);

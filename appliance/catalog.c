@@ -310,6 +310,21 @@ static int upgrade(struct catalog *c, struct err *e)
 		      : 0;
 }
 
+/* All of it or nothing: an `init` that is cut here is run again. */
+static int make_tables(struct catalog *c, struct err *e)
+{
+	int rc = db_begin(c, e);
+
+	if (rc < 0)
+		return rc;
+	rc = user_version(c, e);
+	/* Another process was first. */
+	if (rc == 0 && sqlite3_exec(c->db, schema, NULL, NULL, NULL) != SQLITE_OK)
+		rc = db_fail(c, sqlite3_extended_errcode(c->db), e);
+	rc = db_end(c, rc, e);
+	return rc < 0 ? rc : 0;
+}
+
 static int check_version(struct catalog *c, const char *path, bool create, struct err *e)
 {
 	int rc = user_version(c, e);
@@ -324,8 +339,7 @@ static int check_version(struct catalog *c, const char *path, bool create, struc
 			"%s has the format %d, and this program knows %d: use the version of "
 			"mobility-appliance that wrote it",
 			path, rc, SCHEMA_VERSION);
-	rc = sqlite3_exec(c->db, schema, NULL, NULL, NULL);
-	return rc == SQLITE_OK ? 0 : db_fail(c, rc, e);
+	return make_tables(c, e);
 }
 
 /* Both connections are opened alike; create and the schema are the first one's. */

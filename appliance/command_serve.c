@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 struct serve {
 	struct appliance app;
 	int lock;
+	int machines; /* the folder stays open, so that nobody unmounts it under us; -1: there is none yet */
 	struct server *server;
 	struct keeper *keeper;
 };
@@ -57,12 +59,22 @@ static int address_length(const char *where)
 	return (int)(strrchr(where, ':') - where);
 }
 
+/* Where it cannot be opened, whoever uses it says so. */
+static void keep_mounted(struct serve *s)
+{
+	_cleanup_free_ char *path = home_path(s->app.home.dir, "machines");
+
+	if (path)
+		s->machines = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
 static int serve_start(struct serve *s, struct err *e)
 {
 	struct appliance *app = &s->app;
 	const struct config *conf = &app->home.config;
 	int rc = load_certificate(&app->home, e);
 
+	keep_mounted(s);
 	if (rc == 0)
 		rc = live_new(&app->home, &app->live, e);
 	if (rc == 0)
@@ -90,6 +102,8 @@ static void serve_stop(struct serve *s)
 	live_free(s->app.live);
 	tls_unload();
 	home_close(&s->app.home);
+	if (s->machines >= 0)
+		close(s->machines);
 	if (s->lock >= 0)
 		close(s->lock);
 }
@@ -117,7 +131,7 @@ static void bound_memory(void)
 
 int command_serve(const char *dir, int argc, char **argv)
 {
-	struct serve s = {.lock = -1};
+	struct serve s = {.lock = -1, .machines = -1};
 	sigset_t set;
 	struct err e;
 	int rc, signal_number;

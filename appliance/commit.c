@@ -198,7 +198,8 @@ int commit_epoch(struct appliance *app, struct live_machine *m, uint64_t epoch,
 	rc = catalog_machine(app->home.catalog, m->id, &machine, e);
 	if (rc < 0)
 		return rc;
-	if (machine.open_epoch != epoch)
+	/* 0 says that none is open. */
+	if (!epoch || machine.open_epoch != epoch)
 		return err_set(e, -EEXIST, "epoch %llu is not the open one",
 			       (unsigned long long)epoch);
 	if (strcmp(machine.open_attempt, b->attempt))

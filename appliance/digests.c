@@ -91,7 +91,7 @@ static int newest(struct digests *d, uint64_t offset, uint64_t *epoch, bool *sou
 		if (map_find(&d->image->map, at, end - at, &p, &n)) {
 			if (p.epoch > *epoch)
 				*epoch = p.epoch;
-			*sound &= p.kind != PIECE_DAMAGED;
+			*sound &= piece_is_known(&p);
 		} else {
 			int rc = reader_base_sound(d->reader, offset, e);
 

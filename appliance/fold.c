@@ -139,13 +139,24 @@ static void remove_journals(struct fold *f)
 	}
 }
 
+static struct base_of base_of(struct store *s, const struct disk_row *d)
+{
+	return (struct base_of){s, d->machine, d->id, d->size, d->base_epoch};
+}
+
 static int fold_to(struct catalog *c, struct store *s, const struct disk_row *d, uint64_t target,
 		   const struct fold_hooks *hooks, struct err *e)
 {
+	const struct base_of of = base_of(s, d);
 	uint64_t block = d->fold_target == target ? d->fold_block : 0;
 	struct fold f;
-	int rc = catalog_fold_begin(c, d->id, target, clock_monotonic_ns(), e);
+	int rc = 0;
 
+	/* The one that gives way may have come as far as to note its end. */
+	if (d->fold_target && d->fold_target != target)
+		rc = base_note_epoch(&of, d->base_epoch, e);
+	if (rc == 0)
+		rc = catalog_fold_begin(c, d->id, target, clock_monotonic_ns(), e);
 	if (rc < 0)
 		return rc;
 	rc = fold_open(&f, c, s, d, target, hooks->batch, e);
@@ -158,6 +169,11 @@ static int fold_to(struct catalog *c, struct store *s, const struct disk_row *d,
 		catalog_fold_progress(c, d->id, block, false, NULL);
 	else
 		rc = fold_batches(&f, block, hooks, e);
+	if (rc == 0) {
+		rc = base_note_epoch(&of, target, e);
+		if (rc < 0)
+			catalog_fold_progress(c, d->id, f.next, false, NULL);
+	}
 	if (rc == 0) {
 		hooks->exclude(hooks->arg);
 		rc = catalog_fold_done(c, d->id, target, e);
@@ -225,6 +241,23 @@ static bool may_give_way(int rc, uint64_t begun, uint64_t target)
 	return (content_unreadable(rc) && target > begun) || (fold_no_space(rc) && target < begun);
 }
 
+/* A first fold whose base is gone, or half of it, has nothing to go on with; but the journals have everything still. */
+static int begin_anew(struct catalog *c, struct store *s, struct disk_row *d, struct err *e)
+{
+	const struct base_of of = base_of(s, d);
+	int rc = d->fold_target && !d->base_epoch ? base_whole_or_gone(&of, e) : 1;
+
+	if (rc)
+		return rc < 0 ? rc : 0;
+	if (d->fold_block)
+		log_error("disk %s: base.img or base.sha is missing from the store: the first fold "
+			  "begins anew",
+			  d->id);
+	d->fold_block = 0;
+	d->fold_active = false;
+	return catalog_fold_progress(c, d->id, 0, false, e);
+}
+
 int fold_disk(struct catalog *c, struct store *s, const struct disk_row *d, uint64_t target,
 	      const struct fold_hooks *hooks, struct err *e)
 {
@@ -233,13 +266,13 @@ int fold_disk(struct catalog *c, struct store *s, const struct disk_row *d, uint
 
 	if (!hooks)
 		hooks = &no_hooks;
-	if (row.fold_active) {
-		hooks->exclude(hooks->arg);
-		rc = fold_recover(c, s, d, e);
-		hooks->admit(hooks->arg);
-		if (rc < 0)
-			return rc;
-	}
+	hooks->exclude(hooks->arg);
+	rc = begin_anew(c, s, &row, e);
+	if (rc == 0 && row.fold_active)
+		rc = fold_recover(c, s, &row, e);
+	hooks->admit(hooks->arg);
+	if (rc < 0)
+		return rc;
 	if (row.fold_target) {
 		rc = fold_to(c, s, &row, row.fold_target, hooks, e);
 		if (may_give_way(rc, row.fold_target, target) && can_give_way(c, s, d, target))
@@ -254,16 +287,17 @@ int fold_disk(struct catalog *c, struct store *s, const struct disk_row *d, uint
 
 int fold_recover(struct catalog *c, struct store *s, const struct disk_row *d, struct err *e)
 {
+	struct disk_row row = *d;
 	bool tried = false;
 	struct fold f;
-	int rc;
+	int rc = begin_anew(c, s, &row, e);
 
-	if (!d->fold_target || !d->fold_active)
-		return 0;
-	rc = fold_open(&f, c, s, d, d->fold_target, 0, e);
+	if (rc < 0 || !row.fold_target || !row.fold_active)
+		return rc;
+	rc = fold_open(&f, c, s, &row, row.fold_target, 0, e);
 	if (rc == 0) {
 		f.mend = true;
-		rc = fold_fill(&f, d->fold_block, e);
+		rc = fold_fill(&f, row.fold_block, e);
 		tried = rc == 0 && f.count;
 		if (tried)
 			rc = fold_write(&f, e);

@@ -6,8 +6,19 @@
 #include "appliance/fold_batch.h"
 #include "lib/log.h"
 
+/* Neighbours are told together: a whole disk may be damaged. */
+static void tell_damage(struct fold *f)
+{
+	if (f->damage_end)
+		log_error("disk %s: damage at %llu, %llu bytes, is kept as damage in the base: %s",
+			  f->disk->id, (unsigned long long)f->damage,
+			  (unsigned long long)(f->damage_end - f->damage), f->why);
+	f->damage = f->damage_end = 0;
+}
+
 void fold_close(struct fold *f)
 {
+	tell_damage(f);
 	reader_close(f->reader);
 	base_close(&f->base);
 	image_clear(&f->image);
@@ -38,6 +49,8 @@ int fold_open(struct fold *f, struct catalog *c, struct store *s, const struct d
 	}
 	if (rc == 0 && map_collapse(&f->image.map) < 0)
 		rc = err_set(e, -ENOMEM, "out of memory for folding a disk");
+	if (rc == 0)
+		rc = base_check_epoch(&of, d->fold_target, e);
 	if (rc == 0)
 		rc = base_open(&of, true, &f->base, e);
 	if (rc == 0 && d->fold_target)
@@ -139,8 +152,12 @@ static int fold_block(struct fold *f, uint64_t block, uint8_t *data, uint8_t *di
 
 	if (rc <= 0)
 		return rc;
-	log_error("disk %s: damage at %llu is kept as damage in the base: %s", f->disk->id,
-		  (unsigned long long)block * BASE_BLOCK, e->text);
+	if (block * BASE_BLOCK != f->damage_end) {
+		tell_damage(f);
+		f->damage = block * BASE_BLOCK;
+		memcpy(f->why, e->text, sizeof(f->why));
+	}
+	f->damage_end = (block + 1) * BASE_BLOCK;
 	memcpy(digest, base_damaged, DIGEST_BYTES);
 	return 0;
 }

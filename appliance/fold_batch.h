@@ -28,6 +28,9 @@ struct fold {
 	bool done; /* there is none after it */
 	bool mend; /* only blocks that are half-written, of those that a batch would have */
 	bool torn; /* the block computed last is: its digest is written, and not (all of) its bytes */
+	uint64_t damage,
+		damage_end; /* on the disk: the blocks that were found last, not told yet */
+	char why[sizeof(((struct err *)0)->text)]; /* of the first of them */
 	size_t count, max;
 	uint64_t block[BATCH_BLOCKS];
 	uint8_t digest[BATCH_BLOCKS][DIGEST_BYTES];

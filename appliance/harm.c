@@ -104,7 +104,7 @@ static uint64_t harmed_until(const struct way_back *w, const struct damage *d)
 static int add(struct way_back *w, struct walk *walk, bool lost)
 {
 	if (lost)
-		return map_add_damaged(&w->next, walk->epoch, w->disk->size);
+		return map_add_unknown(&w->next, walk->epoch, w->disk->size, PIECE_DAMAGED);
 	return map_add_pieces(&w->next, cleanup_steal_ptr(&walk->pieces), walk->count);
 }
 

@@ -47,7 +47,7 @@ typedef int (*index_fn)(void *arg, uint64_t count, const struct index_entry *ent
 
 /*
  * From the journal; check: verify the trailers (a journal just received needs none), which prove the index; content is for its readers to check. -EBADMSG:
- * the journal is damaged. (index_merge.c)
+ * the journal is damaged; -ENOENT: it is not there. (index_merge.c)
  */
 int index_merge(const struct index_of *of, bool check, index_fn fn, void *arg, struct err *e);
 /* From the file, whose digest is looked at last: what fn got is worth nothing unless 0 comes back. -ENOENT, -EBADMSG */

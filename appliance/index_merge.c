@@ -191,7 +191,7 @@ static int open_journal(struct merge *m, char name[STORE_NAME_MAX], struct err *
 	if (!m->rest || !m->ahead || !m->out)
 		return err_set(e, -ENOMEM, "out of memory for the index of an epoch");
 	rc = store_open(of->store, name, STORE_READ, &m->object, e);
-	return rc == -ENOENT ? err_set(e, -EBADMSG, "it is missing from the store") : rc;
+	return rc == -ENOENT ? err_set(e, rc, "it is missing from the store") : rc;
 }
 
 int index_merge(const struct index_of *of, bool check, index_fn fn, void *arg, struct err *e)

@@ -116,13 +116,13 @@ struct piece map_piece(uint64_t epoch, const struct index_entry *n, size_t numbe
 	};
 }
 
-int map_add_damaged(struct map *m, uint64_t epoch, uint64_t size)
+int map_add_unknown(struct map *m, uint64_t epoch, uint64_t size, enum piece_kind kind)
 {
 	struct piece *p = malloc(sizeof(*p));
 
 	if (!p)
 		return -ENOMEM;
-	*p = (struct piece){.length = size, .epoch = epoch, .kind = PIECE_DAMAGED};
+	*p = (struct piece){.length = size, .epoch = epoch, .kind = kind};
 	return map_add_pieces(m, p, 1);
 }
 

@@ -16,7 +16,9 @@
 enum piece_kind {
 	PIECE_DATA,
 	PIECE_ZERO, /* zeros, there are no bytes */
-	PIECE_DAMAGED, /* the epoch's journal cannot be read: what it wrote here, if anything, is unknown */
+	/* what the epoch wrote here, if anything, is unknown: */
+	PIECE_DAMAGED, /* its journal is damaged */
+	PIECE_MISSING, /* its journal is not there, now */
 };
 
 struct piece {
@@ -41,8 +43,12 @@ void map_clear(struct map *m);
 /* Add an epoch newer than all before; takes the pieces, which are malloc'ed and ascend. -E2BIG; the map is unchanged then. */
 int map_add_pieces(struct map *m, struct piece *pieces, size_t count);
 struct piece map_piece(uint64_t epoch, const struct index_entry *n, size_t number);
-/* Add an epoch whose journal is unreadable: it may have written anything below size. */
-int map_add_damaged(struct map *m, uint64_t epoch, uint64_t size);
+/* Add an epoch of whose journal nothing is known (PIECE_DAMAGED or PIECE_MISSING): it may have written anything below size. */
+int map_add_unknown(struct map *m, uint64_t epoch, uint64_t size, enum piece_kind kind);
+static inline bool piece_is_known(const struct piece *p)
+{
+	return p->kind == PIECE_DATA || p->kind == PIECE_ZERO;
+}
 /* Merge all levels into one, for reading through. -ENOMEM */
 int map_collapse(struct map *m);
 /* How much memory it takes. */

@@ -56,6 +56,12 @@ char *name_base_digests(char *out, const char *machine, const char *disk)
 	return out;
 }
 
+char *name_base_epoch(char *out, const char *machine, const char *disk)
+{
+	snprintf(out, STORE_NAME_MAX, "machines/%s/disks/%s/base.epoch", machine, disk);
+	return out;
+}
+
 char *name_digest_cache(char *out, const char *machine, const char *disk)
 {
 	snprintf(out, STORE_NAME_MAX, "machines/%s/disks/%s/digests.cache", machine, disk);

@@ -20,6 +20,7 @@ char *name_journal(char *out, const char *machine, const char *disk, uint64_t ep
 char *name_index(char *out, const char *machine, const char *disk, uint64_t epoch);
 char *name_base(char *out, const char *machine, const char *disk);
 char *name_base_digests(char *out, const char *machine, const char *disk);
+char *name_base_epoch(char *out, const char *machine, const char *disk);
 char *name_digest_cache(char *out, const char *machine, const char *disk);
 /* The epoch of a file in the journal folder; false if the file is neither journal nor index. */
 bool name_epoch(const char *element, uint64_t *epoch);

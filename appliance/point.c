@@ -84,10 +84,11 @@ int image_add(struct image *im, const struct journal_row *j, struct err *e)
 
 	if (rc == 0) {
 		rc = map_add_pieces(&im->map, p.piece, p.count);
-	} else if (rc == -EBADMSG) {
+	} else if (rc == -EBADMSG || rc == -ENOENT) {
 		free(p.piece);
 		log_error("%s", why.text);
-		rc = map_add_damaged(&im->map, j->epoch, im->size);
+		rc = map_add_unknown(&im->map, j->epoch, im->size,
+				     rc == -ENOENT ? PIECE_MISSING : PIECE_DAMAGED);
 	} else {
 		free(p.piece);
 		*e = why;
@@ -269,6 +270,9 @@ static int read_piece(struct reader *r, const struct piece *p, uint8_t *buf, siz
 	if (p->kind == PIECE_DAMAGED)
 		return err_set(e, -EILSEQ, "the journal of epoch %llu is damaged",
 			       (unsigned long long)p->epoch);
+	if (p->kind == PIECE_MISSING)
+		return err_set(e, -ENOENT, "the journal of epoch %llu is missing from the store",
+			       (unsigned long long)p->epoch);
 	return read_extent(r, p, buf, len, e);
 }
 
@@ -378,7 +382,7 @@ static int stored_digest(struct reader *r, uint64_t offset, uint8_t out[DIGEST_B
 
 	if (!map_find(&r->image->map, offset, BASE_BLOCK, &p, &length))
 		return length < BASE_BLOCK ? 0 : base_stored(r, offset, out, e);
-	if (length < BASE_BLOCK || p.kind == PIECE_DAMAGED)
+	if (length < BASE_BLOCK || !piece_is_known(&p))
 		return 0;
 	memset(out, 0, DIGEST_BYTES);
 	if (p.kind == PIECE_ZERO)

@@ -36,8 +36,8 @@ struct image {
 };
 
 /*
- * The disk as of base and these journals (catalog_journals). A journal that is missing or cannot be read makes what it may have written
- * damaged, until a newer one writes it again.
+ * The disk as of base and these journals (catalog_journals). A journal that is damaged makes what it may have written damage, until a newer one writes it
+ * again; one that is missing makes it unreadable, for it may be found.
  */
 int image_open(struct store *s, const struct disk_row *d, const struct journal_row *journals,
 	       size_t n, struct image *im, struct err *e);
@@ -50,7 +50,7 @@ int reader_open(const struct image *im, struct reader **out, struct err *e);
 void reader_close(struct reader *r); /* NULL is fine */
 void reader_closep(struct reader **r);
 
-/* The bytes at offset. -EILSEQ or -EBADMSG: damaged, *e says where. */
+/* The bytes at offset. -EILSEQ or -EBADMSG: damaged, *e says where; others: content_unreadable(). */
 int reader_read(struct reader *r, void *buf, size_t len, uint64_t offset, struct err *e);
 /* Are the bytes zero without having to be read? *length: how long that answer holds from offset, at most limit. */
 bool reader_is_hole(struct reader *r, uint64_t offset, uint64_t limit, uint64_t *length, int *rc,

@@ -65,16 +65,44 @@ void policy_thin(const struct config *c, const struct point_row *points, size_t 
 	}
 }
 
-uint64_t policy_clock(struct policy_clock *c, uint64_t realtime_ns, uint64_t monotonic_ns)
+/* Set, and not only slewed. */
+static bool has_stepped(const struct policy_clock *c, uint64_t realtime_ns, uint64_t passed)
 {
-	uint64_t most = c->now + 2 * (monotonic_ns - c->monotonic);
+	uint64_t expected = c->realtime + passed, off;
 
-	if (c->now && most < realtime_ns)
+	off = realtime_ns > expected ? realtime_ns - expected : expected - realtime_ns;
+	return off > NSEC_PER_SEC + passed / 10;
+}
+
+uint64_t policy_clock(struct policy_clock *c, uint64_t realtime_ns, uint64_t boottime_ns,
+		      uint64_t retention_ns)
+{
+	uint64_t passed = boottime_ns - c->boottime, most = c->now + 2 * passed;
+
+	if (c->now && has_stepped(c, realtime_ns, passed))
+		c->stepped = boottime_ns;
+	if (c->now && most < realtime_ns && boottime_ns - c->stepped < retention_ns)
 		c->now = most;
 	else
 		c->now = realtime_ns;
-	c->monotonic = monotonic_ns;
+	c->realtime = realtime_ns;
+	c->boottime = boottime_ns;
 	return c->now;
+}
+
+/* The time for this round. */
+static uint64_t tell_time(struct appliance *app)
+{
+	uint64_t realtime = clock_realtime_ns(), stepped = app->clock.stepped;
+	uint64_t retention = app->home.config.retention_ns;
+	uint64_t now = policy_clock(&app->clock, realtime, clock_boottime_ns(), retention);
+	char ahead[32], most[32];
+
+	if (app->clock.stepped != stepped && now < realtime)
+		log_warning(
+			"the clock is %s ahead of the time that has passed: recovery points expire later than by it, for %s at most",
+			duration_format(realtime - now, ahead), duration_format(retention, most));
+	return now;
 }
 
 /* Expire points; *oldest is the epoch of the oldest one left, 0 if there is none. */
@@ -267,7 +295,7 @@ void policy_round(struct appliance *app, bool (*stop)(void *arg), void *arg)
 	struct catalog *c = app->home.catalog;
 	_cleanup_free_ struct machine_row *machines = NULL;
 	uint64_t mono = clock_monotonic_ns();
-	uint64_t now = policy_clock(&app->clock, clock_realtime_ns(), mono);
+	uint64_t now = tell_time(app);
 	struct err e = {0};
 	/* A lease may have been taken or extended since mono was read: only what no clock of ours gave. */
 	int n = catalog_leases_expire(c, mono, mono + 2 * LEASE_NS, &e);

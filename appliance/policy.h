@@ -27,9 +27,11 @@ size_t policy_step(const struct journal_row *journals, size_t n, size_t done);
 
 /*
  * The time that ages are told by: the clock of the machine, but never ahead of it, and at most twice as fast as time passes. So a clock that
- * jumps forward takes no point away that would have stayed, and one that was set right is followed in the end. Pure.
+ * jumps forward takes no point away that would have stayed. Once it has gone on steadily for the retention, all points that are older than the jump
+ * have had their time, and it is followed. Pure.
  */
-uint64_t policy_clock(struct policy_clock *c, uint64_t realtime_ns, uint64_t monotonic_ns);
+uint64_t policy_clock(struct policy_clock *c, uint64_t realtime_ns, uint64_t boottime_ns,
+		      uint64_t retention_ns);
 
 /* One round for all machines: in the thread, and at start. stop: see fold.h. Failures are logged; the next round tries again. */
 void policy_round(struct appliance *app, bool (*stop)(void *arg), void *arg);
@@ -45,7 +47,10 @@ void policy_forget_disks(struct appliance *app, const char *machine);
 void policy_remove_data(struct appliance *app, bool (*stop)(void *arg), void *arg);
 void policy_release_removed(struct appliance *app);
 
-/* At start, before anybody is served: make folds whole that a crash cut, remove journals that were never committed. In recover.c. */
+/*
+ * At start, before anybody is served: make folds whole that a crash cut, remove journals that were never committed. -EUCLEAN, and nothing is changed, where the
+ * store is not the one that the catalog is of. In recover.c.
+ */
 int policy_recover(struct appliance *app, struct err *e);
 
 /* The thread that does rounds, and renews the server's certificate, every policy_interval. In keeper.c. */

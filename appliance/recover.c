@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a crash left behind, put right before anybody is served. */
+/* What a crash left behind, put right before anybody is served; but nothing is touched where catalog and store do not belong together. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,26 +72,105 @@ static int sweep_disk(struct home *h, const struct machine_row *m, const struct 
 	return rc;
 }
 
+/* Each disk of the machine, until something fails. */
+static int each_disk(struct home *h, const struct machine_row *m,
+		     int (*fn)(struct home *h, const struct machine_row *m,
+			       const struct disk_row *d, struct err *e),
+		     struct err *e)
+{
+	_cleanup_free_ struct disk_row *disks = NULL;
+	int n = catalog_disks(h->catalog, m->id, false, &disks, e), rc = 0;
+
+	for (int i = 0; i < n && rc == 0; i++)
+		rc = fn(h, m, &disks[i], e);
+	return n < 0 ? n : rc;
+}
+
+/* 1: the catalog says that the store has something of the disk. */
+static int has_data(struct home *h, const struct machine_row *m, const struct disk_row *d,
+		    struct err *e)
+{
+	_cleanup_free_ struct journal_row *journals = NULL;
+	int n = d->base_epoch ? 1 : catalog_journals(h->catalog, d->id, UINT64_MAX, &journals, e);
+
+	(void)m;
+	return n < 0 ? n : n > 0;
+}
+
+static int check_base(struct home *h, const struct machine_row *m, const struct disk_row *d,
+		      struct err *e)
+{
+	const struct base_of of = {h->store, m->id, d->id, d->size, d->base_epoch};
+
+	return base_check_epoch(&of, d->fold_target, e);
+}
+
+static int recover_disk(struct home *h, const struct machine_row *m, const struct disk_row *d,
+			struct err *e)
+{
+	struct err why;
+	int rc = sweep_disk(h, m, d, e);
+
+	if (rc == 0 && fold_recover(h->catalog, h->store, d, &why) < 0)
+		log_error("disk %s (%s): folding cannot go on: %s", d->name, d->id, why.text);
+	return rc;
+}
+
+struct folders {
+	const struct machine_row *machines;
+	int n;
+	bool *there;
+};
+
+static int note_folder(void *arg, const char *element)
+{
+	struct folders *f = arg;
+
+	for (int i = 0; i < f->n; i++)
+		f->there[i] |= !strcmp(f->machines[i].id, element);
+	return 0;
+}
+
+/* A store that is not mounted, or not restored yet, has no folder of any machine; one that lost some serves the others. */
+static int check_folders(struct home *h, const struct folders *f, struct err *e)
+{
+	int there = 0, missing = 0,
+	    rc = store_list(h->store, "machines", note_folder, (void *)f, e);
+
+	for (int i = 0; i < f->n && rc >= 0; i++) {
+		there += f->there[i];
+		rc = f->there[i] ? 0 : each_disk(h, &f->machines[i], has_data, e);
+		if (rc > 0)
+			log_error("machine %s (%s): its folder is missing from %s/machines",
+				  f->machines[i].hostname, f->machines[i].id, h->dir);
+		missing += rc > 0;
+	}
+	if (rc < 0 || !missing || there)
+		return rc < 0 ? rc : 0;
+	return err_set(
+		e, -EUCLEAN,
+		"%s/machines has nothing of what catalog.db has recovery points of: is its "
+		"filesystem mounted, and its restore complete? If the data is lost, forget the "
+		"machines with `mobility-appliance remove` and enrol them again",
+		h->dir);
+}
+
 int policy_recover(struct appliance *app, struct err *e)
 {
 	struct home *h = &app->home;
 	_cleanup_free_ struct machine_row *machines = NULL;
-	int n = catalog_machines(h->catalog, &machines, e), rc = 0;
+	_cleanup_free_ bool *there = NULL;
+	int n = catalog_machines(h->catalog, &machines, e), rc;
 
-	for (int i = 0; i < n && rc == 0; i++) {
-		_cleanup_free_ struct disk_row *disks = NULL;
-		int count = catalog_disks(h->catalog, machines[i].id, false, &disks, e);
-
-		if (count < 0)
-			return count;
-		for (int k = 0; k < count && rc == 0; k++) {
-			struct err why;
-
-			rc = sweep_disk(h, &machines[i], &disks[k], e);
-			if (rc == 0 && fold_recover(h->catalog, h->store, &disks[k], &why) < 0)
-				log_error("disk %s (%s): folding cannot go on: %s", disks[k].name,
-					  disks[k].id, why.text);
-		}
-	}
-	return n < 0 ? n : rc;
+	if (n < 0)
+		return n;
+	there = calloc((size_t)n + 1, sizeof(*there));
+	if (!there)
+		return err_set(e, -ENOMEM, "out of memory");
+	rc = check_folders(h, &(struct folders){machines, n, there}, e);
+	for (int i = 0; i < n && rc == 0; i++)
+		rc = each_disk(h, &machines[i], check_base, e);
+	for (int i = 0; i < n && rc == 0; i++)
+		rc = each_disk(h, &machines[i], recover_disk, e);
+	return rc;
 }

@@ -73,6 +73,20 @@ void reply_bytes(struct request *r, void *bytes, size_t len)
 	r->reply.type = "application/octet-stream";
 }
 
+/* A request's path may be anything, and JSON takes only UTF-8. */
+static json_t *message_json(char *message)
+{
+	json_t *text = json_string(message);
+
+	if (text)
+		return text;
+	for (char *p = message; *p; p++) {
+		if (*p & 0x80)
+			*p = '?';
+	}
+	return json_string(message);
+}
+
 void reply_error(struct request *r, enum api_code code, const char *fmt, ...)
 {
 	char message[sizeof(r->reply.message)];
@@ -82,7 +96,8 @@ void reply_error(struct request *r, enum api_code code, const char *fmt, ...)
 	text_vformat(message, sizeof(message), fmt, ap);
 	va_end(ap);
 	reply_json(r, codes[code].status,
-		   json_pack("{s:s, s:s}", "error", codes[code].name, "message", message));
+		   json_pack("{s:s, s:o}", "error", codes[code].name, "message",
+			     message_json(message)));
 	r->reply.code = code;
 	strcpy(r->reply.message, message);
 	if (code == API_BUSY)

@@ -18,7 +18,9 @@
 enum listener { LISTENER_CONTROL = 1, LISTENER_DATA = 2 };
 
 struct policy_clock {
-	uint64_t now, monotonic; /* at the last look; 0 before the first */
+	uint64_t now; /* that ages are told by; 0 before the first look */
+	uint64_t realtime, boottime; /* at the last look */
+	uint64_t stepped; /* by boottime: since then the clock has gone on steadily */
 };
 
 /* What the handlers share; constant while serving, but for the clock, which is the policy's thread's, and the checkers. */

@@ -268,6 +268,8 @@ static int verify_base(struct pass *p, struct err *e)
 
 	name_base(p->name, d->machine, d->id);
 	if (rc == 0)
+		rc = base_check_epoch(&of, d->fold_target, e);
+	if (rc == 0)
 		rc = base_open(&of, false, &b, e);
 	if (rc == 0)
 		end = base_end(&b, d->size);

@@ -52,6 +52,11 @@ uint64_t clock_monotonic_ns(void)
 	return now(CLOCK_MONOTONIC);
 }
 
+uint64_t clock_boottime_ns(void)
+{
+	return now(CLOCK_BOOTTIME);
+}
+
 char *clock_format_utc(uint64_t realtime_ns, char out[32])
 {
 	time_t t = (time_t)(realtime_ns / NSEC_PER_SEC);

@@ -12,6 +12,8 @@
 
 uint64_t clock_realtime_ns(void);
 uint64_t clock_monotonic_ns(void);
+/* The same, but it goes on while the machine is suspended. */
+uint64_t clock_boottime_ns(void);
 /* "2026-01-31T10:20:30Z"; out has 32 bytes; returns out */
 char *clock_format_utc(uint64_t realtime_ns, char out[32]);
 /* "412 B", "1.5 KiB", "3.2 GiB" */

@@ -193,6 +193,9 @@ def segments(a, b_disk):
     expect("commit after all of it", a.commit(epoch, attempt, [(disk, 1), (other, 0)]), 200)
     expect("a segment of a committed epoch", a.put(disk["id"], epoch, 1, overlap), {400, 409})
     expect("replay of its segment", a.put(disk["id"], epoch, 0, good), {200, 409})
+    none = api.segment(disk["id"], 0, 0, [(0, 512)])
+    expect("epoch 0 while none is open", a.put(disk["id"], 0, 0, none), {400, 409})
+    expect("commit of epoch 0", a.commit(0, attempt, [(disk, 0), (other, 0)]), {400, 409})
     return disk, other
 
 
@@ -303,6 +306,7 @@ def raw(a, disk):
          {400, 413, 431}),
         ("huge request line", "GET /" + "a" * (1 << 20) + " HTTP/1.1\r\nHost: x\r\n\r\n", {400, 413, 414, 431}),
         ("HTTP/3.7", "GET /v1/machine HTTP/3.7\r\nHost: x\r\n\r\n", {400, 505}),
+        ("a path that is not UTF-8", "GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n", {404}),
         ("no request", "\r\n" * 2000, {400}),
         ("binary", "".join(chr(random.randrange(256)) for _ in range(4000)), {400, 405, 413, 414, 431, 505}),
     ]

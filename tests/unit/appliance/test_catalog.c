@@ -2,9 +2,11 @@
 /* The catalog: commits are whole or not there, leases and folds keep each other out, also between processes. */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -395,6 +397,36 @@ START_TEST(damaged_file)
 }
 END_TEST
 
+/* A store without space for all of it has none of it: `init` is run again when there is some. */
+START_TEST(made_as_a_whole)
+{
+	const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+	unsigned int failed = 0;
+	char path[512];
+	int rc = -1;
+
+	signal(SIGXFSZ, SIG_IGN);
+	for (rlim_t room = 4096; rc < 0; room += 4096) {
+		const struct rlimit some = {room, RLIM_INFINITY};
+		struct catalog *c;
+		struct err e;
+
+		snprintf(path, sizeof(path), "%s/cut-%u.db", dir, failed);
+		ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &some), 0);
+		rc = catalog_open(path, true, &c, &e);
+		ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
+		if (rc == 0)
+			catalog_close(c);
+		else
+			failed++;
+		ck_assert_msg(catalog_open(path, true, &c, &e) == 0, "%u KiB: %s",
+			      (unsigned int)(room >> 10), e.text);
+		catalog_close(c);
+	}
+	ck_assert_uint_gt(failed, 4);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("catalog");
@@ -412,5 +444,6 @@ int main(void)
 	tcase_add_test(t, many_at_once);
 	tcase_add_test(t, commits_together);
 	tcase_add_test(t, damaged_file);
+	tcase_add_test(t, made_as_a_whole);
 	return run_tcase("catalog", t);
 }

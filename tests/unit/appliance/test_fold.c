@@ -342,6 +342,131 @@ START_TEST(what_cannot_be_read_pauses)
 }
 END_TEST
 
+static void set_aside(const struct world *w, const char *name, bool back)
+{
+	char path[512], aside[520];
+
+	snprintf(path, sizeof(path), "%s/%s", w->dir, name);
+	snprintf(aside, sizeof(aside), "%s.aside", path);
+	ck_assert_int_eq(back ? rename(aside, path) : rename(path, aside), 0);
+}
+
+/* Nobody knows what an epoch wrote whose journal is gone with its index: nothing is folded over it, and it may come back. */
+START_TEST(a_missing_journal_may_come_back)
+{
+	char journal[STORE_NAME_MAX], index[STORE_NAME_MAX];
+	struct world w;
+	struct err e;
+
+	world_make(&w, (uint64_t)_i);
+	if (_i % 2)
+		ck_assert_int_eq(fold(&w, w.home.store, 1, &e), 0);
+	set_aside(&w, name_journal(journal, MACHINE, DISK, 2), false);
+	set_aside(&w, name_index(index, MACHINE, DISK, 2), false);
+	ck_assert_int_eq(fold(&w, w.home.store, TARGET, &e), -ENOENT);
+	check_paused(&w, true);
+	ck_assert_uint_eq(w.disk.base_epoch, _i % 2);
+	ck_assert_int_eq(fold(&w, w.home.store, EPOCHS, &e), -ENOENT);
+	check_paused(&w, true);
+	set_aside(&w, journal, true);
+	ck_assert_msg(fold(&w, w.home.store, TARGET, &e) == 0, "%s", e.text);
+	check_epochs(&w, TARGET);
+	check_base_digests(&w, false);
+	world_remove(&w);
+}
+END_TEST
+
+/* Or all of the disk is written again. */
+START_TEST(a_missing_journal_is_not_needed_for_ever)
+{
+	uint8_t *all = malloc(SIZE), *got = malloc(SIZE);
+	struct part whole = {0, SIZE, all};
+	char name[STORE_NAME_MAX];
+	uint64_t seed = 8;
+	struct world w;
+	struct err e;
+
+	world_make(&w, seed);
+	ck_assert_int_eq(store_remove(w.home.store, name_journal(name, MACHINE, DISK, 2), &e), 0);
+	ck_assert_int_eq(store_remove(w.home.store, name_index(name, MACHINE, DISK, 2), &e), 0);
+	ck_assert_int_eq(fold(&w, w.home.store, TARGET, &e), -ENOENT);
+	random_fill(&seed, all, SIZE);
+	epoch_make(&w.home, &w.disk, EPOCHS + 1, &whole, 1, true);
+	ck_assert_int_eq(fold(&w, w.home.store, EPOCHS, &e), -ENOENT);
+	ck_assert_msg(fold(&w, w.home.store, EPOCHS + 1, &e) == 0, "%s", e.text);
+	refresh(&w);
+	ck_assert_int_eq(read_epoch(&w, EPOCHS + 1, got, &e), 0);
+	ck_assert_mem_eq(got, all, SIZE);
+	check_base_digests(&w, false);
+	free(all);
+	free(got);
+	world_remove(&w);
+}
+END_TEST
+
+/* A base that is lost before anything was folded into it for good: the journals have all of it. */
+START_TEST(a_lost_base_of_the_first_fold)
+{
+	bool done = false, half = false;
+	char name[STORE_NAME_MAX];
+	struct err e;
+
+	for (unsigned int at = 1 + (unsigned int)_i % SHARES; !done; at += SHARES) {
+		struct world w;
+
+		ck_assert_uint_lt(at, 500);
+		world_make(&w, (uint64_t)_i);
+		done = fold_and_die(&w, at, FAULT_KILL);
+		refresh(&w);
+		half |= !done && w.disk.fold_block;
+		if (!done && at % 3)
+			store_remove(w.home.store, name_base(name, MACHINE, DISK), &e);
+		if (!done && at % 3 != 1)
+			store_remove(w.home.store, name_base_digests(name, MACHINE, DISK), &e);
+		refresh(&w);
+		/* Where it was done already, it is lost for good. */
+		if (!w.disk.base_epoch) {
+			ck_assert_msg(fold(&w, w.home.store, TARGET, &e) == 0, "%s", e.text);
+			check_epochs(&w, TARGET);
+			check_base_digests(&w, false);
+		}
+		world_remove(&w);
+	}
+	ck_assert(half);
+}
+END_TEST
+
+/* The catalog of another day: what is there is not what it says, and stays as it is. */
+START_TEST(a_base_of_another_epoch)
+{
+	char name[STORE_NAME_MAX];
+	struct base_of of;
+	struct world w;
+	struct err e;
+
+	world_make(&w, 9);
+	ck_assert_int_eq(fold(&w, w.home.store, 2, &e), 0);
+	refresh(&w);
+	of = (struct base_of){w.home.store, MACHINE, DISK, SIZE, 2};
+	ck_assert_int_eq(base_check_epoch(&of, 0, &e), 0);
+	of.epoch = 1;
+	ck_assert_int_eq(base_check_epoch(&of, 2, &e), 0);
+	ck_assert_int_eq(base_check_epoch(&of, 3, &e), -EUCLEAN);
+	ck_assert_int_eq(base_check_epoch(&of, 0, &e), -EUCLEAN);
+	ck_assert_int_eq(catalog_fold_done(w.home.catalog, DISK, 3, &e), 0);
+	ck_assert_int_eq(fold(&w, w.home.store, TARGET, &e), -EUCLEAN);
+	refresh(&w);
+	ck_assert_uint_eq(w.disk.base_epoch, 3);
+	/* A note that is torn, or none as in an older store, says nothing. */
+	flip(w.dir, name_base_epoch(name, MACHINE, DISK), 3);
+	of.epoch = 3;
+	ck_assert_int_eq(base_check_epoch(&of, 0, &e), 0);
+	ck_assert_int_eq(store_remove(w.home.store, name, &e), 0);
+	ck_assert_int_eq(base_check_epoch(&of, 0, &e), 0);
+	world_remove(&w);
+}
+END_TEST
+
 /*
  * Killed in a batch that cannot be read after that: it is let alone, and nothing is lost when it can be read again.
  */
@@ -417,6 +542,10 @@ int main(void)
 	tcase_add_loop_test(t, the_short_last_block_heals, 0, 2);
 	tcase_add_test(t, damaged_journal_is_not_folded_as_good);
 	tcase_add_loop_test(t, what_cannot_be_read_pauses, 0, 3);
+	tcase_add_loop_test(t, a_missing_journal_may_come_back, 0, 4);
+	tcase_add_test(t, a_missing_journal_is_not_needed_for_ever);
+	tcase_add_loop_test(t, a_lost_base_of_the_first_fold, 0, SHARES);
+	tcase_add_test(t, a_base_of_another_epoch);
 	tcase_add_loop_test(t, killed_and_unreadable, 0, SHARES);
 	tcase_add_test(t, full_store);
 	return run_tcase("fold", t);

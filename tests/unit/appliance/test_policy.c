@@ -129,19 +129,47 @@ END_TEST
 START_TEST(a_jump_of_the_clock_takes_nothing)
 {
 	struct policy_clock c = {0};
-	uint64_t day = 86400000000000ull, second = 1000000000ull, real = 1000 * day, mono = 5;
+	uint64_t day = 86400000000000ull, second = 1000000000ull, real = 1000 * day, boot = 5;
+	uint64_t keep = 3 * day;
 
-	ck_assert_uint_eq(policy_clock(&c, real, mono), real);
-	ck_assert_uint_eq(policy_clock(&c, real + 60 * second, mono + 60 * second),
+	ck_assert_uint_eq(policy_clock(&c, real, boot, keep), real);
+	ck_assert_uint_eq(policy_clock(&c, real + 60 * second, boot + 60 * second, keep),
 			  real + 60 * second);
 	/* forward, and right again */
-	ck_assert_uint_eq(policy_clock(&c, real + day, mono + 120 * second), real + 180 * second);
-	ck_assert_uint_eq(policy_clock(&c, real + 180 * second, mono + 180 * second),
+	ck_assert_uint_eq(policy_clock(&c, real + day, boot + 120 * second, keep),
+			  real + 180 * second);
+	ck_assert_uint_eq(policy_clock(&c, real + 180 * second, boot + 180 * second, keep),
 			  real + 180 * second);
 	/* back: at once, as that makes everything younger */
-	ck_assert_uint_eq(policy_clock(&c, real - day, mono + 240 * second), real - day);
-	ck_assert_uint_le(policy_clock(&c, real + 300 * second, mono + 300 * second),
+	ck_assert_uint_eq(policy_clock(&c, real - day, boot + 240 * second, keep), real - day);
+	ck_assert_uint_le(policy_clock(&c, real + 300 * second, boot + 300 * second, keep),
 			  real - day + 120 * second);
+}
+END_TEST
+
+/* A clock that was years behind at the start, and is set: what lags behind it is over with the retention. */
+START_TEST(a_clock_that_was_set_is_followed)
+{
+	struct policy_clock c = {0};
+	uint64_t day = 86400000000000ull, hour = day / 24, keep = 3 * day, year = 365 * day;
+	uint64_t real = 20 * year, boot = 7, set = 26 * year;
+	unsigned int i;
+
+	policy_clock(&c, real, boot, keep);
+	for (i = 1; i <= 3 * 24; i++)
+		ck_assert_uint_eq(policy_clock(&c, real + set + i * hour, boot + i * hour, keep),
+				  real + 2 * i * hour);
+	/* since the first look after it */
+	ck_assert_uint_eq(policy_clock(&c, real + set + i * hour, boot + i * hour, keep),
+			  real + set + i * hour);
+	/* set once more in between: from there on; what is slewed is not set */
+	policy_clock(&c, real + 2 * set + i * hour, boot + i * hour, keep);
+	ck_assert_uint_lt(policy_clock(&c, real + 2 * set + (i + 70) * hour + hour / 10,
+				       boot + (i + 70) * hour, keep),
+			  real + 2 * set);
+	ck_assert_uint_gt(policy_clock(&c, real + 2 * set + (i + 73) * hour, boot + (i + 73) * hour,
+				       keep),
+			  real + 2 * set);
 }
 END_TEST
 
@@ -497,6 +525,7 @@ int main(void)
 	tcase_add_test(t, clock_set_back);
 	tcase_add_loop_test(t, often_or_once, 0, 5);
 	tcase_add_test(t, a_jump_of_the_clock_takes_nothing);
+	tcase_add_test(t, a_clock_that_was_set_is_followed);
 	tcase_add_test(t, a_point_that_came_while_the_clock_was_back);
 	return run_tcase("policy", t);
 }

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "appliance/fold.h"
 #include "appliance/names.h"
 #include "appliance/policy.h"
 #include "tests/unit/appliance/helpers.h"
@@ -108,6 +109,56 @@ START_TEST(uncommitted_goes)
 }
 END_TEST
 
+/* A catalog from after a fold that this store has not seen: what it would sweep is what the points need. */
+START_TEST(another_store)
+{
+	uint8_t data[512] = {1};
+	struct part part = {0, sizeof(data), data};
+	struct err e;
+
+	for (uint64_t epoch = 1; epoch <= 3; epoch++)
+		epoch_make(&app.home, &disk, epoch, &part, 1, true);
+	ck_assert_int_eq(fold_disk(app.home.catalog, app.home.store, &disk, 1, NULL, &e), 0);
+	ck_assert_int_eq(policy_recover(&app, &e), 0);
+	sql("UPDATE disk SET base_epoch = 2; DELETE FROM journal WHERE epoch <= 2;");
+	ck_assert_int_eq(policy_recover(&app, &e), -EUCLEAN);
+	ck_assert(exists(2) && exists(3));
+	/* A crash between the note and the catalog. */
+	sql("UPDATE disk SET base_epoch = 0, fold_target = 1;");
+	ck_assert_msg(policy_recover(&app, &e) == 0, "%s", e.text);
+}
+END_TEST
+
+/* An empty mount point is no store; one machine's folder that is lost does not stop the others. */
+START_TEST(nothing_is_there)
+{
+	uint8_t data[512] = {1};
+	struct part part = {0, sizeof(data), data};
+	char machines[512], aside[512], other[600];
+	struct err e;
+
+	snprintf(machines, sizeof(machines), "%s/machines", dir);
+	snprintf(aside, sizeof(aside), "%s/aside", dir);
+	/* Nothing is to be there yet. */
+	ck_assert_int_eq(policy_recover(&app, &e), 0);
+	epoch_make(&app.home, &disk, 1, &part, 1, true);
+	ck_assert_int_eq(rename(machines, aside), 0);
+	ck_assert_int_eq(policy_recover(&app, &e), -EUCLEAN);
+	ck_assert_int_eq(mkdir(machines, 0700), 0);
+	ck_assert_int_eq(policy_recover(&app, &e), -EUCLEAN);
+	snprintf(other, sizeof(other), "%s/" OTHER_MACHINE, machines);
+	ck_assert_int_eq(mkdir(other, 0700), 0);
+	ck_assert_int_eq(policy_recover(&app, &e), -EUCLEAN);
+	machine_make(&app.home, OTHER_MACHINE);
+	ck_assert_int_eq(policy_recover(&app, &e), 0);
+	ck_assert_int_eq(rmdir(other), 0);
+	ck_assert_int_eq(rmdir(machines), 0);
+	ck_assert_int_eq(rename(aside, machines), 0);
+	ck_assert_int_eq(policy_recover(&app, &e), 0);
+	ck_assert(exists(1));
+}
+END_TEST
+
 /* A week of epochs, and more, of one disk; the files are the newest ones', the last to be found in a list. */
 START_TEST(many_epochs)
 {
@@ -136,6 +187,8 @@ int main(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, uncommitted_goes);
+	tcase_add_test(t, another_store);
+	tcase_add_test(t, nothing_is_there);
 	tcase_add_test(t, many_epochs);
 	return run_tcase("recover", t);
 }
