@@ -105,7 +105,11 @@ static int errno_of(int sqlite)
 
 static int db_fail(struct catalog *c, int sqlite, struct err *e)
 {
-	return err_set(e, errno_of(sqlite), "the catalog failed: %s", sqlite3_errmsg(c->db));
+	int rc = errno_of(sqlite);
+
+	return err_set(e, rc, "the catalog failed: %s%s", sqlite3_errmsg(c->db),
+		       rc == -EUCLEAN ? "; restore catalog.db, and machines/ with it, from a backup"
+				      : "");
 }
 
 static int cached(struct catalog *c, const char *sql, sqlite3_stmt **st, struct err *e)

@@ -10,6 +10,8 @@
 #include "lib/json.h"
 #include "lib/pki.h"
 
+#define LIFE_MAX (3650 * 24 * 3600 * NSEC_PER_SEC)
+
 static int print_token(const char *token, const char *fingerprint, uint64_t expires, bool json)
 {
 	char when[32];
@@ -41,9 +43,10 @@ int command_token(const char *dir, int argc, char **argv)
 	int rc;
 
 	if (argc == 2 && !strcmp(argv[0], "--expires")) {
-		if (duration_parse(argv[1], &life) < 0 || life == 0)
+		if (duration_parse(argv[1], &life) < 0 || life == 0 || life > LIFE_MAX)
 			return command_error(EXIT_USAGE,
-					     "--expires needs a duration such as 1h, not %s",
+					     "--expires needs a duration such as 1h, of at most "
+					     "3650d, not %s",
 					     argv[1]);
 	} else if (argc) {
 		return command_error(EXIT_USAGE, "token takes --expires DURATION and --json");

@@ -54,6 +54,10 @@ short=$(appliance token --expires 1s --json | jq -r .token)
 sleep 2.2
 try agent "$short" "$fingerprint" && fail "an expired token was accepted"
 refused "expired token" expired
+for never in 0s 3651d 200000d; do
+	appliance token --expires $never >"$tmp/never" 2>&1 && fail "a token for $never was made"
+	grep -q 'at most 3650d, not' "$tmp/never" || fail "refused otherwise: $(cat "$tmp/never")"
+done
 unused=0
 new_port unused
 try agent "$token" "$fingerprint" "127.0.0.2:$unused" && fail "enrolled with nobody"
