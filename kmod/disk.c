@@ -40,6 +40,8 @@ static void mob_disk_free(struct mob_disk *disk)
 	/* Those that preserve have the lanes run, so they go first. */
 	if (disk->held_wq)
 		destroy_workqueue(disk->held_wq);
+	if (disk->back_wq)
+		destroy_workqueue(disk->back_wq);
 	if (disk->issue_wq)
 		destroy_workqueue(disk->issue_wq);
 	if (disk->file)
@@ -85,8 +87,11 @@ static int mob_disk_alloc_maps(struct mob_disk *disk)
 static int mob_disk_alloc(struct mob_disk *disk)
 {
 	disk->held_wq = alloc_workqueue("mob_%.19s", MOB_WQ_FLAGS, 0, disk->name);
+	disk->back_wq = alloc_workqueue("mobb_%.18s", MOB_WQ_FLAGS, MOB_BACK_WORKERS, disk->name);
 	disk->issue_wq = alloc_workqueue("mobi_%.18s", MOB_WQ_FLAGS, MOB_LANES, disk->name);
-	return disk->held_wq && disk->issue_wq ? mob_disk_alloc_maps(disk) : -ENOMEM;
+	if (!disk->held_wq || !disk->back_wq || !disk->issue_wq)
+		return -ENOMEM;
+	return mob_disk_alloc_maps(disk);
 }
 
 static struct mob_disk *mob_disk_new(struct block_device *bdev, const struct mob_attach *args)

@@ -45,6 +45,9 @@
 /* Writes wait for what is queued, those that free memory as well. */
 #define MOB_WQ_FLAGS		(WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI)
 
+/* As many granules of a write-back are preserved at a time; a disk has hardly a use for more. */
+#define MOB_BACK_WORKERS	32
+
 /* At most what one byte numbers, and what a workqueue runs at a time. */
 #define MOB_LANE_BITS		7
 #define MOB_LANES		(1 << MOB_LANE_BITS)
@@ -86,6 +89,7 @@ struct mob_disk {
 	 * another, must not use up what the others need.
 	 */
 	struct workqueue_struct *held_wq;
+	struct workqueue_struct *back_wq;	/* those that nobody waits for */
 	struct workqueue_struct *issue_wq;	/* runs the lanes */
 	struct mob_lane lane[MOB_LANES];	/* by submitting task */
 	struct xarray copies;		/* struct mob_copy by granule */

@@ -125,6 +125,8 @@ static bool mob_scsi_writes(struct request *rq)
 	case LOG_SELECT:
 	case PERSISTENT_RESERVE_OUT:
 		return false;
+	case MAINTENANCE_OUT:		/* a change of paths, by who manages them */
+		return (cdb[1] & 0x1f) != MO_SET_TARGET_PGS;
 	case MOB_ATA_12:
 		return mob_ata_writes(rq, cdb[9], cdb[3], cdb[5]);
 	case MOB_ATA_16:
@@ -214,20 +216,39 @@ static bool mob_is_of_controller(const struct gendisk *gd, const struct request_
 	return mob_is_namespace(gd);
 }
 
-/* The request, for a queue without a disk if @to is NULL, may change what is on @gd. */
-static bool mob_writes_to(struct request *rq, const struct gendisk *to, const struct gendisk *gd)
+/*
+ * These hand a command that somebody has for them to a disk below, where nothing tells that
+ * it was for them; it may have been.
+ */
+static bool mob_hands_on(const struct gendisk *gd)
 {
-	if (gd->queue != rq->q && !(to && to != gd && READ_ONCE(mob_multipath_disks) &&
-				    mob_is_path_of(to, gd)))
-		return false;
-	if (!blk_rq_is_passthrough(rq))
-		return op_is_write(req_op(rq));
-	if (mob_is_scsi(gd))
+	return str_has_prefix(gd->disk_name, "dm-") || str_has_prefix(gd->disk_name, "bcache");
+}
+
+/* The command for @to may change what is there; @odd: where its commands are not known. */
+static bool mob_command_writes(struct request *rq, const struct gendisk *to, bool odd)
+{
+	if (mob_is_scsi(to))
 		return mob_scsi_writes(rq);
 	if (mob_is_nvme_driver(rq->q))
 		return mob_nvme_writes(rq);
+	return op_is_write(req_op(rq)) || odd;
+}
+
+/* The request, for a queue without a disk if @to is NULL, may change what is on @gd. */
+static bool mob_writes_to(struct request *rq, const struct gendisk *to, const struct gendisk *gd)
+{
+	bool below = to && to != gd;
+
+	if (below && blk_rq_is_passthrough(rq) && mob_hands_on(gd))
+		return mob_command_writes(rq, to, false);
+	if (gd->queue != rq->q &&
+	    !(below && READ_ONCE(mob_multipath_disks) && mob_is_path_of(to, gd)))
+		return false;
+	if (!blk_rq_is_passthrough(rq))
+		return op_is_write(req_op(rq));
 	/* A command that sends no data may write all the same. */
-	return op_is_write(req_op(rq)) || !blk_rq_bytes(rq);
+	return mob_command_writes(rq, gd, !blk_rq_bytes(rq));
 }
 
 static void mob_suspect(struct request *rq, const struct gendisk *to)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What reaches a disk past the bios: commands that userspace or a driver makes up, for the
- * disk or for its controller, and the requests of a request-based device mapper. Their range is
- * unknown, so the disk is flagged (MOB_EVENT_SUSPECT) and the epochs are torn. Any context,
- * nothing here sleeps.
+ * disk, for its controller or for a disk below it, and the requests of a request-based device
+ * mapper. Their range is unknown, so the disk is flagged (MOB_EVENT_SUSPECT) and the epochs are
+ * torn. Any context, nothing here sleeps.
  */
 #ifndef MOB_PASSTHROUGH_H
 #define MOB_PASSTHROUGH_H

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/bio.h>
 #include <linux/blkdev.h>
+#include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/swait.h>
 
@@ -19,6 +20,12 @@
 
 static const char mob_reason_read[] = "the old content of a granule could not be read";
 static const char mob_reason_memory[] = "no memory at once to preserve a granule";
+static const char mob_reason_late[] = "a write was held for too long (hold_ms)";
+
+static unsigned int hold_ms = 2000;
+module_param(hold_ms, uint, 0644);
+MODULE_PARM_DESC(hold_ms,
+		 "a write that was held for so long goes on, and the point is given up (2000)");
 
 /* A simple one: it is woken where nobody may sleep, with PREEMPT_RT as well. */
 static DECLARE_SWAIT_QUEUE_HEAD(mob_window_wait);
@@ -182,29 +189,38 @@ static void mob_preserve_tear(const struct mob_disk *disk, const char *reason)
 }
 
 /*
- * Those of the granules that are dirty in @dirty; NULL: all of them. The caller is a reader of
- * the epoch before @epoch.
+ * It stood behind others, whose granules were read first: a slow disk, and a write-back of much
+ * that is not drained. Nothing bounds how many come, so this bounds how long one is held.
  */
-static void mob_preserve_range(struct mob_disk *disk, const struct mob_bitmap *dirty, u64 epoch,
-			       sector_t sector, u64 sectors)
+static bool mob_held_too_long(const struct mob_io *io)
 {
-	sector_t last = min_t(sector_t, sector + sectors, disk->sectors);
-	u64 next = sector >> disk->shift;
+	return ktime_ms_delta(ktime_get(), io->held_since) > READ_ONCE(hold_ms);
+}
+
+/*
+ * What the write overwrites, of the granules that are dirty in @dirty; NULL: all of them. The
+ * caller is a reader of the epoch before the write's.
+ */
+static void mob_preserve_range(const struct mob_io *io, const struct mob_bitmap *dirty)
+{
+	struct mob_disk *disk = io->disk;
+	sector_t last = min_t(sector_t, io->sector + io->sectors, disk->sectors);
+	u64 next = io->sector >> disk->shift;
 	struct mob_batch batch;
 	const char *reason;
 	u64 end;
 
-	if (sector >= last)
+	if (io->sector >= last)
 		return;
 	end = ((last - 1) >> disk->shift) + 1;
 	batch.disk = disk;
-	while (!mob_epoch_torn(&mob_epochs, epoch - 1)) {
+	while (!mob_epoch_torn(&mob_epochs, io->epoch - 1)) {
 		batch.count = 0;
 		mob_batch_collect(&batch, dirty, &next, end);
 		if (!batch.count)
 			return;
 		memset(batch.copy, 0, batch.count * sizeof(batch.copy[0]));
-		reason = mob_batch_preserve(&batch);
+		reason = mob_held_too_long(io) ? mob_reason_late : mob_batch_preserve(&batch);
 		if (reason)
 			mob_preserve_tear(disk, reason);
 	}
@@ -235,7 +251,7 @@ static void mob_held_preserve(const struct mob_io *io)
 	 */
 	if (!mob_epoch_reader_get(&mob_epochs, &disk->readers, io->epoch - 1))
 		return;
-	mob_preserve_range(disk, dirty, io->epoch, io->sector, io->sectors);
+	mob_preserve_range(io, dirty);
 	mob_epoch_reader_put(&disk->readers);
 }
 
@@ -298,6 +314,12 @@ static bool mob_is_throttled(const struct bio *bio)
 	}
 }
 
+/* A task waits for it, or may; for write-back and discards of a filesystem none does. */
+static bool mob_is_waited_for(const struct bio *bio)
+{
+	return (bio->bi_opf & REQ_SYNC) || !mob_is_throttled(bio);
+}
+
 static void mob_held_work(struct work_struct *work)
 {
 	struct mob_io *io = container_of(work, struct mob_io, work);
@@ -319,7 +341,7 @@ void mob_preserve_hold(struct mob_io *io, struct bio *bio)
 	io->held_since = ktime_get();
 	io->lane = hash_ptr(current, MOB_LANE_BITS);
 	INIT_WORK(&io->work, mob_held_work);
-	queue_work(io->disk->held_wq, &io->work);
+	queue_work(mob_is_waited_for(bio) ? io->disk->held_wq : io->disk->back_wq, &io->work);
 }
 
 void mob_preserve_window_over(void)

@@ -111,7 +111,7 @@ START_TEST(damage_is_covered_by_newer)
 	struct piece p;
 	uint64_t n;
 
-	ck_assert_int_eq(map_add_damaged(&m, 2, 8192), 0);
+	ck_assert_int_eq(map_add_unknown(&m, 2, 8192, PIECE_DAMAGED), 0);
 	ck_assert_int_eq(add(&m, &ix), 0);
 	ck_assert(map_find(&m, 0, 8192, &p, &n));
 	ck_assert_uint_eq(p.kind, PIECE_DAMAGED);

@@ -3,7 +3,7 @@
 # Every kind of write, on virtio, SCSI and NVMe disks: discard, secure erase (where a device can),
 # write-zeroes, hole punching, NOWAIT, io_uring and libaio in plugged batches mark exactly what they change.
 # SCSI (also FORMAT UNIT, which sends no data) and NVMe passthrough (also below the head of a multipath
-# subsystem, and Format NVM, which goes to the controller) raise SUSPECT and tear the epoch, when they begin and when they end;
+# subsystem or of a mapped device, and Format NVM, which goes to the controller) raise SUSPECT and tear the epoch, when they begin and when they end;
 # reads do not. Zoned disks are refused.
 set -euo pipefail
 # shellcheck source=tests/vm/cases/case-lib.sh
@@ -12,7 +12,7 @@ set -euo pipefail
 guest_disk "$vm_build/data1.img" 4M
 guest_disk "$vm_build/nvme.img" 4M
 guest_disk "$vm_build/shared.img" 4M
-case_guest --timeout 300 --disk "$vm_build/data1.img:raw:serial=data1" --bin "$(command -v fio)" \
+case_guest --timeout 300 --disk "$vm_build/data1.img:raw:serial=data1" --bin "$(command -v fio)" --bin "$(command -v dmsetup)" \
 	--qemu -drive --qemu "if=none,id=nvme,file=$vm_build/nvme.img,format=raw,cache=unsafe,discard=unmap" \
 	--qemu -device --qemu "nvme,drive=nvme,serial=nvme" \
 	--qemu -drive --qemu "if=none,id=shared,file=$vm_build/shared.img,format=raw,cache=unsafe,discard=unmap" \

@@ -122,6 +122,8 @@ settings() {		# DISK
 	for code in 0x15 0x55 0x4c 0x5f; do
 		blkio sg-out "$1" 0 4096 $code || die "the SCSI command $code could not be sent"
 	done
+	# SET TARGET PORT GROUPS
+	blkio sg-paths "$1" 0 4096 0x0a || die "MAINTENANCE OUT could not be sent"
 	# a host's own log; error recovery control, feature control, data tables
 	blkio sg-log "$1" 0 4096 0x80 || die "WRITE LOG EXT could not be sent"
 	for code in 3 4 5; do
@@ -141,6 +143,8 @@ disguised() {		# DISK
 	done
 	blkio sg-log "$1" 0 4096 0xe1 || die "WRITE LOG EXT could not be sent"
 	expect_suspect "$1" "data of an SCT command"
+	blkio sg-paths "$1" 0 4096 0x01 || die "MAINTENANCE OUT could not be sent"
+	expect_suspect "$1" "MAINTENANCE OUT of another kind"
 	blkio sg-in "$1" 0 4096 0x48 || die "SANITIZE could not be sent"
 	expect_suspect "$1" "SANITIZE that is told to be a read"
 }
@@ -161,6 +165,21 @@ slow_passthrough() {	# DISK, of scsi_debug
 	expect_suspect "$1" "a write by passthrough that began before the disk was attached"
 }
 
+# A command for a mapped device goes to the disk below, and only that one's driver sees it.
+through_the_mapper() {	# DISK
+	local mapped=/dev/mapper/over
+
+	DM_DISABLE_UDEV=1 dmsetup create over --table "0 $(blockdev --getsz "$1") linear $1 0"
+	start $mapped
+	blkio sg-read $mapped 0 4096
+	blkio sg-ready $mapped 0 4096
+	blkio sg-out $mapped 0 4096 0x15 || die "MODE SELECT could not be sent through $mapped"
+	[ "$(status_of events $mapped)" = 0 ] || die "a read by passthrough through $mapped is suspected of being a write"
+	passthrough $mapped sg $mapped
+	drain detach $mapped
+	DM_DISABLE_UDEV=1 dmsetup remove over
+}
+
 nvme_uring() {		# DISK DEVICE
 	fio --output=/tmp/fio --name=cmd --filename="$2" --ioengine=io_uring_cmd --cmd_type=nvme \
 		--rw=write --bs=4k --offset=1M --size=64k --thread || die "fio on $2 failed: $(cat /tmp/fio)"
@@ -176,7 +195,7 @@ refuse_zoned() {
 
 modprobe scsi_debug dev_size_mb=4 lbpu=1 lbpws=1 delay=0
 modprobe sd_mod || true
-modprobe -a sg nvme || true
+modprobe -a sg nvme dm_mod || true
 for _ in {1..100}; do
 	[ ! -b /dev/sda ] || [ ! -b /dev/nvme0n1 ] || [ ! -c /dev/sg0 ] || break
 	sleep 0.1
@@ -215,6 +234,7 @@ no_data /dev/sda
 disguised /dev/sda
 slow_passthrough /dev/sda
 drain detach /dev/sda
+through_the_mapper /dev/sda
 for disk in $nvme "$shared"; do
 	start "$disk"
 	for how in nvme-log nvme-feature nvme-compare; do

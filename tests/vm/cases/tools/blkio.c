@@ -12,6 +12,7 @@
  *	sg-format	SG_IO with FORMAT UNIT, which sends no data; 0 whatever the disk answers
  *	sg-opcode, sg-ata	the same with the SCSI opcode, or the ATA command (ATA PASS-THROUGH), BYTE
  *	sg-out, sg-in	the SCSI opcode BYTE, told to send or to receive LENGTH; 0 whatever the disk answers
+ *	sg-paths	the same with MAINTENANCE OUT, whose action is BYTE
  *	sg-log	the same with ATA WRITE LOG EXT to the log BYTE
  *	sg-sct	the same with ATA SMART WRITE LOG to the log of SMART Command Transport, whose action is BYTE
  *	nvme-compare, nvme-zero-in	NVME_IOCTL_IO_CMD with Compare (changes nothing), and with Write Zeroes that is told to send data; 0 whatever
@@ -269,6 +270,13 @@ static int do_sg_in(const struct target *t)
 	return sg_refusable(t, cdb, SG_DXFER_FROM_DEV);
 }
 
+static int do_sg_paths(const struct target *t)
+{
+	uint8_t cdb[16] = {0xa4, t->data[0]};
+
+	return sg_refusable(t, cdb, SG_DXFER_TO_DEV);
+}
+
 /* PIO Data-Out, of which the log's number is the lowest byte of the address */
 static int do_sg_log(const struct target *t)
 {
@@ -392,6 +400,7 @@ static const struct {
 	{"sg-ata", do_sg_ata},
 	{"sg-out", do_sg_out},
 	{"sg-in", do_sg_in},
+	{"sg-paths", do_sg_paths},
 	{"sg-log", do_sg_log},
 	{"sg-sct", do_sg_sct},
 	{"nvme-compare", do_nvme_compare},
