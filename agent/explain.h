@@ -24,6 +24,8 @@ enum bound {
 	BOUND_BREAKS, /* connections end while requests are on their way */
 	BOUND_READS, /* ours: one does not complete */
 	BOUND_WRITES, /* of others: they do not complete, and a boundary waits for them */
+	BOUND_PROBLEM, /* nothing is busy, and status shows an error */
+	BOUND_STARTING, /* nothing was asked of the appliance yet */
 	BOUND_DISK,
 	BOUND_CPU,
 	BOUND_MEMORY,
@@ -36,7 +38,8 @@ enum bound {
 
 /* One minute, or what there is of it. Times are sums over all threads. */
 struct explain_in {
-	bool connected, paused;
+	bool asked, connected, paused; /* asked: of the appliance, since the start */
+	bool problem; /* status shows an error */
 	bool sealing, hanging; /* a boundary has waited too long for writes, we for a read */
 	unsigned int connections; /* that there may be at a time */
 	uint64_t window_ns;

@@ -15,6 +15,8 @@ static const char *const names[BOUND_COUNT] = {
 	[BOUND_BREAKS] = "breaks",
 	[BOUND_READS] = "reads",
 	[BOUND_WRITES] = "writes",
+	[BOUND_PROBLEM] = "problem",
+	[BOUND_STARTING] = "starting",
 	[BOUND_DISK] = "disk",
 	[BOUND_CPU] = "cpu",
 	[BOUND_MEMORY] = "memory",
@@ -57,6 +59,14 @@ static bool breaks(const struct explain_in *in)
 	       in->broken * BREAKS_OFTEN > in->answered + in->broken;
 }
 
+/* Idle is also who is refused, or has nothing that can be replicated. */
+static enum bound idle(const struct explain_in *in)
+{
+	if (in->problem)
+		return BOUND_PROBLEM;
+	return in->asked ? BOUND_NOTHING : BOUND_STARTING;
+}
+
 /*
  * The largest part of the threads' time. Waiting for memory is the consequence of a slow stage after
  * it as long as that one is busier than what waits; else too little is on its way at a time.
@@ -82,12 +92,12 @@ void explain_judge(const struct explain_in *in, struct explain_out *out)
 		out->bound = BOUND_PAUSED;
 	else if (breaks(in))
 		out->bound = BOUND_BREAKS;
-	else if (!in->connected)
+	else if (in->asked && !in->connected)
 		out->bound = BOUND_UNREACHABLE;
 	else if (in->hanging)
 		out->bound = BOUND_READS;
 	else if (in->sealing)
 		out->bound = BOUND_WRITES;
 	else if (all < IDLE_THREADS)
-		out->bound = BOUND_NOTHING;
+		out->bound = idle(in);
 }

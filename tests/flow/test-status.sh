@@ -28,6 +28,11 @@ valid() { # SITUATION
 	[ "$(wc -l <"$1.out")" -le 50 ] || fail "$1: more than a screen: $(wc -l <"$1.out") lines"
 	awk 'length($0) > 160 {exit 1}' "$1.out" || fail "$1: a line over 160 characters"
 }
+bound() { # SITUATION BOUND TEXT
+	ctl agent explain --json >"$1.explain"
+	jq -e --arg bound "$2" --arg what "$3" '.bound == $bound and (.what | test($what)) and (.help | length > 0)' "$1.explain" >/dev/null ||
+		fail "explain in '$1' is not $2, /$3/: $(jq -c '[.bound, .what, .help]' "$1.explain")"
+}
 says() { grep -Eqi -e "$2" "$1.out" || fail "status in '$1' does not say /$2/: $(cat "$1.out")"; }
 
 appliance_init
@@ -35,11 +40,13 @@ start_appliance
 start_agent agent
 valid not-enrolled
 says not-enrolled 'enrol'
+bound not-enrolled problem 'not enrolled'
 jq -e '.problems | any(.remedy | test("enroll"))' not-enrolled.json >/dev/null || fail "no remedy before enrolment"
 
 enroll agent
 valid no-disks
 says no-disks 'protect'
+bound no-disks problem 'No disk is protected'
 
 python3 "$flow/image.py" make a 8M random 1
 ctl agent protect a
@@ -56,6 +63,7 @@ jq -e --arg now "$(date +%s%N)" '(.last_point.id > 0) and .last_point.consistenc
 jq -e '.appliance.connected and .disks[0].source == "scan" and .module.mode == "absent" and ((.disks[0].eta_ns // 0) == 0)' \
 	protected.json >/dev/null || fail "protected: $(cat protected.json)"
 says protected 'module'
+bound protected nothing 'keeps up'
 
 note "the RPO grows while the appliance is away, and the status says what is wrong"
 kill9 appliance
@@ -71,6 +79,7 @@ mv a gone
 wait_for agent 30 '.disks[0].state == "unreachable" and (.disks[0].error | length > 0) and (.problems | length > 0)'
 valid unreachable
 says unreachable 'a'
+bound unreachable problem 'a cannot be reached'
 mv gone a
 wait_for agent 30 '.disks[0].state != "unreachable" and .disks[0].error == null'
 wait_protected agent
