@@ -116,6 +116,23 @@ code 0 appliance machines
 code 0 appliance disks
 code 0 appliance points
 code 2 "$bin/mobilityd" --nonsense
+
+note "output that cannot be written is a failure, and is told"
+lost() { # COMMAND…
+	local got=0
+	"$@" >/dev/full 2>lost.out || got=$?
+	[ "$got" -eq 1 ] || fail "$* into /dev/full ended with $got"
+	grep -q 'standard output cannot be written' lost.out || fail "$* into /dev/full said: $(cat lost.out)"
+}
+mkdir lost
+for command in points machines disks token verify "export $(machine agent) latest --format raw lost"; do
+	# shellcheck disable=SC2086 # these are words
+	lost appliance $command
+done
+for command in status 'status --json' explain 'bookmark lost' 'verify a'; do
+	# shellcheck disable=SC2086
+	lost ctl agent $command
+done
 stop agent
 code 3 ctl agent status
 grep -q mobilityd code.out || fail "no hint that mobilityd does not run: $(cat code.out)"
