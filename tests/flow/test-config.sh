@@ -49,6 +49,13 @@ mkdir folder.conf
 timeout 10 "$bin/mobilityd" --config "$tmp/folder.conf" >bad.out 2>&1 && fail "a folder was taken for a configuration"
 grep -q 'folder.conf' bad.out || fail "unreadable: $(cat bad.out)"
 
+note "a socket's path where something else is: that stays"
+echo precious >precious
+sed "s,^socket=.*,socket=$tmp/precious," good.conf >agent/mobility.conf
+timeout 10 "$bin/mobilityd" --config "$tmp/agent/mobility.conf" >bad.out 2>&1 && fail "mobilityd listens in place of a file"
+grep -q 'precious is there and is no socket' bad.out || fail "the file in place of the socket: $(cat bad.out)"
+[ "$(cat precious)" = precious ] || fail "the file in place of the socket is gone"
+
 note "a proxy that cannot be used is refused, and nobody shows its password"
 for proxy in 'user:s3cr/et@proxy.example:3128' 'user:s3cr#et@proxy.example:3128' 'user:1?s3cret@proxy.example:3128' \
 	'user:s3cret@proxy.example:port' "user:s3cret@$(printf 'a%.0s' {1..300}):1"; do
