@@ -80,7 +80,7 @@ static const char *what_text(enum bound b)
 		[BOUND_READS] = "A read of a protected disk does not complete.",
 		[BOUND_WRITES] =
 			"Writes to a protected disk do not complete, and a boundary waits for them.",
-		[BOUND_STARTING] = "Nothing was asked of the appliance yet.",
+		[BOUND_STARTING] = "The appliance was not asked for anything yet.",
 		[BOUND_DISK] = "Reading the protected disks takes the most time.",
 		[BOUND_CPU] = "Compressing and digesting on this machine takes the most time.",
 		[BOUND_MEMORY] = "What may be on its way at a time is bounded by memory_limit.",
