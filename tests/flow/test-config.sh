@@ -90,9 +90,16 @@ done
 cp good-appliance.conf "$appliance_dir/appliance.conf"
 
 note "comments, spaces and good values are taken, and both start"
-{ echo '# a comment'; sed 's/=/ = /' good.conf; echo '; another'; } >agent/mobility.conf
+{ echo '# a comment'; sed 's/=/ = /; s/^source = .*/source = kmod/' good.conf; echo '; another'; } >agent/mobility.conf
 start_appliance
 start_agent agent
 enroll agent
 status agent .machine.id >machine.out
+
+note "a plain file is scanned, whatever is configured"
+truncate -s 1M file
+! ctl agent protect file --source kmod >protect.out 2>&1 || fail "the module tracks a file"
+grep -q 'plain file' protect.out || fail "--source kmod with a file: $(cat protect.out)"
+protect agent file
+status agent '.disks[0].source == "scan"' >/dev/null || fail "the file: $(status agent .disks)"
 finish
