@@ -10,7 +10,7 @@ cd "$tmp"
 valid() { # SITUATION
 	local healthy=0
 	ctl agent status --json >"$1.json" || healthy=$?
-	[ "$(jq 'if any(.problems[]; .severity == "error") then 1 else 0 end' "$1.json")" -eq $healthy ] ||
+	[ "$(jq 'if .problems | length > 0 then 1 else 0 end' "$1.json")" -eq $healthy ] ||
 		fail "$1: status --json ended with $healthy: $(jq -c .problems "$1.json")"
 	jq -e '.schema == 1 and (.time | type == "number") and has("machine") and has("appliance") and
 		(.module.mode | IN("hook", "track-only", "absent")) and (.module.reason | type == "string") and
@@ -64,6 +64,13 @@ jq -e '.appliance.connected and .disks[0].source == "scan" and .module.mode == "
 	protected.json >/dev/null || fail "protected: $(cat protected.json)"
 says protected 'module'
 bound protected nothing 'keeps up'
+
+note "a warning is a problem, too"
+ctl agent pause
+valid paused
+jq -e '.paused and [.problems[].severity] == ["warning"]' paused.json >/dev/null || fail "paused: $(jq -c .problems paused.json)"
+bound paused paused 'paused'
+ctl agent resume
 
 note "the RPO grows while the appliance is away, and the status says what is wrong"
 kill9 appliance
