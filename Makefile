@@ -9,7 +9,6 @@ SAN ?=
 B := build$(if $(SAN),/san-$(subst $(empty) ,-,$(SAN)))$(if $(filter clang%,$(notdir $(CC))),/clang)
 KDIR ?= /lib/modules/$(shell uname -r)/build
 DESTDIR ?=
-PREFIX ?= /usr
 
 libs := libcurl openssl zlib libzstd liburcu-memb liburcu-cds blkid libmicrohttpd gnutls sqlite3 jansson \
 	inih libsystemd
@@ -225,18 +224,20 @@ format: deps-check
 
 writers := $(wildcard vss-shim/writers.d/[0-9][0-9]-*)
 
+# Below /usr alone: the units and vss-shim name these paths.
 .PHONY: install
 install: all
-	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin $(B)/bin/mobilityd $(B)/bin/mobility-appliance $(B)/bin/vss-shim
-	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(B)/bin/mobilityctl
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/man/*.8
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man7 docs/man/*.7
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man5 docs/man/*.5
+	install -D -m 0755 -t $(DESTDIR)/usr/sbin $(B)/bin/mobilityd $(B)/bin/mobility-appliance $(B)/bin/vss-shim
+	install -D -m 0755 -t $(DESTDIR)/usr/bin $(B)/bin/mobilityctl
+	install -D -m 0644 -t $(DESTDIR)/usr/share/man/man8 docs/man/*.8
+	install -D -m 0644 -t $(DESTDIR)/usr/share/man/man7 docs/man/*.7
+	install -D -m 0644 -t $(DESTDIR)/usr/share/man/man5 docs/man/*.5
 	install -D -m 0644 -t $(DESTDIR)/lib/systemd/system packaging/systemd/*.service
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/include/mobility include/mobility/uapi.h include/mobility/wire.h
-	install -d -m 0755 $(DESTDIR)$(PREFIX)/lib/mobility/writers.d
-	install -m 0755 -t $(DESTDIR)$(PREFIX)/lib/mobility/writers.d $(writers)
-	install -m 0644 -t $(DESTDIR)$(PREFIX)/lib/mobility vss-shim/writer.sh
+	install -D -m 0644 -t $(DESTDIR)/usr/include/mobility include/mobility/uapi.h include/mobility/wire.h
+	install -D -m 0644 -t $(DESTDIR)/usr/share/doc/mobility docs/status.schema.json docs/protocol.md docs/store.md
+	install -d -m 0755 $(DESTDIR)/usr/lib/mobility/writers.d
+	install -m 0755 -t $(DESTDIR)/usr/lib/mobility/writers.d $(writers)
+	install -m 0644 -t $(DESTDIR)/usr/lib/mobility vss-shim/writer.sh
 	install -d -m 0700 $(DESTDIR)/etc/mobility
 	install -d -m 0755 $(DESTDIR)/etc/mobility/writers.d
 
@@ -270,7 +271,7 @@ help:
 	@echo 'make model               check the boundary protocol exhaustively with spin (minutes, 4 GB)'
 	@echo 'make lint                formatting, static analysis, conventions'
 	@echo 'make format              clang-format the userspace sources'
-	@echo 'make install DESTDIR=    install programs, man pages and units'
+	@echo 'make install DESTDIR=    install programs, man pages, documents and units'
 	@echo 'make clean               remove build/ and the module that was built (the downloads in .cache/ stay)'
 	@echo 'SAN=address,undefined or SAN=thread, CC=clang: variants, each in its own folder'
 

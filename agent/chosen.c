@@ -128,16 +128,35 @@ void chosen_clear(struct chosen *c)
 	json_decref(c->answer);
 }
 
+static void answer(struct chosen *c, const struct state_disk *d)
+{
+	json_array_append_new(c->answer, json_pack("{s:s, s:s, s:s}", "name", d->name, "path",
+						   d->path, "key", d->key));
+}
+
+/* The request names none. */
+static int choose_all(struct chosen *c, const struct state *st, struct err *e)
+{
+	for (size_t i = 0; i < st->disk_count; i++) {
+		if (!st->disk[i].removing)
+			answer(c, &st->disk[i]);
+	}
+	if (json_array_size(c->answer))
+		return 0;
+	return err_set(e, -ENODEV, "no disk is protected: mobilityctl protect DISK");
+}
+
 static int choose(struct agent *a, struct chosen *c, struct state *st, struct err *e)
 {
+	if (!c->q->disk_count)
+		return choose_all(c, st, e);
 	for (size_t i = 0; i < c->q->disk_count; i++) {
 		const struct state_disk *d = find(a, st, c->q->disk[i], e);
 
 		if (!d)
 			return e->code;
 		strcpy(c->key[i], d->key);
-		json_array_append_new(c->answer, json_pack("{s:s, s:s, s:s}", "name", d->name,
-							   "path", d->path, "key", d->key));
+		answer(c, d);
 	}
 	return 0;
 }

@@ -2,7 +2,7 @@
 /*
  * The protected disks that a request names: by name or key as status shows them, or by path. What is
  * at a path now is what is meant by it, not what was there once. Any thread that is registered with
- * RCU.
+ * RCU. A request that names none (only verify may) means all.
  */
 #ifndef MOBILITY_AGENT_CHOSEN_H
 #define MOBILITY_AGENT_CHOSEN_H
@@ -15,7 +15,7 @@
 struct chosen {
 	const struct request *q;
 	char (*key)[STATE_TEXT]; /* one for each disk of q */
-	json_t *answer; /* what they are: name, path and key of each */
+	json_t *answer; /* what they are, also where q names none: name, path and key of each */
 };
 
 /*

@@ -88,7 +88,8 @@ static int add_disk(struct state *st, struct protection *p, const struct identit
 	struct state_disk *d = chosen_identity(st, id);
 	int r;
 
-	if (id->file && choice == SOURCE_AUTO)
+	/* Whatever is configured for disks; who asks for the module by name is told. */
+	if (id->file && p->q->source != SOURCE_KMOD)
 		choice = SOURCE_SCAN;
 	if (d && d->removing)
 		return err_set(

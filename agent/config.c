@@ -57,7 +57,7 @@ static const struct conf_key keys[] = {
 	{"replication", "app_consistent_interval", CONF_DURATION, AT(app_consistent_interval),
 	 60 * S, 7 * 86400 * S, NULL, NULL, "a time from 1m to 7d"},
 	{"replication", "resync_window", CONF_STRING, AT(resync_window_text), 1, 500, NULL,
-	 "19:00-07:00, Sat, Sun", "times of the week, e.g. Mon-Fri 19:00-07:00, Sat, Sun"},
+	 "19:00-07:00, Sat, Sun", "always, never, or times, as Mon-Fri 19:00-07:00, Sat, Sun"},
 	{"replication", "verify_rate", CONF_SIZE, AT(verify_rate), 0, 1ull << 40, NULL, "0",
 	 VERIFY_RATE_EXPECTED},
 	{"network", "connect_timeout", CONF_DURATION, AT(connect_timeout), S, 600 * S, NULL, "10s",
@@ -68,52 +68,33 @@ static const struct conf_key keys[] = {
 	{"network", "no_proxy", CONF_STRING, AT(no_proxy), 0, 1024, NULL, NULL,
 	 "hosts, .domains, addresses and networks separated by commas"},
 	{"network", "bandwidth_limit", CONF_LIST, AT(bandwidth_limit), 0, 1024, NULL, NULL,
-	 "bytes a second and a timetable, as 10M;Mon-Fri 08:00-18:00 2M"},
+	 "a rate and a timetable, as 10M;Mon-Fri 08:00-18:00 2M"},
 	{.section = NULL},
 };
 
-/* The sentence does not show the value: it may hold a password. */
-static int check_proxy(const char *path, const struct config *c, struct err *e)
+static int check(const struct conf_key *k, void *target, struct err *why)
 {
-	int r = c->proxy ? http_check_proxy(c->proxy) : 0;
+	struct config *c = target;
 
-	if (r == -EINVAL)
-		return err_set(e, r, "%s: bad value for \"proxy\"; expected %s", path,
-			       PROXY_EXPECTED);
-	return r ? err_errno(e, r, "cannot read %s", path) : 0;
-}
-
-static int check(const char *path, struct config *c, struct err *e)
-{
-	int r = check_proxy(path, c, e);
-
-	if (!r && c->verify_rate && c->verify_rate < VERIFY_RATE_LEAST)
-		r = err_set(e, -EINVAL, "%s: bad value for \"verify_rate\"; expected %s", path,
-			    VERIFY_RATE_EXPECTED);
-	if (!r && c->bandwidth_limit && timetable_parse(c->bandwidth_limit, &c->bandwidth, e))
-		r = err_prefix(e,
-			       "%s: bad value for \"bandwidth_limit\" (a rate and a timetable, as "
-			       "10M;Mon-Fri 08:00-18:00 2M)",
-			       path);
-	if (!r && window_parse(c->resync_window_text, &c->resync_window, e))
-		r = err_prefix(e,
-			       "%s: bad value for \"resync_window\" (always, never, or times, as "
-			       "Mon-Fri 19:00-07:00, Sat, Sun)",
-			       path);
-	return r;
+	switch (k->offset) {
+	case AT(proxy):
+		return c->proxy ? http_check_proxy(c->proxy) : 0;
+	case AT(verify_rate):
+		return c->verify_rate && c->verify_rate < VERIFY_RATE_LEAST ? -EINVAL : 0;
+	case AT(bandwidth_limit):
+		return c->bandwidth_limit ? timetable_parse(c->bandwidth_limit, &c->bandwidth, why)
+					  : 0;
+	case AT(resync_window_text):
+		return window_parse(c->resync_window_text, &c->resync_window, why);
+	default:
+		return 0;
+	}
 }
 
 int config_load(const char *path, struct config *c, struct err *e)
 {
-	int r;
-
 	memset(c, 0, sizeof(*c));
-	r = conf_load(path ? path : CONFIG_PATH, path != NULL, keys, c, e);
-	if (!r)
-		r = check(path ? path : CONFIG_PATH, c, e);
-	if (r)
-		config_clear(c);
-	return r;
+	return conf_load_checked(path ? path : CONFIG_PATH, path != NULL, keys, check, c, e);
 }
 
 void config_clear(struct config *c)

@@ -174,12 +174,13 @@ static int bind_socket(int fd, const char *path, struct err *e)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	mode_t mask;
-	int r;
+	int r = io_remove_socket(path, e);
 
+	if (r)
+		return r;
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return err_set(e, -ENAMETOOLONG, "the path of the socket is too long: %s", path);
 	strcpy(addr.sun_path, path);
-	unlink(path);
 	/* Never, not even for a moment, open to others. */
 	mask = umask(0177);
 	r = bind(fd, (struct sockaddr *)&addr, sizeof(addr)) ? -errno : 0;
@@ -225,7 +226,7 @@ void control_close(struct control *c)
 	if (!c)
 		return;
 	if (c->fd >= 0) {
-		unlink(c->agent->config.socket);
+		io_remove_socket(c->agent->config.socket, NULL);
 		close(c->fd);
 	}
 	pthread_mutex_lock(&c->lock);

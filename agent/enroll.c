@@ -24,6 +24,10 @@ int enroll_parse_address(const char *text, char host[256], unsigned int *port, s
 	char *tail;
 	long n;
 
+	/* Before it is split at what may be the colon of https:// */
+	if (text[strcspn(text, " /\\@?#%\"'\t\r\n")])
+		return err_set(e, -EINVAL,
+			       "'%s' is no address: give the host alone, without https://", text);
 	if (*text == '[') {
 		start = text + 1;
 		end = strchr(start, ']');
@@ -39,9 +43,6 @@ int enroll_parse_address(const char *text, char host[256], unsigned int *port, s
 		return err_set(e, -EINVAL,
 			       "'%s' is no address: expected HOST, HOST:PORT or [ADDRESS]:PORT",
 			       text);
-	if (strcspn(start, " /\\@?#%\"'\t\r\n") < (size_t)(end - start))
-		return err_set(e, -EINVAL,
-			       "'%s' is no address: give the host alone, without https://", text);
 	memcpy(host, start, (size_t)(end - start));
 	host[end - start] = '\0';
 	*port = DEFAULT_PORT;

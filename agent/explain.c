@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "agent/agent.h"
 #include "agent/rcu.h"
@@ -82,6 +83,7 @@ static const char *what_text(enum bound b, const struct waiting *w, char out[256
 		[BOUND_WRITES] =
 			"Writes to a protected disk do not complete, and a boundary waits for them.",
 		[BOUND_STANDS] = "Replication stands still: what it waits for does not answer.",
+		[BOUND_STARTING] = "The appliance was not asked for anything yet.",
 		[BOUND_DISK] = "Reading the protected disks takes the most time.",
 		[BOUND_CPU] = "Compressing and digesting on this machine takes the most time.",
 		[BOUND_MEMORY] = "What may be on its way at a time is bounded by memory_limit.",
@@ -115,6 +117,7 @@ static const char *help_text(const struct config *c, enum bound b)
 		[BOUND_STANDS] = "mobilityctl status tells what, and what to do.",
 		[BOUND_APPLICATIONS] =
 			"mobilityctl writers tells which application is slow, or that vss-shim does not answer.",
+		[BOUND_STARTING] = "Nothing to do: ask again in a moment.",
 		[BOUND_DISK] =
 			"More workers, if the disk serves several readers at once; a faster disk; "
 			"less other load on it.",
@@ -149,16 +152,36 @@ static uint64_t per_second(uint64_t bytes, uint64_t ns)
 	return ns ? (uint64_t)((double)bytes / (double)ns * (double)NSEC_PER_SEC) : 0;
 }
 
+/* The first error of status; NULL: there is none. */
+static const json_t *first_error(const json_t *status)
+{
+	const json_t *problems = json_object_get(status, "problems"), *p;
+	size_t i;
+
+	json_array_foreach (problems, i, p) {
+		if (!strcmp(json_string_value(json_object_get(p, "severity")), "error"))
+			return p;
+	}
+	return NULL;
+}
+
 static json_t *assemble(struct agent *a, const json_t *status, const struct explain_sample *d,
 			const struct explain_out *out, const struct waiting *w)
 {
-	char what[256];
+	char text[256];
 	uint64_t limit = rate_limit(&a->rate, clock_monotonic_ns(), clock_realtime_ns());
+	const char *what = what_text(out->bound, w, text),
+		   *help = help_text(&a->config, out->bound);
+
+	if (out->bound == BOUND_PROBLEM) {
+		what = json_string_value(json_object_get(first_error(status), "what"));
+		help = json_string_value(json_object_get(first_error(status), "remedy"));
+	}
 
 	return json_pack("{s:i, s:s, s:s, s:s, s:I, s:o, s:I, s:I, s:I, s:O, s:O, s:O}", "schema",
-			 1, "bound", bound_name(out->bound), "what", what_text(out->bound, w, what),
-			 "help", help_text(&a->config, out->bound), "window_ns",
-			 (json_int_t)d->sums.window_ns, "busy", shares(out), "read_bytes_per_s",
+			 1, "bound", bound_name(out->bound), "what", what, "help", help,
+			 "window_ns", (json_int_t)d->sums.window_ns, "busy", shares(out),
+			 "read_bytes_per_s",
 			 (json_int_t)per_second(d->read_bytes, d->sums.window_ns),
 			 "sent_bytes_per_s",
 			 (json_int_t)per_second(d->sent_bytes, d->sums.window_ns),
@@ -186,12 +209,15 @@ json_t *explain_json(struct agent *a, struct err *e)
 	struct explain_sample d = last_minute(a);
 	json_t *status = status_json(a, e), *answer;
 	struct waiting w = waiting_get(a);
+	struct link link = agent_link_get(a);
 	struct explain_out out;
 
 	if (!status)
 		return NULL;
 	d.sums.connections = a->config.connections;
-	d.sums.connected = agent_link_get(a).connected;
+	d.sums.asked = link.since_ns != 0;
+	d.sums.connected = link.connected;
+	d.sums.problem = first_error(status) != NULL;
 	d.sums.paused = json_is_true(json_object_get(status, "paused"));
 	d.sums.hanging = reads_hang(a);
 	d.sums.sealing = agent_sealing_ns(a) >= OVERDUE_NS;

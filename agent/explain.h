@@ -26,6 +26,8 @@ enum bound {
 	BOUND_WRITES, /* of others: they do not complete, and a boundary waits for them */
 	BOUND_STANDS, /* the session does nothing: what it waits for does not answer */
 	BOUND_APPLICATIONS, /* vss-shim is waited for */
+	BOUND_PROBLEM, /* nothing is busy, and status shows an error */
+	BOUND_STARTING, /* nothing was asked of the appliance yet */
 	BOUND_DISK,
 	BOUND_CPU,
 	BOUND_MEMORY,
@@ -38,7 +40,8 @@ enum bound {
 
 /* One minute, or what there is of it. Times are sums over all threads. */
 struct explain_in {
-	bool connected, paused;
+	bool asked, connected, paused; /* asked: of the appliance, since the start */
+	bool problem; /* status shows an error */
 	bool stands, applications; /* the session, or vss-shim, has been waited for too long */
 	bool sealing, hanging; /* a boundary has waited too long for writes, we for a read */
 	unsigned int connections; /* that there may be at a time */

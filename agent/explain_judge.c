@@ -17,6 +17,8 @@ static const char *const names[BOUND_COUNT] = {
 	[BOUND_WRITES] = "writes",
 	[BOUND_STANDS] = "stands",
 	[BOUND_APPLICATIONS] = "applications",
+	[BOUND_PROBLEM] = "problem",
+	[BOUND_STARTING] = "starting",
 	[BOUND_DISK] = "disk",
 	[BOUND_CPU] = "cpu",
 	[BOUND_MEMORY] = "memory",
@@ -59,6 +61,14 @@ static bool breaks(const struct explain_in *in)
 	       in->broken * BREAKS_OFTEN > in->answered + in->broken;
 }
 
+/* Idle is also who is refused, or has nothing that can be replicated. */
+static enum bound idle(const struct explain_in *in)
+{
+	if (in->problem)
+		return BOUND_PROBLEM;
+	return in->asked ? BOUND_NOTHING : BOUND_STARTING;
+}
+
 /*
  * The largest part of the threads' time. Waiting for memory is the consequence of a slow stage after
  * it as long as that one is busier than what waits; else too little is on its way at a time.
@@ -86,7 +96,7 @@ void explain_judge(const struct explain_in *in, struct explain_out *out)
 		out->bound = BOUND_STANDS;
 	else if (breaks(in))
 		out->bound = BOUND_BREAKS;
-	else if (!in->connected)
+	else if (in->asked && !in->connected)
 		out->bound = BOUND_UNREACHABLE;
 	else if (in->hanging)
 		out->bound = BOUND_READS;
@@ -95,5 +105,5 @@ void explain_judge(const struct explain_in *in, struct explain_out *out)
 	else if (in->applications)
 		out->bound = BOUND_APPLICATIONS;
 	else if (all < IDLE_THREADS)
-		out->bound = BOUND_NOTHING;
+		out->bound = idle(in);
 }

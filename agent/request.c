@@ -21,6 +21,9 @@ static int parse_enroll(const json_t *o, struct request *q, struct err *e)
 	    (r = json_get_str(o, "token", 1, REQUEST_TOKEN_MAX, &token, e)))
 		return r;
 	strcpy(q->fingerprint, fingerprint);
+	/* As other tools print it; it is compared as a text. */
+	for (char *c = q->fingerprint; *c; c++)
+		*c = (char)tolower((unsigned char)*c);
 	strcpy(q->token, token);
 	return enroll_parse_address(address, q->host, &q->port, e);
 }

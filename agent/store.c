@@ -68,8 +68,9 @@ int store_open(const char *dir, struct store **out, struct err *e)
 	r = io_mkdirs(dir, 0700, e);
 	if (!r) {
 		s->lock_fd = io_lock_file(lock_file, e);
-		if (s->lock_fd < 0)
-			r = err_prefix(e, "another mobilityd may be running with this state_dir");
+		r = s->lock_fd < 0 ? s->lock_fd : 0;
+		if (r == -EBUSY)
+			err_prefix(e, "another mobilityd may be running with this state_dir");
 	}
 	if (!r)
 		r = load(s, e);

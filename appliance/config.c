@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "appliance/config.h"
+#include "appliance/enrol.h"
+#include "appliance/listen.h"
 #include "lib/cleanup.h"
 #include "lib/conf.h"
 
@@ -16,14 +18,16 @@ static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const stores[] = {"dir", NULL};
 
 #define AT(member) offsetof(struct config, member)
+#define LISTEN_EXPECTED "ADDR:PORT with a numeric address, as 0.0.0.0:443 or [::]:443"
 
 static const struct conf_key keys[] = {
 	{"appliance", "names", CONF_STRING, AT(names), 1, 4096, NULL, NULL,
 	 "DNS names or IP addresses, separated by commas"},
 	{"appliance", "log_level", CONF_CHOICE, AT(log_level), 0, 0, levels, "info",
 	 "error, warning, info or debug"},
-	{"listen", "control", CONF_STRING, AT(control), 1, 255, NULL, "0.0.0.0:443", "ADDR:PORT"},
-	{"listen", "data", CONF_STRING, AT(data), 1, 255, NULL, "0.0.0.0:9443", "ADDR:PORT"},
+	{"listen", "control", CONF_STRING, AT(control), 1, 255, NULL, "0.0.0.0:443",
+	 LISTEN_EXPECTED},
+	{"listen", "data", CONF_STRING, AT(data), 1, 255, NULL, "0.0.0.0:9443", LISTEN_EXPECTED},
 	{"listen", "connections", CONF_U64, AT(connections), 1, 65536, NULL, "512",
 	 "a number from 1 to 65536"},
 	{"listen", "connections_per_address", CONF_U64, AT(connections_per_address), 1, 65536, NULL,
@@ -52,6 +56,24 @@ static const struct conf_key keys[] = {
 	{.section = NULL},
 };
 
+static int check(const struct conf_key *k, void *target, struct err *why)
+{
+	struct config *c = target;
+	struct sockaddr_storage address;
+	socklen_t len;
+
+	switch (k->offset) {
+	case AT(names):
+		return enrol_check_names(c->names, why);
+	case AT(control):
+		return listen_parse(c->control, &address, &len, NULL);
+	case AT(data):
+		return listen_parse(c->data, &address, &len, NULL);
+	default:
+		return 0;
+	}
+}
+
 static int check_names(const char *path, struct config *c, int rc, struct err *e)
 {
 	if (rc == 0 && !c->names)
@@ -67,7 +89,7 @@ static int check_names(const char *path, struct config *c, int rc, struct err *e
 int config_load(const char *path, struct config *c, struct err *e)
 {
 	*c = (struct config){0};
-	return check_names(path, c, conf_load(path, true, keys, c, e), e);
+	return check_names(path, c, conf_load_checked(path, true, keys, check, c, e), e);
 }
 
 int config_parse(const char *text, struct config *c, struct err *e)
@@ -77,7 +99,8 @@ int config_parse(const char *text, struct config *c, struct err *e)
 	*c = (struct config){0};
 	if (!file)
 		return err_set(e, -ENOMEM, "out of memory");
-	return check_names("appliance.conf", c, conf_read(file, "appliance.conf", keys, c, e), e);
+	return check_names("appliance.conf", c,
+			   conf_read_checked(file, "appliance.conf", keys, check, c, e), e);
 }
 
 void config_clear(struct config *c)

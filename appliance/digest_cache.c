@@ -70,11 +70,6 @@ void digest_cache_close(struct digest_cache *c)
 	free(c);
 }
 
-void digest_cache_closep(struct digest_cache **c)
-{
-	digest_cache_close(*c);
-}
-
 int digest_cache_get(struct digest_cache *c, struct digest_of of, uint64_t newest, uint64_t now,
 		     uint8_t out[DIGEST_BYTES], struct err *e)
 {

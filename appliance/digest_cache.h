@@ -22,7 +22,6 @@ struct digest_cache;
 int digest_cache_open(struct store *s, const char *machine, const char *disk, bool write,
 		      struct digest_cache **out, struct err *e);
 void digest_cache_close(struct digest_cache *c); /* NULL is fine */
-void digest_cache_closep(struct digest_cache **c);
 
 /* len: of the block, which may be the short one at the end of the disk (and longer when the disk has grown). */
 struct digest_of {

@@ -150,6 +150,19 @@ static int split_names(char *text, const char **names, struct err *e)
 	return n ? 0 : err_set(e, -EINVAL, "names has no name");
 }
 
+int enrol_check_names(const char *names, struct err *e)
+{
+	_cleanup_free_ char *text = strdup(names);
+	const char *list[NAMES_MAX + 1];
+	int rc = text ? split_names(text, list, e) : err_set(e, -ENOMEM, "out of memory");
+
+	for (size_t i = 0; rc == 0 && list[i]; i++) {
+		if (!pki_name_valid(list[i]))
+			rc = err_set(e, -EINVAL, "\"%.300s\" is neither", list[i]);
+	}
+	return rc;
+}
+
 /* For people alone: agents look at the names, which may be longer than a subject has room for. */
 static const char *subject(const char *name)
 {

@@ -31,6 +31,8 @@ int enrol_machine(struct home *h, const char *token, const char *hostname, const
 /* Another certificate for a machine that has one. */
 int enrol_renew(struct home *h, const char *machine, const char *csr, struct enrolment *m,
 		struct err *e);
+/* Can a certificate have these names, as they are configured? -EINVAL, -E2BIG */
+int enrol_check_names(const char *names, struct err *e);
 /* A new key and the server certificate for the configured names, as one PEM text. -EINVAL, -E2BIG: no certificate can have these names. */
 int enrol_issue_server(const struct config *c, const char *ca_key, const char *ca, char **pem,
 		       struct err *e);

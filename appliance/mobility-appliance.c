@@ -39,6 +39,15 @@ static int usage(FILE *to, int status)
 	return status;
 }
 
+/* What was printed may have gone nowhere, which a buffer tells only at the end. */
+static int ended(int status)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	return command_error(EXIT_FAILED, "the output is not complete: standard output cannot be "
+					  "written (is the disk that it goes to full?)");
+}
+
 int main(int argc, char **argv)
 {
 	const char *dir = DEFAULT_DIR;
@@ -46,7 +55,7 @@ int main(int argc, char **argv)
 
 	log_init("mobility-appliance", LOG_LEVEL_INFO);
 	if (at < argc && (!strcmp(argv[at], "--help") || !strcmp(argv[at], "-h")))
-		return usage(stdout, EXIT_DONE);
+		return ended(usage(stdout, EXIT_DONE));
 	if (at + 1 < argc && !strcmp(argv[at], "--dir")) {
 		dir = argv[at + 1];
 		at += 2;
@@ -55,7 +64,7 @@ int main(int argc, char **argv)
 		return usage(stderr, EXIT_USAGE);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
 		if (!strcmp(argv[at], commands[i].name))
-			return commands[i].run(dir, argc - at - 1, argv + at + 1);
+			return ended(commands[i].run(dir, argc - at - 1, argv + at + 1));
 	}
 	return command_error(EXIT_USAGE, "there is no command %s; --help lists them", argv[at]);
 }

@@ -19,6 +19,7 @@ struct reading {
 	const char *name; /* of the file, for errors */
 	const struct conf_key *keys;
 	void *target;
+	conf_check *check;
 	unsigned int line; /* inih's handler does not tell it: counted by the reader */
 	unsigned int *seen; /* the line of each key, 0: not yet */
 	char *buf; /* getline's */
@@ -121,7 +122,7 @@ static int set_choice(const struct conf_key *k, void *target, const char *value)
 	return -EINVAL;
 }
 
-static int set_value(const struct conf_key *k, void *target, const char *value)
+static int set_any(const struct conf_key *k, void *target, const char *value)
 {
 	switch (k->type) {
 	case CONF_STRING:
@@ -139,6 +140,16 @@ static int set_value(const struct conf_key *k, void *target, const char *value)
 		return set_choice(k, target, value);
 	}
 	return -EINVAL;
+}
+
+/* why: set if the caller's check has more to say than what was expected. */
+static int set_value(const struct conf_key *k, void *target, const char *value, conf_check *check,
+		     struct err *why)
+{
+	int r = set_any(k, target, value);
+
+	why->text[0] = '\0';
+	return r || !check ? r : check(k, target, why);
 }
 
 static bool section_known(const struct conf_key *keys, const char *section, size_t len)
@@ -193,6 +204,7 @@ static int assign(struct reading *rd, const struct conf_key *k)
 	unsigned int *seen = &rd->seen[k - rd->keys];
 	const char *value;
 	char before[64];
+	struct err why;
 
 	if (list_cut(rd, k))
 		return fail(rd, -EINVAL, "a blank before the ';' in the value of", k->key,
@@ -205,7 +217,7 @@ static int assign(struct reading *rd, const struct conf_key *k)
 	}
 	*seen = rd->line;
 
-	int r = set_value(k, rd->target, value);
+	int r = set_value(k, rd->target, value, rd->check, &why);
 
 	if (r == -ENOMEM)
 		return rd->result = err_errno(rd->e, r, "cannot read %s", rd->name);
@@ -213,10 +225,11 @@ static int assign(struct reading *rd, const struct conf_key *k)
 		return fail(rd, -EINVAL, "bad value for", k->key, k->expected);
 	if (r)
 		return rd->result =
-			       err_set(rd->e, -EINVAL, "%s:%u: bad value \"%s\" for \"%s\"%s%s",
+			       err_set(rd->e, -EINVAL, "%s:%u: bad value \"%s\" for \"%s\"%s%s%s%s",
 				       rd->name, rd->line, value, k->key,
 				       k->expected ? "; expected " : "",
-				       k->expected ? k->expected : "");
+				       k->expected ? k->expected : "", why.text[0] ? ": " : "",
+				       why.text);
 	return 0;
 }
 
@@ -270,7 +283,7 @@ static char *next_line(char *str, int size, void *stream)
 
 	if (n < 0) {
 		if (ferror(rd->file))
-			rd->result = err_errno(rd->e, -EIO, "cannot read %s", rd->name);
+			rd->result = err_errno(rd->e, -errno, "cannot read %s", rd->name);
 		return NULL;
 	}
 	rd->line++;
@@ -287,10 +300,13 @@ static char *next_line(char *str, int size, void *stream)
 	return str;
 }
 
-static int set_fallbacks(const struct conf_key *keys, void *target, struct err *e)
+static int set_fallbacks(const struct conf_key *keys, void *target, conf_check *check,
+			 struct err *e)
 {
+	struct err why;
+
 	for (const struct conf_key *k = keys; k->section; k++) {
-		int r = k->fallback ? set_value(k, target, k->fallback) : 0;
+		int r = k->fallback ? set_value(k, target, k->fallback, check, &why) : 0;
 
 		if (r)
 			return err_errno(e, r, "the default \"%s\" of key \"%s\" cannot be used",
@@ -330,11 +346,12 @@ static int read_all(struct reading *rd)
 	return rd->result;
 }
 
-int conf_read(FILE *file, const char *name, const struct conf_key *keys, void *target,
-	      struct err *e)
+int conf_read_checked(FILE *file, const char *name, const struct conf_key *keys, conf_check *check,
+		      void *target, struct err *e)
 {
-	struct reading rd = {.file = file, .name = name, .keys = keys, .target = target, .e = e};
-	int r = set_fallbacks(keys, target, e);
+	struct reading rd = {
+		.file = file, .name = name, .keys = keys, .check = check, .target = target, .e = e};
+	int r = set_fallbacks(keys, target, check, e);
 
 	if (!r && file)
 		r = read_all(&rd);
@@ -343,14 +360,26 @@ int conf_read(FILE *file, const char *name, const struct conf_key *keys, void *t
 	return r;
 }
 
-int conf_load(const char *path, bool must_exist, const struct conf_key *keys, void *target,
+int conf_read(FILE *file, const char *name, const struct conf_key *keys, void *target,
 	      struct err *e)
+{
+	return conf_read_checked(file, name, keys, NULL, target, e);
+}
+
+int conf_load_checked(const char *path, bool must_exist, const struct conf_key *keys,
+		      conf_check *check, void *target, struct err *e)
 {
 	_cleanup_fclose_ FILE *file = fopen(path, "re");
 
 	if (!file && (errno != ENOENT || must_exist))
 		return err_errno(e, -errno, "cannot open %s", path);
-	return conf_read(file, path, keys, target, e);
+	return conf_read_checked(file, path, keys, check, target, e);
+}
+
+int conf_load(const char *path, bool must_exist, const struct conf_key *keys, void *target,
+	      struct err *e)
+{
+	return conf_load_checked(path, must_exist, keys, NULL, target, e);
 }
 
 void conf_clear(const struct conf_key *keys, void *target)

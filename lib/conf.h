@@ -46,6 +46,16 @@ int conf_load(const char *path, bool must_exist, const struct conf_key *keys, vo
 /* The same from an open file (NULL: fallbacks only); name is for the errors. */
 int conf_read(FILE *file, const char *name, const struct conf_key *keys, void *target,
 	      struct err *e);
+
+/*
+ * What the table cannot say of a value: called with a key that was just set, a fallback too. 0, or a
+ * negative errno; why is "" and may get a sentence, which is shown with the value.
+ */
+typedef int conf_check(const struct conf_key *k, void *target, struct err *why);
+int conf_load_checked(const char *path, bool must_exist, const struct conf_key *keys,
+		      conf_check *check, void *target, struct err *e);
+int conf_read_checked(FILE *file, const char *name, const struct conf_key *keys, conf_check *check,
+		      void *target, struct err *e);
 void conf_clear(const struct conf_key *keys, void *target);
 
 #endif

@@ -250,6 +250,20 @@ int io_size(int fd, uint64_t *size)
 	return ioctl(fd, BLKGETSIZE64, size) < 0 ? -errno : 0;
 }
 
+int io_remove_socket(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (lstat(path, &st))
+		return errno == ENOENT ? 0 : err_errno(e, -errno, "cannot look at %s", path);
+	if (!S_ISSOCK(st.st_mode))
+		return err_set(
+			e, -EEXIST,
+			"%s is there and is no socket: move it away, or configure another path",
+			path);
+	return unlink(path) ? err_errno(e, -errno, "cannot remove %s", path) : 0;
+}
+
 int io_lock_file(const char *path, struct err *e)
 {
 	_cleanup_close_ int fd = open_retry(path, O_RDWR | O_CREAT, 0600);

@@ -28,6 +28,8 @@ int io_fsync_dir(const char *dir);
 int io_mkdirs(const char *path, mode_t mode, struct err *e);
 /* Size in bytes of a regular file or block device. */
 int io_size(int fd, uint64_t *size);
+/* Make room for a socket: what an earlier process left, but nothing else. -EEXIST */
+int io_remove_socket(const char *path, struct err *e);
 /*
  * Take the file's lock for this process's life; -EBUSY if another holds it. Returns a descriptor.
  */

@@ -257,6 +257,14 @@ static GENERAL_NAME *make_name(const char *s)
 	return n;
 }
 
+bool pki_name_valid(const char *name)
+{
+	GENERAL_NAME *n = make_name(name);
+
+	GENERAL_NAME_free(n);
+	return n != NULL;
+}
+
 static void names_freep(GENERAL_NAMES **names)
 {
 	GENERAL_NAMES_free(*names);

@@ -37,6 +37,8 @@ struct pki_issue {
 int pki_issue(const char *ca_key_pem, const char *ca_cert_pem, const char *csr_pem,
 	      const struct pki_issue *what, char **cert_pem, uint64_t *not_after_ns, struct err *e);
 
+/* Can a certificate have it as a SAN? */
+bool pki_name_valid(const char *name);
 /* The first certificate of a text alone, whatever else that holds: what its fingerprint is of. */
 int pki_first_cert(const char *text, char **cert_pem, struct err *e);
 int pki_fingerprint(const char *cert_pem, char out[PKI_FINGERPRINT_BYTES], struct err *e);

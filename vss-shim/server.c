@@ -226,7 +226,9 @@ static int open_listener(const char *path, struct err *e)
 	if (fd < 0)
 		return err_set(e, -ENOMEM, "cannot create a socket");
 	strncpy(addr.sun_path, path, sizeof(addr.sun_path) - 1);
-	unlink(path);
+	r = io_remove_socket(path, e);
+	if (r)
+		return r;
 	/* Never, not even for a moment, open to others. */
 	mask = umask(0177);
 	r = bind(fd, (struct sockaddr *)&addr, sizeof(addr)) ? -errno : 0;

@@ -57,15 +57,16 @@ static json_t *ask(struct ctl *c, json_t *request, int *status)
 static int read_token(const char *path, char out[TOKEN_MAX], struct err *e)
 {
 	FILE *f = strcmp(path, "-") ? fopen(path, "re") : stdin;
-	char *line;
+	const char *name = f == stdin ? "standard input" : path;
+	int r = 0;
 
-	if (!f)
-		return err_errno(e, -errno, "cannot read the token from %s", path);
-	line = fgets(out, TOKEN_MAX, f);
-	if (f != stdin)
+	out[0] = '\0';
+	if (!f || (!fgets(out, TOKEN_MAX, f) && ferror(f)))
+		r = -errno;
+	if (f && f != stdin)
 		fclose(f);
-	if (!line)
-		out[0] = '\0';
+	if (r)
+		return err_errno(e, r, "cannot read the token from %s", name);
 	out[strcspn(out, "\r\n")] = '\0';
 	/* No token has a blank; what mobility-appliance prints before it has. */
 	if (out[0] && !strpbrk(out, " \t") && text_utf8(out))
@@ -73,7 +74,7 @@ static int read_token(const char *path, char out[TOKEN_MAX], struct err *e)
 	return err_set(e, -ENODATA,
 		       "there is no token in %s: its first line is to be the token alone, of what "
 		       "mobility-appliance token prints",
-		       strcmp(path, "-") ? path : "standard input");
+		       name);
 }
 
 int ctl_enroll(struct ctl *c)

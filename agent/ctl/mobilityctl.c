@@ -127,6 +127,17 @@ static const char *option_name(int letter)
 	return o->name;
 }
 
+/* What was printed may have gone nowhere, which a buffer tells only at the end. */
+static int ended(int status)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	fputs("mobilityctl: the output is not complete: standard output cannot be written (is the disk "
+	      "that it goes to full?)\n",
+	      stderr);
+	return CTL_FAILED;
+}
+
 #define SEEN_MAX 64 /* letters of options, and the terminator */
 
 static int take_options(int argc, char **argv, struct ctl *c, const char **config,
@@ -137,7 +148,7 @@ static int take_options(int argc, char **argv, struct ctl *c, const char **confi
 	while ((letter = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (letter == 'h') {
 			usage(stdout);
-			exit(0);
+			exit(ended(CTL_OK));
 		}
 		if (letter == '?') /* getopt has said what is wrong */
 			return -EINVAL;
@@ -201,5 +212,5 @@ int main(int argc, char **argv)
 	c.state_dir = conf.state_dir;
 	r = commands[command].run(&c);
 	config_clear(&conf);
-	return r;
+	return ended(r);
 }

@@ -40,11 +40,13 @@ static void show_appliance(FILE *f, const json_t *status)
 		fputs("Appliance   none: not enrolled\n", f);
 		return;
 	}
-	fprintf(f, "Appliance   %s, %s", str(a, "url"),
-		json_is_true(json_object_get(a, "connected")) ? "connected" : "NOT CONNECTED");
-	if (num(a, "since"))
-		fprintf(f, " since %s", clock_format_utc(num(a, "since"), since));
-	fputc('\n', f);
+	if (!num(a, "since")) {
+		fprintf(f, "Appliance   %s, not asked for anything yet\n", str(a, "url"));
+		return;
+	}
+	fprintf(f, "Appliance   %s, %s since %s\n", str(a, "url"),
+		json_is_true(json_object_get(a, "connected")) ? "connected" : "NOT CONNECTED",
+		clock_format_utc(num(a, "since"), since));
 }
 
 static void show_module(FILE *f, const json_t *status)

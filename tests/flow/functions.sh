@@ -271,7 +271,7 @@ ctl() {
 	"$bin/mobilityctl" --config "$tmp/$agent/mobility.conf" "$@"
 }
 
-# status ends with 1 when it tells of an error; that is an answer all the same
+# status ends with 1 when it tells of a problem, a warning too; that is an answer all the same
 status_json() {
 	local answer
 	answer=$(ctl "$1" status --json 2>"$tmp/$1/status.out") || [ $? -eq 1 ] || return 2

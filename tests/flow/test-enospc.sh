@@ -39,6 +39,8 @@ wait_for agent 60 '.problems | any((.what | test("space|full"; "i")) and (.remed
 status agent '.problems[] | "\(.what) -- \(.remedy)"'
 ctl agent status >status.out || [ $? -eq 1 ]
 grep -Eqi 'space|full' status.out || fail "the status text does not tell: $(cat status.out)"
+explained() { ctl agent explain --json | jq -e '.bound == "problem" and (.what | test("space|full"; "i"))'; }
+until_true 70 "explain to tell that the store is full" explained # the minute that it judges has the time before in it
 ! ctl agent bookmark full --timeout 5s >full.out 2>&1 || fail "a point on a full store"
 grep -Eqi 'space|full' full.out || note "the refused bookmark says: $(cat full.out)"
 appliance machines >machines.out 2>&1 || fail "machines ended with $?"

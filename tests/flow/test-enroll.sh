@@ -81,12 +81,17 @@ refused "an impostor" certificate
 ! grep -qa POST impostor/asked || fail "an impostor was told more than it may know"
 kill9 impostor
 
-note "the token goes in by file, and is seen nowhere"
+mkdir token-folder
+! ctl agent enroll "127.0.0.2:$control" --fingerprint "$fingerprint" --token-file token-folder >try.out 2>&1 ||
+	fail "a folder was read as a token"
+refused "a folder in place of the token" 'Is a directory'
+
+note "the token goes in by file, and is seen nowhere; a fingerprint is the same in capitals"
 watch_ps() { while :; do ps -eo args >>ps.txt; sleep 0.02; done; }
 watch_ps &
 pid_of[watch]=$!
 (umask 077 && printf '%s\n' "$token" >token-file)
-ctl agent enroll "127.0.0.2:$control" --fingerprint "$fingerprint" --token-file token-file >enroll.out 2>&1 ||
+ctl agent enroll "127.0.0.2:$control" --fingerprint "sha256:$(tr a-f A-F <<<"${fingerprint#*:}")" --token-file token-file >enroll.out 2>&1 ||
 	fail "enroll: $(cat enroll.out)"
 sleep 0.3
 kill9 watch

@@ -10,7 +10,7 @@ cd "$tmp"
 valid() { # SITUATION
 	local healthy=0
 	ctl agent status --json >"$1.json" || healthy=$?
-	[ "$(jq 'if any(.problems[]; .severity == "error") then 1 else 0 end' "$1.json")" -eq $healthy ] ||
+	[ "$(jq 'if .problems | length > 0 then 1 else 0 end' "$1.json")" -eq $healthy ] ||
 		fail "$1: status --json ended with $healthy: $(jq -c .problems "$1.json")"
 	jq -e '.schema == 1 and (.time | type == "number") and has("machine") and has("appliance") and
 		(.module.mode | IN("hook", "track-only", "absent")) and (.module.reason | type == "string") and
@@ -28,6 +28,11 @@ valid() { # SITUATION
 	[ "$(wc -l <"$1.out")" -le 50 ] || fail "$1: more than a screen: $(wc -l <"$1.out") lines"
 	awk 'length($0) > 160 {exit 1}' "$1.out" || fail "$1: a line over 160 characters"
 }
+bound() { # SITUATION BOUND TEXT
+	ctl agent explain --json >"$1.explain"
+	jq -e --arg bound "$2" --arg what "$3" '.bound == $bound and (.what | test($what)) and (.help | length > 0)' "$1.explain" >/dev/null ||
+		fail "explain in '$1' is not $2, /$3/: $(jq -c '[.bound, .what, .help]' "$1.explain")"
+}
 says() { grep -Eqi -e "$2" "$1.out" || fail "status in '$1' does not say /$2/: $(cat "$1.out")"; }
 
 appliance_init
@@ -35,11 +40,13 @@ start_appliance
 start_agent agent
 valid not-enrolled
 says not-enrolled 'enrol'
+bound not-enrolled problem 'not enrolled'
 jq -e '.problems | any(.remedy | test("enroll"))' not-enrolled.json >/dev/null || fail "no remedy before enrolment"
 
 enroll agent
 valid no-disks
 says no-disks 'protect'
+bound no-disks problem 'No disk is protected'
 
 python3 "$flow/image.py" make a 8M random 1
 ctl agent protect a
@@ -56,6 +63,14 @@ jq -e --arg now "$(date +%s%N)" '(.last_point.id > 0) and .last_point.consistenc
 jq -e '.appliance.connected and .disks[0].source == "scan" and .module.mode == "absent" and ((.disks[0].eta_ns // 0) == 0)' \
 	protected.json >/dev/null || fail "protected: $(cat protected.json)"
 says protected 'module'
+bound protected nothing 'keeps up'
+
+note "a warning is a problem, too"
+ctl agent pause
+valid paused
+jq -e '.paused and [.problems[].severity] == ["warning"]' paused.json >/dev/null || fail "paused: $(jq -c .problems paused.json)"
+bound paused paused 'paused'
+ctl agent resume
 
 note "the RPO grows while the appliance is away, and the status says what is wrong"
 kill9 appliance
@@ -71,6 +86,7 @@ mv a gone
 wait_for agent 30 '.disks[0].state == "unreachable" and (.disks[0].error | length > 0) and (.problems | length > 0)'
 valid unreachable
 says unreachable 'a'
+bound unreachable problem 'a cannot be reached'
 mv gone a
 wait_for agent 30 '.disks[0].state != "unreachable" and .disks[0].error == null'
 wait_protected agent
@@ -107,6 +123,23 @@ code 0 appliance machines
 code 0 appliance disks
 code 0 appliance points
 code 2 "$bin/mobilityd" --nonsense
+
+note "output that cannot be written is a failure, and is told"
+lost() { # COMMAND…
+	local got=0
+	"$@" >/dev/full 2>lost.out || got=$?
+	[ "$got" -eq 1 ] || fail "$* into /dev/full ended with $got"
+	grep -q 'standard output cannot be written' lost.out || fail "$* into /dev/full said: $(cat lost.out)"
+}
+mkdir lost
+for command in points machines disks token verify "export $(machine agent) latest --format raw lost"; do
+	# shellcheck disable=SC2086 # these are words
+	lost appliance $command
+done
+for command in status 'status --json' explain 'bookmark lost' 'verify a'; do
+	# shellcheck disable=SC2086
+	lost ctl agent $command
+done
 stop agent
 code 3 ctl agent status
 grep -q mobilityd code.out || fail "no hint that mobilityd does not run: $(cat code.out)"

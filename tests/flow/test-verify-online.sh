@@ -31,7 +31,8 @@ bookmark agent wrong
 export_point "$(machine agent)" "$(status agent .last_point.id)" exported
 ! cmp -s a exported/a.raw || fail "the replica was not changed"
 [ "$(verified)" -eq "$first" ] || fail "it is said to be proven equal by nothing"
-ctl agent verify
+ctl agent verify >verify.out
+grep -q '^a (.*) is to be verified$' verify.out || fail "verify does not say what it acts on: $(cat verify.out)"
 wait_for agent 30 ".disks[0].verify | .proven_equal > $first and .running == false"
 status agent '.disks[0].verify.mismatched_bytes == 65536' || fail "mismatched: $(status agent .disks[0].verify)"
 grep -q "verify mismatch: .* at $((5 * 65536)), 65536 bytes" agent/agent.log || fail "the range is not named"

@@ -213,6 +213,24 @@ START_TEST(one_that_has_an_older_key)
 }
 END_TEST
 
+START_TEST(none_named_is_all)
+{
+	struct request q = {0};
+	struct chosen c;
+
+	removing("serial:A");
+	ck_assert_msg(!chosen_disks(&agent, &q, &c, &e), "%s", e.text);
+	ck_assert_uint_eq(json_array_size(c.answer), 1);
+	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(c.answer, 0), "key")),
+			 "serial:B");
+	chosen_clear(&c);
+	removing("serial:B");
+	ck_assert_int_eq(chosen_disks(&agent, &q, &c, &e), -ENODEV);
+	ck_assert_ptr_nonnull(strstr(e.text, "no disk is protected"));
+	chosen_clear(&c);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("chosen");
@@ -226,5 +244,6 @@ int main(void)
 	tcase_add_test(tc, what_the_agent_has_open_there_is_it);
 	tcase_add_test(tc, what_the_agent_has_open_elsewhere_is_not_it);
 	tcase_add_test(tc, one_that_has_an_older_key);
+	tcase_add_test(tc, none_named_is_all);
 	return run_tcase("chosen", tc);
 }

@@ -9,7 +9,10 @@ static struct explain_out out;
 
 static struct explain_in minute(void)
 {
-	return (struct explain_in){.connected = true, .connections = 4, .window_ns = 60 * S};
+	return (struct explain_in){.asked = true,
+				   .connected = true,
+				   .connections = 4,
+				   .window_ns = 60 * S};
 }
 
 static void judged(const struct explain_in *in, enum bound want)
@@ -29,6 +32,40 @@ START_TEST(an_idle_agent_is_bound_by_nothing)
 	judged(&in, BOUND_NOTHING);
 	in.window_ns = 0; /* asked in the first moment */
 	judged(&in, BOUND_NOTHING);
+}
+END_TEST
+
+/* A store that is full, a machine that was removed, a disk that is gone: all answered at once. */
+START_TEST(an_error_of_an_idle_agent)
+{
+	struct explain_in in = minute();
+
+	in.problem = true;
+	judged(&in, BOUND_PROBLEM);
+	in.hanging = true;
+	judged(&in, BOUND_READS);
+	in.hanging = false;
+	in.connected = false;
+	judged(&in, BOUND_UNREACHABLE);
+	in.asked = false; /* not enrolled */
+	judged(&in, BOUND_PROBLEM);
+	in = minute();
+	in.problem = true; /* not what takes the time: a certificate that expires, say */
+	in.ns[STAGE_READ] = 90 * S;
+	judged(&in, BOUND_DISK);
+}
+END_TEST
+
+START_TEST(an_agent_that_has_just_begun)
+{
+	struct explain_in in = minute();
+
+	in.asked = in.connected = false;
+	judged(&in, BOUND_STARTING);
+	in.ns[STAGE_READ] = 90 * S;
+	judged(&in, BOUND_DISK);
+	in.paused = true;
+	judged(&in, BOUND_PAUSED);
 }
 END_TEST
 
@@ -184,6 +221,8 @@ int main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, an_idle_agent_is_bound_by_nothing);
+	tcase_add_test(tc, an_error_of_an_idle_agent);
+	tcase_add_test(tc, an_agent_that_has_just_begun);
 	tcase_add_test(tc, a_disk_that_does_not_answer);
 	tcase_add_test(tc, a_session_that_waits);
 	tcase_add_test(tc, a_slow_disk);

@@ -145,6 +145,8 @@ START_TEST(addresses)
 	static const char *const bad[] = {"",	  "h:",	       "h:0", "h:65536", "h:1x",
 					  "h:-1", "[::1",      "[]",  "[::1]x",	 "h/path",
 					  "u@h",  "https://h", "h h", ":1"};
+	static const char *const urls[] = {"https://127.0.0.2", "https://h:443",
+					   "https://[::1]:443/", "h:443/"};
 	unsigned int port;
 	char host[256];
 	struct err e;
@@ -158,6 +160,10 @@ START_TEST(addresses)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		ck_assert_msg(enroll_parse_address(bad[i], host, &port, &e) == -EINVAL, "%s",
 			      bad[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(urls); i++) {
+		ck_assert_int_eq(enroll_parse_address(urls[i], host, &port, &e), -EINVAL);
+		ck_assert_msg(strstr(e.text, "without https://") != NULL, "%s", e.text);
+	}
 }
 END_TEST
 

@@ -160,7 +160,8 @@ START_TEST(the_store_survives_and_excludes)
 
 	fill(&want);
 	ck_assert_int_eq(store_open(test_path("state"), &s, &e), 0);
-	ck_assert_int_lt(store_open(test_path("state"), &other, &e), 0);
+	ck_assert_int_eq(store_open(test_path("state"), &other, &e), -EBUSY);
+	ck_assert_ptr_nonnull(strstr(e.text, "another mobilityd"));
 	ck_assert_ptr_nonnull(strstr(e.text, "mobilityd"));
 	ck_assert_uint_eq(store_generation(s), 1);
 	ck_assert_int_eq(store_update(s, false, edit_fill, NULL, &e), 0);
@@ -247,6 +248,18 @@ START_TEST(no_disk_is_left_out)
 }
 END_TEST
 
+START_TEST(a_lock_that_cannot_be_taken_is_nobody_else)
+{
+	struct store *s;
+	struct err e;
+
+	ck_assert_int_eq(mkdir(test_path("state"), 0700), 0);
+	ck_assert_int_eq(mkdir(test_path("state/lock"), 0700), 0);
+	ck_assert_int_eq(store_open(test_path("state"), &s, &e), -EISDIR);
+	ck_assert_ptr_null(strstr(e.text, "another mobilityd"));
+}
+END_TEST
+
 START_TEST(a_damaged_file_stops_the_start)
 {
 	struct store *s;
@@ -271,6 +284,7 @@ int main(void)
 	tcase_add_test(tc, the_store_survives_and_excludes);
 	tcase_add_test(tc, a_file_that_cannot_be_written_is_tried_again);
 	tcase_add_test(tc, no_disk_is_left_out);
+	tcase_add_test(tc, a_lock_that_cannot_be_taken_is_nobody_else);
 	tcase_add_test(tc, a_damaged_file_stops_the_start);
 	return run_tcase("state", tc);
 }

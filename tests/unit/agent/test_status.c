@@ -517,6 +517,25 @@ START_TEST(the_screen_bears_gaps)
 }
 END_TEST
 
+/* A moment after enrolment, and after a start. */
+START_TEST(who_was_not_asked_is_not_away)
+{
+	_cleanup_json_ json_t *o = json_loads(status_text, 0, NULL);
+	json_t *appliance = json_object_get(o, "appliance");
+	char *text;
+
+	json_object_set_new(appliance, "connected", json_false());
+	text = text_status(o);
+	ck_assert_ptr_nonnull(strstr(text, "NOT CONNECTED since"));
+	free(text);
+	json_object_set_new(appliance, "since", json_integer(0));
+	text = text_status(o);
+	ck_assert_ptr_nonnull(strstr(text, "not asked for anything yet"));
+	ck_assert_ptr_null(strstr(text, "NOT CONNECTED"));
+	free(text);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("status");
@@ -536,5 +555,6 @@ int main(void)
 	tcase_add_test(tc, problems_of_a_disk);
 	tcase_add_test(tc, the_screen_tells_it_all);
 	tcase_add_test(tc, the_screen_bears_gaps);
+	tcase_add_test(tc, who_was_not_asked_is_not_away);
 	return run_tcase("status", tc);
 }

@@ -363,6 +363,7 @@ static void fold_all(void)
 
 	ck_assert_int_eq(catalog_disk(home.catalog, DISK, &disk, &e), 0);
 	ck_assert_int_eq(fold_disk(home.catalog, home.store, &disk, disk.epoch, NULL, &e), 0);
+	ck_assert_int_eq(catalog_disk(home.catalog, DISK, &disk, &e), 0);
 }
 
 /* A digest that is gone says nothing, least of all that the block is zeros. */

@@ -62,7 +62,7 @@ START_TEST(absent_file_gives_defaults)
 	ck_assert_ptr_null(s.dir);
 	assert_code(conf_load(temp_path("absent.conf"), true, keys, &s, &e), -ENOENT, &e);
 	assert_says(&e, "absent.conf");
-	assert_code(conf_load(temp_dir(), false, keys, &s, &e), -EIO, &e);
+	assert_code(conf_load(temp_dir(), false, keys, &s, &e), -EISDIR, &e);
 }
 END_TEST
 
@@ -214,6 +214,40 @@ START_TEST(the_first_error_is_told)
 }
 END_TEST
 
+static int even(const struct conf_key *k, void *target, struct err *why)
+{
+	const struct settings *x = target;
+
+	if (!strcmp(k->key, "proxy"))
+		return x->proxy ? -EINVAL : 0;
+	if (strcmp(k->key, "workers") != 0 || x->workers % 2 == 0)
+		return 0;
+	return err_set(why, -EINVAL, "%llu is odd", (unsigned long long)x->workers);
+}
+
+START_TEST(what_the_table_cannot_say)
+{
+	static const char text[] = "[replication]\n\nworkers = 3\n",
+			  secret[] = "[network]\nproxy = s3cret\n";
+	static const struct conf_key odd[] = {
+		{"replication", "workers", CONF_U64, AT(workers), 1, 16, NULL, "3", NULL},
+		{0},
+	};
+	_cleanup_fclose_ FILE *f = fmemopen((char *)text, strlen(text), "r");
+	_cleanup_fclose_ FILE *g = fmemopen((char *)secret, strlen(secret), "r");
+	struct err e = {0};
+
+	memset(&s, 0, sizeof(s));
+	assert_code(conf_read_checked(f, "x.conf", keys, even, &s, &e), -EINVAL, &e);
+	assert_says(&e, "x.conf:3: bad value \"3\" for \"workers\"; expected a number from 1 to "
+			"16: 3 is odd");
+	assert_code(conf_read_checked(g, "x.conf", keys, even, &s, &e), -EINVAL, &e);
+	assert_says(&e, "x.conf:2: bad value for \"proxy\"; expected a URL");
+	assert_code(conf_read_checked(NULL, "x", odd, even, &s, &e), -EINVAL, &e);
+	assert_says(&e, "default \"3\" of key \"workers\"");
+}
+END_TEST
+
 START_TEST(a_bad_default_is_a_failure)
 {
 	static const struct conf_key wrong[] = {
@@ -244,6 +278,7 @@ int main(void)
 	tcase_add_test(tc, lines_may_be_long);
 	tcase_add_test(tc, a_long_line_without_a_value);
 	tcase_add_test(tc, the_first_error_is_told);
+	tcase_add_test(tc, what_the_table_cannot_say);
 	tcase_add_test(tc, a_bad_default_is_a_failure);
 	return run_tcase("conf", tc);
 }

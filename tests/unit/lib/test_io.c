@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "lib/io.h"
@@ -243,6 +245,25 @@ START_TEST(one_holder_of_a_lock)
 }
 END_TEST
 
+START_TEST(only_a_socket_makes_room_for_one)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	const char *path = temp_path("socket");
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct err e = {0};
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+	assert_ok(io_remove_socket(path, &e), &e);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_ok(io_remove_socket(path, &e), &e);
+	ck_assert_int_eq(access(path, F_OK), -1);
+	write_text(path, "precious");
+	assert_code(io_remove_socket(path, &e), -EEXIST, &e);
+	assert_says(&e, path);
+	ck_assert_int_eq(access(path, F_OK), 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("io");
@@ -259,5 +280,6 @@ int main(void)
 	tcase_add_test(tc, folders_and_their_parents);
 	tcase_add_test(tc, sizes);
 	tcase_add_test(tc, one_holder_of_a_lock);
+	tcase_add_test(tc, only_a_socket_makes_room_for_one);
 	return run_tcase("io", tc);
 }

@@ -12,7 +12,7 @@ set -euo pipefail
 guest_disk "$vm_build/data1.img" 4M
 guest_disk "$vm_build/nvme.img" 4M
 guest_disk "$vm_build/shared.img" 4M
-case_guest --timeout 300 --disk "$vm_build/data1.img:raw:serial=data1" --bin "$(command -v fio)" --bin "$(command -v dmsetup)" \
+case_guest --timeout 600 --disk "$vm_build/data1.img:raw:serial=data1" --bin "$(command -v fio)" --bin "$(command -v dmsetup)" \
 	--qemu -drive --qemu "if=none,id=nvme,file=$vm_build/nvme.img,format=raw,cache=unsafe,discard=unmap" \
 	--qemu -device --qemu "nvme,drive=nvme,serial=nvme" \
 	--qemu -drive --qemu "if=none,id=shared,file=$vm_build/shared.img,format=raw,cache=unsafe,discard=unmap" \

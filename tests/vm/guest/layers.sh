@@ -77,10 +77,6 @@ thin_make() {
 	made=/dev/mapper/$2-$3
 }
 
-lvm_stop() {		# VG
-	vgchange -qq -an "$1"
-}
-
 md_make() {
 	local name=$1 options=(--metadata 1.2 --homehost any --level "$2")
 
