@@ -14,7 +14,7 @@ many_are_held() { [ "$(counter "disks/${disk##*/}" in_flight)" -ge $held ]; }
 timed() {		# HOW OFFSET
 	local start=$EPOCHREALTIME
 
-	blkio "$1" $disk "$2" 4096 0x5a || die "a write ($1) failed"
+	blkio "$1" "$disk" "$2" 4096 0x5a || die "a write ($1) failed"
 	timed_ms=$(((${EPOCHREALTIME/./} - ${start/./}) / 1000))
 }
 
@@ -22,8 +22,8 @@ slow_disk() {		# NAME DEPTH: each request takes 20 ms
 	disk=/dev/$1
 	null_blk "$1" queue_mode=2 submit_queues=1 hw_queue_depth="$2" size=32 memory_backed=1 irqmode=2 completion_nsec=20000000
 	[ "$(cat "/sys/block/$1/queue/wbt_lat_usec")" -gt 0 ] || die "writes are not throttled: nothing can be shown"
-	truncate -s "$(blockdev --getsize64 $disk)" $replica
-	drain attach --dirty $disk >/dev/null
+	truncate -s "$(blockdev --getsize64 "$disk")" $replica
+	drain attach --dirty "$disk" >/dev/null
 }
 
 # Every other page, so that none is merged with the next.
@@ -31,7 +31,7 @@ write_back() {		# ARG...: of fio
 	hold_start --until sealed --commit "$disk=$replica"
 	hold_wait sealed
 	start=$EPOCHREALTIME
-	fio --output=/tmp/fio --name=back --filename=$disk --ioengine=psync --rw=write:4k --bs=4k --size=$((pages * 8192)) --thread \
+	fio --output=/tmp/fio --name=back --filename="$disk" --ioengine=psync --rw=write:4k --bs=4k --size=$((pages * 8192)) --thread \
 		--io_size=$((pages * 4096)) "$@" &
 	fio_pid=$!
 	wait_until 60 "the write-back is not held" many_are_held
@@ -47,7 +47,7 @@ epoch_ends() {		# TORN WHAT: it is to be torn, 0 or 1, and what it means if not
 	hold_release
 	[ "$(value torn "$hold_line")" = "$1" ] || die "$2: $hold_line"
 	drain run --epochs 1 "$disk=$replica"
-	cmp <(dd if=$disk bs=1M iflag=direct 2>/dev/null) $replica || die "the replica differs"
+	cmp <(dd if="$disk" bs=1M iflag=direct 2>/dev/null) $replica || die "the replica differs"
 }
 
 beside_who_syncs() {
@@ -67,7 +67,7 @@ beside_who_syncs() {
 	[ $((synced_ms * 4)) -lt $back_ms ] ||
 		die "a synchronous write took $synced_ms ms behind a write-back that took $back_ms ms"
 	epoch_ends 0 "the epoch is torn"
-	drain detach $disk
+	drain detach "$disk"
 }
 
 # 200 requests a second: what nobody waits for is not in the way of what somebody does.
@@ -91,8 +91,8 @@ beside_a_flusher() {
 until_the_bound() {
 	held=100
 	echo 500 >$hold_ms
-	drain detach $disk
-	drain attach --dirty $disk >/dev/null
+	drain detach "$disk"
+	drain attach --dirty "$disk" >/dev/null
 	write_back --fsync_on_close=1
 	timed write $((24 << 20))
 	written_back
@@ -101,7 +101,7 @@ until_the_bound() {
 	epoch_ends 1 "no point was given up"
 	grep -q 'held for too long' $hold_log || die "torn for another reason: $(cat $hold_log)"
 	echo "bound_direct_ms=$timed_ms"
-	drain detach $disk
+	drain detach "$disk"
 }
 
 insmod /mobility.ko pool_bytes=$((64 << 20)) hold_ms=60000
