@@ -15,8 +15,8 @@ dd if=/dev/urandom of=/dev/mob/hung bs=1M oflag=direct status=none || true	# to 
 echo "0 $(blockdev --getsz /dev/mob/hung) linear /dev/mob/hung 0" | dmsetup create hung --noudevsync
 dmsetup mknodes hung
 dm=$(basename "$(dirname "$(dirname "$(grep -lx hung /sys/block/dm-*/dm/name)")")")
-# room for a copy of each
-insmod /mobility.ko pool_bytes=$((64 << 20))
+# room for a copy of each, and time enough for those behind a disk that does not answer
+insmod /mobility.ko pool_bytes=$((64 << 20)) hold_ms=600000
 drain attach --dirty $hung $other >/dev/null
 hold_start --until sealed --commit --torn-ok "${pairs[@]}"
 hold_wait sealed
