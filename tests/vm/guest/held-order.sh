@@ -82,7 +82,7 @@ beside_a_flusher() {
 	written_back
 	echo 10 >/proc/sys/vm/dirty_background_ratio
 	echo "flusher_direct_ms=$timed_ms flusher_ms=$back_ms"
-	[ $((timed_ms * 4)) -lt $back_ms ] ||
+	[ $((timed_ms * 10)) -lt $back_ms ] ||
 		die "a direct write took $timed_ms ms behind a flusher that took $back_ms ms"
 	epoch_ends 0 "the epoch is torn"
 }
