@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "appliance/catalog.h"
 #include "appliance/store/store.h"
 #include "lib/digest.h"
 
@@ -25,6 +26,12 @@ struct base_of {
 	uint64_t
 		epoch; /* that the base is of; 0: nothing was folded yet, and there need not be one */
 };
+
+/* As the catalog has it. */
+static inline struct base_of base_of_disk(struct store *s, const struct disk_row *d)
+{
+	return (struct base_of){s, d->machine, d->id, d->size, d->base_epoch};
+}
 
 struct base {
 	struct store_object *image, *digests; /* NULL: there is none yet, all is zero */

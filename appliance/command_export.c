@@ -78,10 +78,11 @@ static int export_disk(struct target *t, const struct point_disk *d, const char 
 
 	if (rc == 0 && row.base_epoch > t->point.epoch)
 		rc = err_set(e, -ENOENT, "the recovery point has expired");
-	if (rc == 0)
-		rc = base_check_epoch(&(struct base_of){t->home.store, row.machine, row.id,
-							row.size, row.base_epoch},
-				      row.fold_target, e);
+	if (rc == 0) {
+		const struct base_of of = base_of_disk(t->home.store, &row);
+
+		rc = base_check_epoch(&of, row.fold_target, e);
+	}
 	if (rc == 0)
 		rc = make_image(t, &row, &image, e);
 	if (rc == 0)

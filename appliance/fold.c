@@ -139,15 +139,10 @@ static void remove_journals(struct fold *f)
 	}
 }
 
-static struct base_of base_of(struct store *s, const struct disk_row *d)
-{
-	return (struct base_of){s, d->machine, d->id, d->size, d->base_epoch};
-}
-
 static int fold_to(struct catalog *c, struct store *s, const struct disk_row *d, uint64_t target,
 		   const struct fold_hooks *hooks, struct err *e)
 {
-	const struct base_of of = base_of(s, d);
+	const struct base_of of = base_of_disk(s, d);
 	uint64_t block = d->fold_target == target ? d->fold_block : 0;
 	struct fold f;
 	int rc = 0;
@@ -244,7 +239,7 @@ static bool may_give_way(int rc, uint64_t begun, uint64_t target)
 /* A first fold whose base is gone, or half of it, has nothing to go on with; but the journals have everything still. */
 static int begin_anew(struct catalog *c, struct store *s, struct disk_row *d, struct err *e)
 {
-	const struct base_of of = base_of(s, d);
+	const struct base_of of = base_of_disk(s, d);
 	int rc = d->fold_target && !d->base_epoch ? base_whole_or_gone(&of, e) : 1;
 
 	if (rc)
@@ -258,6 +253,32 @@ static int begin_anew(struct catalog *c, struct store *s, struct disk_row *d, st
 	return catalog_fold_progress(c, d->id, 0, false, e);
 }
 
+/* fold_recover(), which the row follows where the fold begins anew. */
+static int recover_row(struct catalog *c, struct store *s, struct disk_row *d, struct err *e)
+{
+	bool tried = false;
+	struct fold f;
+	int rc = begin_anew(c, s, d, e);
+
+	if (rc < 0 || !d->fold_target || !d->fold_active)
+		return rc;
+	rc = fold_open(&f, c, s, d, d->fold_target, 0, e);
+	if (rc == 0) {
+		f.mend = true;
+		rc = fold_fill(&f, d->fold_block, e);
+		tried = rc == 0 && f.count;
+		if (tried)
+			rc = fold_write(&f, e);
+		fold_close(&f);
+	}
+	if (rc == 0)
+		return catalog_fold_progress(c, d->id, d->fold_block, false, e);
+	/* It will not be whole soon. Readers find what is not by its digest, and need not wait for what is. */
+	if (tried || content_unreadable(rc))
+		catalog_fold_progress(c, d->id, d->fold_block, false, NULL);
+	return rc;
+}
+
 int fold_disk(struct catalog *c, struct store *s, const struct disk_row *d, uint64_t target,
 	      const struct fold_hooks *hooks, struct err *e)
 {
@@ -266,13 +287,13 @@ int fold_disk(struct catalog *c, struct store *s, const struct disk_row *d, uint
 
 	if (!hooks)
 		hooks = &no_hooks;
-	hooks->exclude(hooks->arg);
-	rc = begin_anew(c, s, &row, e);
-	if (rc == 0 && row.fold_active)
-		rc = fold_recover(c, s, &row, e);
-	hooks->admit(hooks->arg);
-	if (rc < 0)
-		return rc;
+	if (row.fold_active || (row.fold_target && !row.base_epoch)) {
+		hooks->exclude(hooks->arg);
+		rc = recover_row(c, s, &row, e);
+		hooks->admit(hooks->arg);
+		if (rc < 0)
+			return rc;
+	}
 	if (row.fold_target) {
 		rc = fold_to(c, s, &row, row.fold_target, hooks, e);
 		if (may_give_way(rc, row.fold_target, target) && can_give_way(c, s, d, target))
@@ -288,25 +309,6 @@ int fold_disk(struct catalog *c, struct store *s, const struct disk_row *d, uint
 int fold_recover(struct catalog *c, struct store *s, const struct disk_row *d, struct err *e)
 {
 	struct disk_row row = *d;
-	bool tried = false;
-	struct fold f;
-	int rc = begin_anew(c, s, &row, e);
 
-	if (rc < 0 || !row.fold_target || !row.fold_active)
-		return rc;
-	rc = fold_open(&f, c, s, &row, row.fold_target, 0, e);
-	if (rc == 0) {
-		f.mend = true;
-		rc = fold_fill(&f, row.fold_block, e);
-		tried = rc == 0 && f.count;
-		if (tried)
-			rc = fold_write(&f, e);
-		fold_close(&f);
-	}
-	if (rc == 0)
-		return catalog_fold_progress(c, d->id, d->fold_block, false, e);
-	/* It will not be whole soon. Readers find what is not by its digest, and need not wait for what is. */
-	if (tried || content_unreadable(rc))
-		catalog_fold_progress(c, d->id, d->fold_block, false, NULL);
-	return rc;
+	return recover_row(c, s, &row, e);
 }

@@ -37,7 +37,7 @@ static int sync_base(struct fold *f, struct err *e)
 int fold_open(struct fold *f, struct catalog *c, struct store *s, const struct disk_row *d,
 	      uint64_t target, size_t batch, struct err *e)
 {
-	const struct base_of of = {s, d->machine, d->id, d->size, d->base_epoch};
+	const struct base_of of = base_of_disk(s, d);
 	int rc;
 
 	*f = (struct fold){.catalog = c, .store = s, .disk = d, .target = target};

@@ -100,8 +100,9 @@ static int has_data(struct home *h, const struct machine_row *m, const struct di
 static int check_base(struct home *h, const struct machine_row *m, const struct disk_row *d,
 		      struct err *e)
 {
-	const struct base_of of = {h->store, m->id, d->id, d->size, d->base_epoch};
+	const struct base_of of = base_of_disk(h->store, d);
 
+	(void)m;
 	return base_check_epoch(&of, d->fold_target, e);
 }
 

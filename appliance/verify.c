@@ -259,7 +259,7 @@ static uint64_t base_end(const struct base *b, uint64_t size)
 static int verify_base(struct pass *p, struct err *e)
 {
 	const struct disk_row *d = p->v->disk;
-	const struct base_of of = {p->v->home->store, d->machine, d->id, d->size, d->base_epoch};
+	const struct base_of of = base_of_disk(p->v->home->store, d);
 	_cleanup_(base_close) struct base b = {0};
 	_cleanup_free_ uint8_t *data = malloc(BASE_BLOCK);
 	uint64_t end = 0, length;
