@@ -287,6 +287,11 @@ agent_ready() {
 	[ -S "$tmp/$1/sock" ] && status_json "$1"
 }
 
+# $tmp/NAME.so, for LD_PRELOAD, from NAME.c beside this file.
+build_preload() {	# NAME
+	"${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -O2 -shared -fPIC -Wall -Wextra -Werror -o "$tmp/$1.so" "$flow/$1.c" -ldl
+}
+
 start_agent() {
 	[ -e "$tmp/$1/mobility.conf" ] || agent_config "$1"
 	start "$1" "$tmp/$1/agent.log" "$bin/mobilityd" --config "$tmp/$1/mobility.conf"

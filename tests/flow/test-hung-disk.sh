@@ -8,7 +8,7 @@
 source "$(dirname "$0")/functions.sh"
 
 cd "$tmp"
-"${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -O2 -shared -fPIC -Wall -Wextra -Werror -o bad_reads.so "$flow/bad_reads.c" -ldl
+build_preload bad_reads
 python3 "$flow/image.py" make a 16M random 1
 python3 "$flow/image.py" make b 8M random 2
 agent_config agent

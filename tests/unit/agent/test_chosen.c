@@ -153,19 +153,28 @@ static void fake_close(struct source *s)
 	(void)s;
 }
 
-/* Whatever is written on it now. */
-START_TEST(what_the_agent_has_open_there_is_it)
+static const struct source_ops fake_ops = {.name = "fake", .close = fake_close};
+static struct source fake = {.ops = &fake_ops, .size = 4096};
+
+/* The agent's table with this disk alone, which it has not opened. */
+static struct disk_table *table_of(const char *key)
 {
-	static const struct source_ops ops = {.name = "fake", .close = fake_close};
-	static struct source source = {.ops = &ops, .size = 4096};
-	struct disk_table *t = calloc(1, sizeof(*t) + sizeof(t->disk[0])), *old = agent.disks;
+	struct disk_table *t = calloc(1, sizeof(*t) + sizeof(t->disk[0]));
 	struct state st;
 
 	ck_assert_int_eq(store_copy(agent.store, &st, &e), 0);
-	t->disk[t->count++] = disk_new(state_find(&st, "serial:B"));
+	t->disk[t->count++] = disk_new(state_find(&st, key));
 	state_clear(&st);
+	return t;
+}
+
+/* Whatever is written on it now. */
+START_TEST(what_the_agent_has_open_there_is_it)
+{
+	struct disk_table *old = agent.disks, *t = table_of("serial:B");
+
 	agent.disks = t;
-	disk_set_source(t->disk[0], &source);
+	disk_set_source(t->disk[0], &fake);
 	chooses(place, "serial:B");
 	disk_free(t->disk[0]);
 	free(t);
@@ -176,19 +185,13 @@ END_TEST
 /* A copy of it, or another namespace of its controller: the wrong disk would be acted upon. */
 START_TEST(what_the_agent_has_open_elsewhere_is_not_it)
 {
-	static const struct source_ops ops = {.name = "fake", .close = fake_close};
-	static struct source source = {.ops = &ops, .size = 4096};
-	struct disk_table *t = calloc(1, sizeof(*t) + sizeof(t->disk[0])), *old = agent.disks;
-	struct state st;
+	struct disk_table *old = agent.disks, *t = table_of("serial:B");
 
-	ck_assert_int_eq(store_copy(agent.store, &st, &e), 0);
-	t->disk[t->count++] = disk_new(state_find(&st, "serial:B"));
-	strcpy(t->disk[0]->path, "/dev/elsewhere");
-	state_clear(&st);
 	agent.disks = t;
+	strcpy(t->disk[0]->path, "/dev/elsewhere");
 	there = "serial:B";
 	chooses(place, "serial:B");
-	disk_set_source(t->disk[0], &source);
+	disk_set_source(t->disk[0], &fake);
 	refuses(place, -ENOENT, "is not known to be it now");
 	disk_free(t->disk[0]);
 	free(t);
