@@ -20,7 +20,7 @@ test_end() {
 	guest_cleanup
 	[ $status -ne 0 ] || return 0
 	echo "FAIL $test_name $reason"
-	! guest_emulator_failed || { echo "a guest ran into a breakpoint of QEMU's (--tcg)"; exit 75; }
+	! guest_emulator_failed || exit 75
 }
 
 fail() {		# SENTENCE
