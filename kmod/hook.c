@@ -11,9 +11,11 @@
 
 #include <mobility/uapi.h>
 
+#include "caller.h"
 #include "compat.h"
 #include "hook.h"
 #include "passthrough.h"
+#include "testdelay.h"
 #include "track.h"
 
 static char *mode = "auto";
@@ -126,14 +128,37 @@ static void mob_unregister(struct ftrace_ops *ops)
 		ssleep(60);
 }
 
+/* Where every bio passes, and who leads it there. Older kernels have it in one function. */
+static const struct mob_submission {
+	const char *function, *caller;
+} mob_submissions[] = {
+	{ "submit_bio_noacct_nocheck", "submit_bio_noacct" },
+	{ "submit_bio_noacct", "submit_bio" },
+};
+
+static int mob_filter_submission(const struct mob_submission *way)
+{
+	int ret = mob_filter(&mob_submit_ops, way->function);
+
+	if (ret)
+		return ret;
+	if (mob_calls(mob_symbol(mob_test_caller(way->caller)), mob_symbol(way->function)))
+		return 0;
+	mob_unfilter(&mob_submit_ops);
+	snprintf(mob_reason, sizeof(mob_reason),
+		 "%s() of this kernel does not call %s(): it was inlined", way->caller,
+		 way->function);
+	return -EOPNOTSUPP;
+}
+
 static int mob_submit_hook(void)
 {
-	int ret;
+	int ret = mob_filter_submission(&mob_submissions[0]);
 
-	/* Older kernels have the whole of it in one function. */
-	ret = mob_filter(&mob_submit_ops, "submit_bio_noacct_nocheck");
 	if (ret == -ENOENT)
-		ret = mob_filter(&mob_submit_ops, "submit_bio_noacct");
+		ret = mob_filter_submission(&mob_submissions[1]);
+	if (ret == -EOPNOTSUPP)
+		return ret;
 	if (ret) {
 		snprintf(mob_reason, sizeof(mob_reason),
 			 "the kernel has no submission function that ftrace can hook (%d)", ret);

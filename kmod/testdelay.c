@@ -10,3 +10,7 @@ MODULE_PARM_DESC(test_delay_us, "longest delay at each point of testdelay.h, in 
 unsigned int mob_test_impatient;
 module_param_named(test_impatient, mob_test_impatient, uint, 0644);
 MODULE_PARM_DESC(test_impatient, "one held write in so many does not wait for the closing window");
+
+char *mob_test_caller_name;
+module_param_named(test_caller, mob_test_caller_name, charp, 0444);
+MODULE_PARM_DESC(test_caller, "the function that has to call the one that is hooked");

@@ -2,7 +2,8 @@
 /*
  * Points at which a test build (MOBILITY_TEST_DELAYS) widens a race window. In the
  * shipped build they are nothing. Any context: a delay spins, it never sleeps. And a held write
- * may have no patience with an open window.
+ * may have no patience with an open window, and a kernel be taken for one that inlined what is
+ * to be hooked.
  */
 #ifndef MOB_TESTDELAY_H
 #define MOB_TESTDELAY_H
@@ -52,6 +53,14 @@ static inline long mob_test_patience(long ticks)
 
 	return n && get_random_u32() % n == 0 ? 0 : ticks;
 }
+
+/* Whose calls are looked at before the hook is set; module parameter test_caller. */
+extern char *mob_test_caller_name;
+
+static inline const char *mob_test_caller(const char *name)
+{
+	return mob_test_caller_name ? mob_test_caller_name : name;
+}
 #else
 static inline void mob_test_delay(enum mob_delay_point point)
 {
@@ -60,6 +69,11 @@ static inline void mob_test_delay(enum mob_delay_point point)
 static inline long mob_test_patience(long ticks)
 {
 	return ticks;
+}
+
+static inline const char *mob_test_caller(const char *name)
+{
+	return name;
 }
 #endif
 

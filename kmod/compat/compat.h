@@ -239,6 +239,29 @@ static __always_inline void mob_ftrace_redirect(struct mob_ftrace_regs *fregs, v
 #endif
 }
 
+/* Where the call or jump at @at leads, if there is one; any address if not. */
+#ifdef CONFIG_X86_64
+#define MOB_CALLS_ARE_KNOWN	true
+#define MOB_CALL_BYTES		5
+static inline unsigned long mob_call_target(unsigned long at)
+{
+	const u8 *code = (const u8 *)at;
+	s32 distance;
+
+	if (code[0] != 0xe8 && code[0] != 0xe9)
+		return 0;
+	memcpy(&distance, code + 1, sizeof(distance));
+	return at + MOB_CALL_BYTES + distance;
+}
+#else
+#define MOB_CALLS_ARE_KNOWN	false
+#define MOB_CALL_BYTES		1
+static inline unsigned long mob_call_target(unsigned long at)
+{
+	return 0;
+}
+#endif
+
 /* Which argument of blk_execute_rq() and blk_execute_rq_nowait() is the request. */
 #if defined(MOB_HAVE_EXECUTE_RQ_2)
 #define MOB_EXECUTE_RQ_ARG	0

@@ -147,6 +147,8 @@ static const struct {
 	{"another module or livepatch owns the submission function", "Unload what else hooks"},
 	{"asked for by the module parameter", "Take mode=track-only out"},
 	{"the kernel has no submission function that ftrace can hook (-22)", "This kernel allows"},
+	{"submit_bio() of this kernel does not call submit_bio_noacct(): it was inlined",
+	 "This kernel allows"},
 };
 
 START_TEST(track_only_is_told_with_its_remedy)

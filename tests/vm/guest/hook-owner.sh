@@ -1,17 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# In the guest: somebody else owns the submission function, or ftrace is off. See test-hook-owner.sh.
+# In the guest: somebody else owns the submission function, ftrace is off, or nobody calls the function. See test-hook-owner.sh.
 set -euo pipefail
 # shellcheck source=tests/vm/guest/base.sh
 . /guest/base.sh
 owned="another module or livepatch owns the submission function"
 
 says() { dmesg | tail -n 5 | grep -qF "$1" || die "the kernel log does not say '$1': $(dmesg | tail -n 2)"; }
+module=/mobility.ko
 refused() {		# SENTENCE PARAMETER...
 	local sentence=$1
 
 	shift
-	! insmod /mobility.ko "$@" 2>/dev/null || die "the module loads with $* though: $sentence"
+	! insmod $module "$@" 2>/dev/null || die "the module loads with $* though: $sentence"
 	[ ! -e /dev/mobility ] || die "a refused module leaves its device"
 	says "$sentence"
 }
@@ -42,6 +43,18 @@ round 2
 [[ $(drain info) == *"reason='$owned'" ]] || die "the reason is not told: $(drain info)"
 rmmod mobility
 rmmod hookowner
+
+# a kernel that was compiled otherwise: blk_start_plug() calls nothing of it
+module=/test-build.ko
+caller=submit_bio_noacct
+[ $function = submit_bio_noacct_nocheck ] || caller=submit_bio
+inlined="$caller() of this kernel does not call $function(): it was inlined"
+refused "mode=hook is not possible: $inlined" mode=hook test_caller=blk_start_plug
+insmod $module test_caller=blk_start_plug
+says "track-only: $inlined"
+round 2
+rmmod mobility
+module=/mobility.ko
 
 # whoever comes second is refused, and the hook goes on
 insmod /mobility.ko mode=hook
