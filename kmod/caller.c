@@ -6,8 +6,8 @@
 #include "compat.h"
 
 /*
- * Kernels change their calls when they start: to what lies before a function, which counts how deep the calls are, or past
- * the mark that is for indirect calls alone.
+ * Kernels change their calls when they start: to what lies before a function, which counts how
+ * deep the calls are, or past the mark that is for indirect calls alone.
  */
 #define MOB_CALL_BEFORE		64
 #define MOB_CALL_AFTER		16

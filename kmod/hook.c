@@ -128,26 +128,37 @@ static void mob_unregister(struct ftrace_ops *ops)
 		ssleep(60);
 }
 
-/* Where every bio passes, and who leads it there. Older kernels have it in one function. */
+/* Where every bio passes that comes from submit_bio(), and on what way. */
 static const struct mob_submission {
-	const char *function, *caller;
+	const char *function, *way;
 } mob_submissions[] = {
 	{ "submit_bio_noacct_nocheck", "submit_bio_noacct" },
+	/* Before 5.18 */
 	{ "submit_bio_noacct", "submit_bio" },
 };
 
-static int mob_filter_submission(const struct mob_submission *way)
+static bool mob_calls_by_name(const char *caller, const char *function)
 {
-	int ret = mob_filter(&mob_submit_ops, way->function);
+	return mob_calls(mob_symbol(mob_test_caller(caller)), mob_symbol(function));
+}
 
-	if (ret)
+/* Is the function called, or did the compiler put a copy of it into its caller? */
+static bool mob_is_passed(const struct mob_submission *to)
+{
+	return mob_calls_by_name(to->way, to->function) &&
+	       (mob_calls_by_name("submit_bio", to->way) ||
+		mob_calls_by_name("submit_bio", to->function));
+}
+
+static int mob_filter_submission(const struct mob_submission *to)
+{
+	int ret = mob_filter(&mob_submit_ops, to->function);
+
+	if (ret || mob_is_passed(to))
 		return ret;
-	if (mob_calls(mob_symbol(mob_test_caller(way->caller)), mob_symbol(way->function)))
-		return 0;
 	mob_unfilter(&mob_submit_ops);
 	snprintf(mob_reason, sizeof(mob_reason),
-		 "%s() of this kernel does not call %s(): it was inlined", way->caller,
-		 way->function);
+		 "%s() of this kernel does not call %s(): it was inlined", to->way, to->function);
 	return -EOPNOTSUPP;
 }
 
