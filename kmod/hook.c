@@ -354,6 +354,7 @@ static int mob_choose_mode(void)
 	mob_track_only = mob_submit_hook() != 0;
 	if (mob_track_only && !strcmp(mode, "hook")) {
 		pr_err("mode=hook is not possible: %s\n", mob_reason);
+		pr_err("mode=auto would track only: writes are not held\n");
 		return -EOPNOTSUPP;
 	}
 	return 0;

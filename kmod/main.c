@@ -29,8 +29,10 @@ static int __init mob_init(void)
 		goto exit_track;
 	mob_stats_init();
 	ret = mob_hook_init();
-	if (ret)
+	if (ret) {
+		pr_err("not loaded: without the module the agent scans the disks\n");
 		goto exit_stats;
+	}
 	ret = mob_hibernate_init();
 	if (ret)
 		goto exit_hook;

@@ -15,6 +15,8 @@ refused() {		# SENTENCE PARAMETER...
 	! insmod $module "$@" 2>/dev/null || die "the module loads with $* though: $sentence"
 	[ ! -e /dev/mobility ] || die "a refused module leaves its device"
 	says "$sentence"
+	[[ $sentence != *mode=hook* ]] || says "mode=auto would track only"
+	says "without the module the agent scans the disks"
 }
 
 round() {		# MODE: what was written arrives; of this mode
