@@ -6,7 +6,7 @@
 # usage: fetch-kernel.sh [--refresh] [KERNEL [FLAVOUR]]
 #   KERNEL   a suite (bookworm), a series (6.1), both (bookworm/6.12), or a full release
 #            (6.1.0-56); default: bookworm. kasan, kcsan: see sanitizer/build.sh
-#   FLAVOUR  cloud-amd64 (default) or amd64
+#   FLAVOUR  cloud-amd64 (default), amd64 or rt-amd64
 #
 # Prints five assignments, to be read with eval:
 #   RELEASE=  what uname -r says in the guest

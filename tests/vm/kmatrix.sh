@@ -16,6 +16,7 @@ kernels=()
 for kernel in bullseye bookworm bookworm/6.12 7.3; do
 	kernels+=("$kernel/cloud-amd64" "$kernel/amd64")
 done
+kernels+=(bookworm/rt-amd64)
 cases=1
 if [ "${1-}" = --no-cases ]; then cases=""; shift; fi
 [ $# -eq 0 ] || kernels=("$@")
