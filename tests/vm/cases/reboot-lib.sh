@@ -23,7 +23,7 @@ reboot_init() {
 	guest_disk "$vm_build/state.img" 16M
 	mke2fs -q -t ext4 -L mob-state "$vm_build/state.img"
 	appliance_init
-	printf '[agent]\nsocket=/run/mobilityd.sock\nstate_dir=/state/mobility\n[replication]\nresync_window=always\n' >"$vm_build/m.conf"
+	printf '[agent]\nstate_dir=/state/mobility\n' >>"$vm_build/m.conf"
 	appliance_start
 }
 
