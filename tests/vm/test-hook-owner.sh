@@ -9,8 +9,7 @@ set -euo pipefail
 "$vm_dir/build-tools.sh"
 module_options=(--define MOBILITY_TEST_DELAYS)
 test_module
-test_build=$module
-module_options=()
+test_build=$module module='' module_options=()
 test_module
 owner=$("$vm_dir/build-module.sh" "$vm_dir/hookowner" 2>"$vm_build/owner.log") ||
 	fail "hookowner does not build: $(tail -n 1 "$vm_build/owner.log")"
