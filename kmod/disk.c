@@ -10,6 +10,7 @@
 
 #include "compat.h"
 #include "disk.h"
+#include "issue.h"
 #include "multipath.h"
 #include "pool.h"
 #include "preserve.h"
@@ -86,8 +87,11 @@ static int mob_disk_alloc_maps(struct mob_disk *disk)
 
 static int mob_disk_alloc(struct mob_disk *disk)
 {
+	unsigned int back = clamp_t(unsigned int, disk->gd->queue->nr_requests / 2, 1,
+				    MOB_BACK_WORKERS);
+
 	disk->held_wq = alloc_workqueue("mob_%.19s", MOB_WQ_FLAGS, 0, disk->name);
-	disk->back_wq = alloc_workqueue("mobb_%.18s", MOB_WQ_FLAGS, MOB_BACK_WORKERS, disk->name);
+	disk->back_wq = alloc_workqueue("mobb_%.18s", MOB_WQ_FLAGS, back, disk->name);
 	disk->issue_wq = alloc_workqueue("mobi_%.18s", MOB_WQ_FLAGS, MOB_LANES, disk->name);
 	if (!disk->held_wq || !disk->back_wq || !disk->issue_wq)
 		return -ENOMEM;
@@ -105,7 +109,7 @@ static struct mob_disk *mob_disk_new(struct block_device *bdev, const struct mob
 	INIT_LIST_HEAD(&disk->list);
 	init_waitqueue_head(&disk->wait);
 	xa_init(&disk->copies);
-	mob_preserve_init_lanes(disk);
+	mob_issue_init(disk);
 	disk->bdev = bdev;
 	disk->gd = bdev->bd_disk;
 	disk->sectors = get_capacity(disk->gd);

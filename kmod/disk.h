@@ -25,7 +25,6 @@
 #include <linux/hash.h>
 #include <linux/kref.h>
 #include <linux/list.h>
-#include <linux/llist.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/rculist.h>
@@ -37,6 +36,7 @@
 
 #include "bitmap.h"
 #include "granule.h"
+#include "issue.h"
 #include "stats.h"
 
 #define MOB_DISKS_MAX		64
@@ -45,21 +45,11 @@
 /* Writes wait for what is queued, those that free memory as well. */
 #define MOB_WQ_FLAGS		(WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI)
 
-/* As many granules of a write-back are preserved at a time; a disk has hardly a use for more. */
-#define MOB_BACK_WORKERS	32
-
-/* At most what one byte numbers, and what a workqueue runs at a time. */
-#define MOB_LANE_BITS		7
-#define MOB_LANES		(1 << MOB_LANE_BITS)
-
 /*
- * Issues, one after another, what one task submitted and the block layer may throttle: as many
- * of them stand there as would without us, and none behind all that another task submitted.
+ * As many granules of a write-back are preserved at a time at most; a disk has hardly a use for
+ * more, and half of the requests that it takes are left to others.
  */
-struct mob_lane {
-	struct llist_head ios;
-	struct work_struct work;
-};
+#define MOB_BACK_WORKERS	32
 
 /* What the write path counts, on the CPU that it runs on, interrupts off. */
 struct mob_disk_cpu {
@@ -91,7 +81,7 @@ struct mob_disk {
 	struct workqueue_struct *held_wq;
 	struct workqueue_struct *back_wq;	/* those that nobody waits for */
 	struct workqueue_struct *issue_wq;	/* runs the lanes */
-	struct mob_lane lane[MOB_LANES];	/* by submitting task */
+	struct mob_lane lane[MOB_LANES];
 	struct xarray copies;		/* struct mob_copy by granule */
 	atomic_t readers;		/* of the ended epoch's bits, of copies, of the device */
 	atomic_long_t pool_pages;

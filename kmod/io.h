@@ -26,7 +26,7 @@ struct mob_io {
 	sector_t sector;		/* of the whole write, for the case that it fails */
 	unsigned int sectors;
 	bool late;			/* part of it was on its way before the attachment */
-	u8 lane;			/* held: of its submitter, see struct mob_lane */
+	u8 lane;			/* held: its place, see issue.h */
 	u64 epoch;			/* the tag */
 	union {
 		struct mob_io *next;	/* in a cache */

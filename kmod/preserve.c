@@ -8,6 +8,7 @@
 #include "compat.h"
 #include "disk.h"
 #include "io.h"
+#include "issue.h"
 #include "pool.h"
 #include "preserve.h"
 #include "read.h"
@@ -255,65 +256,6 @@ static void mob_held_preserve(const struct mob_io *io)
 	mob_epoch_reader_put(&disk->readers);
 }
 
-static void mob_issue(struct mob_io *io)
-{
-	u64 ns = ktime_to_ns(ktime_sub(ktime_get(), io->held_since));
-
-	mob_held_account(&io->disk->held, ns);
-	mob_held_account(&mob_stats.held, ns);
-	/* The hook lets it pass: it is counted already. After this it is not ours. */
-	submit_bio_noacct(io->bio);
-}
-
-/* A work item never runs twice at a time, so one write of a lane is issued at a time. */
-static void mob_lane_work(struct work_struct *work)
-{
-	struct mob_lane *lane = container_of(work, struct mob_lane, work);
-	struct llist_node *batch = llist_reverse_order(llist_del_all(&lane->ios));
-	struct mob_io *io, *next;
-
-	llist_for_each_entry_safe(io, next, batch, queued) {
-		mob_issue(io);
-		cond_resched();
-	}
-}
-
-static void mob_lane_add(struct mob_io *io)
-{
-	struct mob_disk *disk = io->disk;
-	struct mob_lane *lane = &disk->lane[io->lane];
-
-	/*
-	 * Whoever adds the first has the lane run. It may be running, so that all is issued and the
-	 * disk let go meanwhile; it is freed when the workers that preserve, like us, are done.
-	 */
-	if (llist_add(&io->queued, &lane->ios))
-		queue_work(disk->issue_wq, &lane->work);
-}
-
-void mob_preserve_init_lanes(struct mob_disk *disk)
-{
-	unsigned int i;
-
-	for (i = 0; i < MOB_LANES; i++) {
-		init_llist_head(&disk->lane[i].ios);
-		INIT_WORK(&disk->lane[i].work, mob_lane_work);
-	}
-}
-
-/* The block layer lets few of these through at a time (wbt); who submits more of them sleeps. */
-static bool mob_is_throttled(const struct bio *bio)
-{
-	switch (bio_op(bio)) {
-	case REQ_OP_WRITE:
-		return (bio->bi_opf & (REQ_SYNC | REQ_IDLE)) != (REQ_SYNC | REQ_IDLE);
-	case REQ_OP_DISCARD:
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* A task waits for it, or may; for write-back and discards of a filesystem none does. */
 static bool mob_is_waited_for(const struct bio *bio)
 {
@@ -327,11 +269,7 @@ static void mob_held_work(struct work_struct *work)
 
 	mob_held_preserve(io);
 	memalloc_noio_restore(noio);
-	/* Workers that sleep there are none of those that preserve. */
-	if (mob_is_throttled(io->bio))
-		mob_lane_add(io);
-	else
-		mob_issue(io);
+	mob_issue(io);
 }
 
 void mob_preserve_hold(struct mob_io *io, struct bio *bio)
@@ -339,7 +277,7 @@ void mob_preserve_hold(struct mob_io *io, struct bio *bio)
 	mob_bio_make_patient(bio);
 	io->bio = bio;
 	io->held_since = ktime_get();
-	io->lane = hash_ptr(current, MOB_LANE_BITS);
+	mob_issue_enter(io);
 	INIT_WORK(&io->work, mob_held_work);
 	queue_work(mob_is_waited_for(bio) ? io->disk->held_wq : io->disk->back_wq, &io->work);
 }

@@ -19,9 +19,6 @@ struct mob_io;
 /* Takes the bio over; it is issued later, whatever happens. Any context. */
 void mob_preserve_hold(struct mob_io *io, struct bio *bio);
 
-/* Of a new disk. */
-void mob_preserve_init_lanes(struct mob_disk *disk);
-
 /* Wakes the held writes: the closing window is over. */
 void mob_preserve_window_over(void);
 

@@ -14,3 +14,7 @@ MODULE_PARM_DESC(test_impatient, "one held write in so many does not wait for th
 char *mob_test_caller_name;
 module_param_named(test_caller, mob_test_caller_name, charp, 0444);
 MODULE_PARM_DESC(test_caller, "the function that has to call the one that is hooked");
+
+int mob_test_lane_home = -1;
+module_param_named(test_lane, mob_test_lane_home, int, 0644);
+MODULE_PARM_DESC(test_lane, "the lane that every task looks at first");

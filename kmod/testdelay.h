@@ -2,8 +2,8 @@
 /*
  * Points at which a test build (MOBILITY_TEST_DELAYS) widens a race window. In the
  * shipped build they are nothing. Any context: a delay spins, it never sleeps. And a held write
- * may have no patience with an open window, and a kernel be taken for one that inlined what is
- * to be hooked.
+ * may have no patience with an open window, a kernel be taken for one that inlined what is
+ * to be hooked, and all tasks for ones that one lane falls to.
  */
 #ifndef MOB_TESTDELAY_H
 #define MOB_TESTDELAY_H
@@ -61,6 +61,16 @@ static inline const char *mob_test_caller(const char *name)
 {
 	return mob_test_caller_name ? mob_test_caller_name : name;
 }
+
+/* The first lane that every task looks at; module parameter test_lane, below 0: its own. */
+extern int mob_test_lane_home;
+
+static inline unsigned int mob_test_lane(unsigned int lane)
+{
+	int home = READ_ONCE(mob_test_lane_home);
+
+	return home < 0 ? lane : home;
+}
 #else
 static inline void mob_test_delay(enum mob_delay_point point)
 {
@@ -74,6 +84,11 @@ static inline long mob_test_patience(long ticks)
 static inline const char *mob_test_caller(const char *name)
 {
 	return name;
+}
+
+static inline unsigned int mob_test_lane(unsigned int lane)
+{
+	return lane;
 }
 #endif
 
