@@ -90,7 +90,7 @@ static int mob_disk_alloc(struct mob_disk *disk)
 	unsigned int back = clamp_t(unsigned int, disk->gd->queue->nr_requests / 2, 1,
 				    MOB_BACK_WORKERS);
 
-	disk->held_wq = alloc_workqueue("mob_%.19s", MOB_WQ_FLAGS, 0, disk->name);
+	disk->held_wq = alloc_workqueue("mob_%.19s", MOB_WQ_FLAGS, MOB_HELD_WORKERS, disk->name);
 	disk->back_wq = alloc_workqueue("mobb_%.18s", MOB_WQ_FLAGS, back, disk->name);
 	disk->issue_wq = alloc_workqueue("mobi_%.18s", MOB_WQ_FLAGS, MOB_LANES, disk->name);
 	if (!disk->held_wq || !disk->back_wq || !disk->issue_wq)

@@ -45,6 +45,9 @@
 /* Writes wait for what is queued, those that free memory as well. */
 #define MOB_WQ_FLAGS		(WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI)
 
+/* As many held writes read at a time: behind so many stands one when the point was given up. */
+#define MOB_HELD_WORKERS	256
+
 /*
  * As many granules of a write-back are preserved at a time at most; a disk has hardly a use for
  * more, and half of the requests that it takes are left to others.

@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source=tests/vm/guest/hold.sh
 . /guest/hold.sh
 replica=/tmp/replica
-pages=2000	# a workqueue runs 256 at a time
+pages=2000	# 256 are read for at a time
 held=1500	# so many of them make a crowd
 hold_ms=/sys/module/mobility/parameters/hold_ms
 

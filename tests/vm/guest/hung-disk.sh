@@ -6,7 +6,7 @@ set -euo pipefail
 . /guest/hold.sh
 hung=/dev/mapper/hung other=/dev/mob/other
 pairs=("$hung=/dev/mob/replica0" "$other=/dev/mob/replica1")
-writes=3000	# a workqueue runs 256 at a time, or 1024
+writes=3000	# a disk reads for 256 of them at a time
 
 in_flight() { [ "$(counter "disks/$dm" in_flight)" = "$1" ]; }
 all_are_held() { in_flight $writes; }
