@@ -12,8 +12,8 @@ set -euo pipefail
 
 boundaries=${BOUNDARIES:-300}
 "$vm_dir/build-tools.sh"
-module_options=(--define MOBILITY_TEST_DELAYS)
-test_module
+test_build_module delays
+module=$built
 status=0
 guest_run --smp 3 --timeout $((240 + boundaries)) --file "$module:/mobility.ko" \
 	--file "$vm_dir/guest:/guest" --bin "$top/build/vm/bin/oracle" --bin "$top/build/vm/bin/drain" \

@@ -10,9 +10,8 @@ set -euo pipefail
 # shellcheck source=tests/vm/cases/case-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/cases/case-lib.sh"
 
-module_options=(--define MOBILITY_TEST_DELAYS)
-test_module
-test_build=$module module='' module_options=()
+test_build_module delays
+test_build=$built
 case_guest --file "$test_build:/test-build.ko" --bin "$(command -v fio)" --command /guest/held-order.sh
 figures="$(test_value direct_ms) ms for a direct write, $(test_value synced_ms) ms for a synchronous one, beside a write-back of $(test_value back_ms) ms; "
 figures+="$(test_value flusher_direct_ms) beside a flusher's $(test_value flusher_ms); $(test_value bound_direct_ms) where it is held for 500 at most"

@@ -7,9 +7,8 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/test-lib.sh"
 
 "$vm_dir/build-tools.sh"
-module_options=(--define MOBILITY_TEST_DELAYS)
-test_module
-test_build=$module module='' module_options=()
+test_build_module delays
+test_build=$built
 test_module
 owner=$("$vm_dir/build-module.sh" "$vm_dir/hookowner" 2>"$vm_build/owner.log") ||
 	fail "hookowner does not build: $(tail -n 1 "$vm_build/owner.log")"

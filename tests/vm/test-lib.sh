@@ -83,15 +83,23 @@ test_disks() {
 	done
 }
 
-# Sets module, unless that was done: one that is built now, with the changes of MOBILITY_MUTATION (a patch, see
-# cases/mutate.sh) and the options of build-kmod.sh in module_options.
-module_options=()
-test_module() {
-	[ -z "${module-}" ] || return 0
-	module=$(build_kmod ${MOBILITY_MUTATION:+--patch "$MOBILITY_MUTATION"} "${module_options[@]}" 2>"$vm_build/kmod.log") || {
+# Sets built: a module that is built now, the shipped one or one with test delays, with the changes of MOBILITY_MUTATION (a
+# patch, see cases/mutate.sh).
+test_build_module() {	# shipped|delays
+	local options=()
+
+	[ "$1" = shipped ] || options=(--define MOBILITY_TEST_DELAYS)
+	built=$(build_kmod ${MOBILITY_MUTATION:+--patch "$MOBILITY_MUTATION"} "${options[@]}" 2>"$vm_build/kmod.log") || {
 		cat "$vm_build/kmod.log" >&2
 		fail "the kernel module does not build"
 	}
+}
+
+# The module that guests get, unless the test has set it: the shipped one.
+test_module() {
+	[ -z "${module-}" ] || return 0
+	test_build_module shipped
+	module=$built
 }
 
 test_guest() {		# OPTION...: a Debian guest with these disks

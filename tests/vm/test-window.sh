@@ -7,7 +7,8 @@ set -euo pipefail
 # shellcheck source=tests/vm/cases/case-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/cases/case-lib.sh"
 
-module_options=(--define MOBILITY_TEST_DELAYS)
+test_build_module delays
+module=$built
 disks=()
 test_images 4M data1 replica0
 # Time in the guest is a count of instructions: a busy host makes no window longer.
