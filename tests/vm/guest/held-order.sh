@@ -62,7 +62,7 @@ beside_who_syncs() {
 	synced_ms=$timed_ms
 	written_back
 	echo "direct_ms=$direct_ms synced_ms=$synced_ms back_ms=$back_ms"
-	[ $((direct_ms * 3)) -lt $back_ms ] ||
+	[ $((direct_ms * 4)) -lt $back_ms ] ||
 		die "a direct write took $direct_ms ms behind a write-back that took $back_ms ms"
 	[ $((synced_ms * 4)) -lt $back_ms ] ||
 		die "a synchronous write took $synced_ms ms behind a write-back that took $back_ms ms"
